@@ -1,0 +1,165 @@
+"""What a search writes down: trials, results and jobs, as frozen values that go to JSON and back unchanged."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from .axes import Hyperparameters
+
+Split = Literal["validation", "test"]
+Purpose = Literal["search", "final"]
+State = Literal["waiting", "running", "done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration: a method with its hyperparameters and a seed.
+
+    In a composition such as `ulpt+bitfit` the hyperparameters carry their part's name: `ulpt.dim`, `bitfit.lr`.
+    """
+
+    number: int
+    method: str
+    hyperparameters: Hyperparameters
+    seed: int
+    parameters: int
+    """Trainable elements during training, known before launch."""
+    purpose: Purpose = "search"
+    finalist: int | None = None
+    """For a `final` trial: the number of the search trial whose configuration it repeats under a fresh seed."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for two trials that would train the same thing."""
+        return (self.method, tuple(sorted(self.hyperparameters.items())), self.seed, self.purpose)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**asdict(self), "hyperparameters": dict(self.hyperparameters)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Trial":
+        """Return the trial that `to_json` wrote."""
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trial's score at one step on one split. `(trial, step, split)` is unique in a study."""
+
+    trial: int
+    step: int
+    split: Split
+    score: float
+    """The task's metric; higher is better."""
+    variance: float
+    """Sampling variance of `score` over the rows of the split."""
+    loss: float
+    """Mean training loss since the previous rung."""
+    seconds: float
+    """This trial's share of the wall clock since the previous rung."""
+    adapter: str
+    """sha256 of the trial's state (values and optimiser) in the store."""
+    bytes: int
+    """Size of the trained values alone, as a native export stores them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Result":
+        """Return the result that `to_json` wrote."""
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A trial's part in a job: continue from `start` steps with the state named `adapter` (None: from scratch)."""
+
+    trial: Trial
+    start: int = 0
+    adapter: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pack of trials to be trained together up to step `stop` and then scored on `splits`."""
+
+    number: int
+    assignments: tuple[Assignment, ...]
+    stop: int
+    splits: tuple[Split, ...] = ("validation",)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        parts = [{"trial": a.trial.to_json(), "start": a.start, "adapter": a.adapter} for a in self.assignments]
+        return {"number": self.number, "assignments": parts, "stop": self.stop, "splits": list(self.splits)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Job":
+        """Return the job that `to_json` wrote."""
+        parts = (Assignment(Trial.from_json(a["trial"]), a["start"], a["adapter"]) for a in values["assignments"])
+        return cls(values["number"], tuple(parts), values["stop"], tuple(values["splits"]))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why one trial of a job has no result. `fatal` when another attempt cannot help (NaN loss, wrong shape)."""
+
+    trial: int
+    error: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: results for the trials that made it, problems for those that did not."""
+
+    job: int
+    results: tuple[Result, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    pack_limit: int | None = None
+    """Largest pack that fits the device's memory, when this job found out."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "job": self.job,
+            "results": [result.to_json() for result in self.results],
+            "problems": [asdict(problem) for problem in self.problems],
+            "pack_limit": self.pack_limit,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome that `to_json` wrote."""
+        results = tuple(Result.from_json(result) for result in values["results"])
+        problems = tuple(Problem(**problem) for problem in values["problems"])
+        return cls(values["job"], results, problems, values["pack_limit"])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a curve: a configuration with what it costs and what it scored."""
+
+    trial: int
+    method: str
+    hyperparameters: Hyperparameters
+    seed: int
+    trainable_parameters: int
+    bytes: int
+    steps: int
+    score: float
+    """Validation score at `steps`."""
+    score_low: float
+    score_high: float
+    """95 % interval: of the test mean over fresh seeds where there is one, else of the validation score."""
+    test_score: float | None = None
+    """Mean over fresh seeds on the test split; None before the finals."""
+    seeds: tuple[int, ...] = field(default=())
+    """The fresh seeds behind `test_score`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**asdict(self), "hyperparameters": dict(self.hyperparameters), "seeds": list(self.seeds)}

@@ -1,0 +1,124 @@
+"""The shape of a frozen model: all that a parameter count or an adapter needs to know about it, as plain numbers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import WrongInput, did_you_mean
+
+Family = Literal["encoder", "decoder", "encoder-decoder"]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One frozen linear map `y = W x + b` inside a layer, `W` of (outputs, inputs)."""
+
+    name: str
+    """Full module name in the model, e.g. `encoder.layer.3.attention.self.query`."""
+    layer: int
+    role: str
+    """Its place in the block: q, k, v, o, gate, up, down (cross_q … in a decoder that attends to an encoder)."""
+    inputs: int
+    outputs: int
+    bias: bool
+
+    @property
+    def key(self) -> str:
+        """Short name, unique in the model: `layer.role`."""
+        return f"{self.layer}.{self.role}"
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One LayerNorm or RMSNorm; `layer` is -1 outside the blocks."""
+
+    name: str
+    layer: int
+    role: str
+    width: int
+    bias: bool
+
+    @property
+    def key(self) -> str:
+        """Short name, unique in the model."""
+        return f"{self.layer}.{self.role}"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One self-attention: `heads` query heads, `kv_heads` key heads of `head_dim` each."""
+
+    name: str
+    layer: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+
+    @property
+    def kv(self) -> int:
+        """Width of the keys (and of the values) of one token."""
+        return self.kv_heads * self.head_dim
+
+    @property
+    def key(self) -> str:
+        """Short name, unique in the model."""
+        return f"{self.layer}.attention"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A frozen model as numbers. `layers` counts encoder blocks first, then decoder blocks."""
+
+    family: Family
+    width: int
+    layers: int
+    vocabulary: int
+    embedding_rms: float
+    """Root mean square of the token embedding table: the scale at which soft prompts start."""
+    linears: tuple[Linear, ...]
+    norms: tuple[Norm, ...]
+    attentions: tuple[Attention, ...]
+
+    def select(self, *, layers: str = "all", modules: str = "all") -> tuple[Linear, ...]:
+        """Return the linears named by two axes.
+
+        `layers` is `all`, `first:N`, `last:N` or a comma list of numbers; `modules` is `all` or a comma list of roles.
+        A fraction of the depth is written as a percentage: `last:50%`.
+
+        Raises `WrongInput` where the model lacks a named layer or role.
+        """
+        chosen = self.select_layers(layers)
+        roles = sorted({linear.role for linear in self.linears})
+        wanted = roles if modules == "all" else _names(modules)
+        for role in wanted:
+            if role not in roles:
+                raise WrongInput(f"modules: this model has no {role!r}; it has {', '.join(roles)}.{did_you_mean(role, roles)}")
+        return tuple(linear for linear in self.linears if linear.layer in chosen and linear.role in wanted)
+
+    def select_layers(self, layers: str) -> frozenset[int]:
+        """Return the layer numbers that `layers` (see `select`) names."""
+        if layers == "all":
+            return frozenset(range(self.layers))
+        end, _, count = layers.partition(":")
+        if end in ("first", "last") and count.rstrip("%").isdigit():
+            number = self._count(count)
+            return frozenset(range(number) if end == "first" else range(self.layers - number, self.layers))
+        if all(name.isdigit() for name in _names(layers)):
+            return self._existing(int(name) for name in _names(layers))
+        raise WrongInput(f"layers: {layers!r} is none of all, first:N, last:N, last:50%, or numbers such as 0,3")
+
+    def _count(self, count: str) -> int:
+        number = max(1, round(self.layers * int(count[:-1]) / 100)) if count.endswith("%") else int(count)
+        if not 1 <= number <= self.layers:
+            raise WrongInput(f"layers: {number} asked for, this model has {self.layers}")
+        return number
+
+    def _existing(self, numbers: Iterable[int]) -> frozenset[int]:
+        chosen = frozenset(numbers)
+        if max(chosen) >= self.layers:
+            raise WrongInput(f"layers: there is no layer {max(chosen)}; this model has 0 to {self.layers - 1}")
+        return chosen
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

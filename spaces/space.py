@@ -1,0 +1,83 @@
+"""A parsed search space: everything a study needs to know, as frozen values. `schema.py` makes it from YAML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .axes import Axis, Value
+
+Objective = Literal["score", "parameters", "bytes"]
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """Which task, and where its columns are."""
+
+    name: str = "pydocs"
+    """A built-in task's name, or the name given to a local or hub data set."""
+    path: str | None = None
+    """A folder with train/validation(/test) files, or one file (JSONL, CSV, Parquet)."""
+    hub: str | None = None
+    """A hub data set, `owner/name` or `owner/name:config`."""
+    text_a: str = "text_a"
+    text_b: str | None = "text_b"
+    label: str = "label"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Label -> the description (encoders) or the label word (language models) that stands for it."""
+    metric: str | None = None
+    """accuracy, f1, matthews, pearson or spearman; None takes the task's own."""
+    max_tokens: int = 128
+    limit: int | None = None
+    """Use at most this many training rows; None uses all."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which frozen model."""
+
+    name: str = "minilm"
+    """`minilm` (the embedded default), a folder, or a hub id."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every trial is trained. `steps` is the horizon of the learning-rate schedule and the last rung."""
+
+    steps: int = 200
+    rungs: tuple[int, ...] = (25, 50, 100, 200)
+    batch: int = 16
+    warmup: float = 0.06
+    """Share of `steps` over which the learning rate rises linearly; then it falls linearly to zero."""
+    clip: float = 1.0
+    """Largest gradient norm of one trial."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every job of a study shares; small, plain, and all that a worker is told besides the job."""
+
+    model: ModelSpec
+    task: TaskSpec
+    training: Training
+    store: str
+    """fsspec URL of the content-addressed adapter store."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be tried: methods with their axes, on one model and task, under one training recipe."""
+
+    name: str
+    model: ModelSpec
+    task: TaskSpec
+    training: Training
+    methods: Mapping[str, Mapping[str, Axis | Value]]
+    """Method -> hyperparameter -> axis, or a fixed value. Hyperparameters left out take the method's own axes."""
+    trials: int = 32
+    seeds: int = 3
+    """Seeds the search draws from: 0 .. seeds-1. ULPT's frozen projection is one draw of it."""
+    finalists: int = 3
+    """Fresh seeds for each configuration on the frontier."""
+    objectives: tuple[Objective, ...] = ("score", "parameters")

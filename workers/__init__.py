@@ -1,0 +1,1 @@
+"""How a pack of trials is trained on one frozen model: torch, transformers, datasets and peft; no search, no database."""

@@ -1,0 +1,217 @@
+"""What a method is: typed hyperparameters with their own axes, a parameter count, initial tensors and an effect on the model.
+
+A method's file holds one final, frozen dataclass that subclasses one of the abstract effects below and reads like its
+paper's equation, written for ONE trial. Packing (many trials at once), dtypes, devices, rows, saving, counting and
+optimisation are done outside.
+
+    @dataclass(frozen=True)
+    class Lora(LowRank):
+        rank: int = hyperparameter(4, Int(1, 16, log=True))
+        ...
+
+Tensors are named `name` when the whole model shares them and `layer.role/name` when they belong to one site; an effect sees
+both under the plain `name`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from ..spaces.axes import Axis, Choice, Hyperparameters, Value
+from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.shape import Attention, Linear, Norm, Shape
+
+Named = Mapping[str, Tensor]
+
+LAYERS = Choice(("all", "last:50%", "last:1"))
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A trial's tensors at step 0, all float32 on the CPU. `frozen` is regenerated from the seed, never stored."""
+
+    trainable: dict[str, Tensor]
+    frozen: dict[str, Tensor] = field(default_factory=dict)
+
+
+def hyperparameter(default: Value, axis: Axis, *, structural: bool = True) -> Any:
+    """A dataclass field with the axis it is searched on.
+
+    Trials that differ only in non-structural fields are batched as one; such a field may be read in `build` (put what
+    the forward pass needs of it into `frozen`) but never in an effect.
+    """
+    return field(default=default, metadata={"axis": axis, "structural": structural})
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """One parameter-efficient fine-tuning method with its hyperparameters filled in."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native",)
+    packable: ClassVar[bool] = True
+    citation: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+
+    @abstractmethod
+    def parameters(self, shape: Shape) -> int:
+        """Trainable elements on a model of this shape, from the paper's formula.
+
+        Raises `WrongInput` where the hyperparameters do not fit the shape (no such site, width that does not divide).
+        """
+
+    @abstractmethod
+    def build(self, shape: Shape, generator: Generator) -> Tensors:
+        """Draw the tensors of step 0; every random number comes from `generator` (a CPU generator of the trial's seed)."""
+
+    def rate(self, name: str) -> float:
+        """Learning rate of the tensor called `name`; the field `lr` unless the method has several."""
+        rate: float = getattr(self, "lr")  # noqa: B009 - every method declares the field, with its own axis
+        return rate
+
+    def noise(self, shape: Shape, generator: Generator) -> dict[str, Tensor]:
+        """Fresh random tensors for one training step, handed to the effects beside the others; none by default."""
+        return {}
+
+    @classmethod
+    def axes(cls) -> dict[str, Axis]:
+        """Hyperparameter -> the axis it is searched on by default."""
+        return {f.name: f.metadata["axis"] for f in fields(cls) if "axis" in f.metadata}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Value]:
+        """Hyperparameter -> its default value."""
+        return {f.name: f.default for f in fields(cls) if "axis" in f.metadata and f.default is not MISSING}
+
+    @classmethod
+    def create(cls, hyperparameters: Hyperparameters) -> "Method":
+        """Return the method with these values; `WrongInput` names an unknown one and the nearest that exists."""
+        known = cls.axes()
+        for name in hyperparameters:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise WrongInput(f"{method_name(cls)}.{name}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
+        return cls(**hyperparameters)
+
+    def signature(self) -> tuple[object, ...]:
+        """Equal for two methods whose trials can be computed as one batch."""
+        structural = (f for f in fields(self) if f.metadata.get("structural", True))
+        return (type(self), *((f.name, getattr(self, f.name)) for f in structural))
+
+
+def method_name(cls: type[Method]) -> str:
+    """The method's one name: that of its file."""
+    return cls.__module__.rpartition(".")[2]
+
+
+def structural(f: "Field[Any]") -> bool:
+    """Whether a hyperparameter's value shapes the computation (see `hyperparameter`)."""
+    return bool(f.metadata.get("structural", True))
+
+
+@dataclass(frozen=True)
+class SoftPrompt(Method):
+    """Virtual tokens in front of everything, as in PEFT's PROMPT_TUNING."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft")
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Number n of virtual tokens."""
+
+    @abstractmethod
+    def prompt(self, p: Named) -> Tensor:
+        """The virtual tokens' embeddings, of shape (n, width)."""
+
+    def embeddings(self, p: Named, x: Tensor) -> Tensor:
+        """Token embeddings `x` (tokens, width) of one text, changed or as they are."""
+        return x
+
+
+@dataclass(frozen=True)
+class KeysValues(Method):
+    """Extra keys and values in front of every chosen attention, as in PEFT's PREFIX_TUNING (keys after rotary)."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft")
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Number n of extra positions."""
+
+    @abstractmethod
+    def sites(self, shape: Shape) -> tuple[Attention, ...]:
+        """The attentions that get them."""
+
+    @abstractmethod
+    def keys_values(self, p: Named, site: Attention) -> tuple[Tensor, Tensor]:
+        """Keys and values of shape (n, kv) each."""
+
+
+@dataclass(frozen=True)
+class LinearEffect(Method):
+    """A change of what some frozen linears compute. Override `before`, `after`, or use a narrower effect below."""
+
+    @abstractmethod
+    def sites(self, shape: Shape) -> tuple[Linear, ...]:
+        """The linears that are changed."""
+
+    def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
+        """The linear's input, `x` of shape (tokens, inputs)."""
+        return x
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """The linear's output, given its input `x`, plain output `y` (tokens, outputs) and frozen `weight` (outputs, inputs)."""
+        return y
+
+
+@dataclass(frozen=True)
+class LowRank(LinearEffect):
+    """`y = W x + B A x`: everything that PEFT's LORA can represent."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """`B` (outputs, r) and `A` (r, inputs), scaling included; `weight` is the frozen W."""
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Add `B A x`, smaller product first."""
+        b, a = self.factors(p, site, weight)
+        return y + (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Affine(LinearEffect):
+    """Any other change under which the linear stays affine in x, so that it can be merged into weight and bias."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "merged")
+
+
+@dataclass(frozen=True)
+class NormEffect(Method):
+    """Own scale and shift for some of the model's norms, as absolute values (PEFT's LN_TUNING)."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def sites(self, shape: Shape) -> tuple[Norm, ...]:
+        """The norms that are changed."""
+
+    @abstractmethod
+    def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
+        """Scale and shift (None where the norm has no shift), of shape (width,) each."""
+
+
+def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:
+    """Draw N(0, std²) numbers, float32, on the CPU."""
+    return torch.randn(*size, generator=generator) * std
+
+
+def uniform(*size: int, generator: Generator, bound: float) -> Tensor:
+    """Draw U(-bound, bound) numbers, float32, on the CPU."""
+    return (torch.rand(*size, generator=generator) * 2 - 1) * bound
