@@ -1,0 +1,1 @@
+"""Adapters as files that other programs load, checked by loading them."""

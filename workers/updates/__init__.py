@@ -1,0 +1,1 @@
+"""How a trial's tensors move in one training step."""
