@@ -1,1 +1,1 @@
-"""What was found: records in; tables, plots and pages out. No torch, no ray."""
+"""What was found: records in, tables, plots and pages out."""

@@ -1,0 +1,109 @@
+"""The curve as one HTML file: chart, table, the commands that export a point, and how to read it.
+
+Nothing is fetched and nothing is stored, so the page works offline and inside the sandboxed frame in which MLflow shows
+artifacts; a content security policy in the file forbids the rest. Without JavaScript everything but the chart is there.
+"""
+
+import json
+from html import escape
+from string import Template
+from typing import Any
+
+from ..spaces.records import Point
+from .chart import figure
+from .curve import Curve
+from .page_assets import PAGE, SCRIPT, STYLE
+from .verdicts import cheapest_tie, ties
+from .words import configuration, count, export_command, mean_over_seeds, metric, size
+
+HEADINGS = ("Trial", "Method", "Parameters", "Bytes", "Validation", "Test mean, 95 %", "Ties with", "Hyperparameters", "Seed")
+
+
+def html(curve: Curve) -> str:
+    """Return the page, about 5 MB since it carries plotly.js."""
+    from plotly.offline import get_plotlyjs
+
+    return Template(PAGE).substitute(
+        title=escape(curve.study),
+        style=STYLE,
+        subject=escape(curve.subject),
+        facts=_facts(curve),
+        verdict=escape(verdict(curve)),
+        chart=_chart(curve),
+        table=_table(curve),
+        notes="\n".join(f"<li>{escape(note)}</li>" for note in curve.notes),
+        commands=_commands(curve),
+        metric=escape(curve.metric),
+        data=_embedded(curve),
+        plotly=get_plotlyjs(),
+        script=SCRIPT,
+    )
+
+
+def verdict(curve: Curve) -> str:
+    """Return the one sentence that a reader in a hurry needs."""
+    if not curve.front:
+        return "No trial has been scored yet; this page fills while the search runs."
+    best, cheap = curve.front[-1], cheapest_tie(curve.front)
+    tested = f" ({mean_over_seeds(best)} on the test split)" if best.test_score is not None else ""
+    line = f"The best adapter is {best.method} with {count(best.trainable_parameters)} parameters: {curve.metric} {metric(best.score)} in validation{tested}."
+    if cheap is None:
+        return line
+    return f"{line} {cheap.method} with {count(cheap.trainable_parameters)} cannot be told from it."
+
+
+def _facts(curve: Curve) -> str:
+    facts = {"Budget": f"{count(curve.budget)} parameters", "Task": curve.task, "Model": curve.model, "On the curve": f"{len(curve.front)} of {count(len(curve.points))} trials"}
+    return "\n".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items() if fact)
+
+
+def _chart(curve: Curve) -> str:
+    if not curve.points:
+        return ""
+    label = escape(f"{curve.metric} against trainable parameters, {len(curve.points)} trials; the table below holds the frontier")
+    return f'<div id="chart" role="img" aria-label="{label}"></div>\n<p id="picked" aria-live="polite">Point at a trial to read it, click it for its export command.</p>'
+
+
+def _table(curve: Curve) -> str:
+    if not curve.front:
+        return ""
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
+    tied = ties(curve.front)
+    rows = "\n".join(_row(point, tied[point.trial]) for point in curve.front)
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="The frontier as a table"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
+
+
+def _row(point: Point, tied: tuple[int, ...]) -> str:
+    cells = (
+        point.method,
+        count(point.trainable_parameters),
+        size(point.bytes),
+        metric(point.score),
+        mean_over_seeds(point),
+        ", ".join(map(str, tied)) or "–",
+        configuration(point.hyperparameters),
+        str(point.seed),
+    )
+    kinds = ("", "n", "n", "n", "n", "", "h", "n")
+    rest = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, cells, strict=True))
+    return f'<tr><th scope="row">{point.trial}</th>{rest}</tr>'
+
+
+def _commands(curve: Curve) -> str:
+    if not curve.front:
+        return ""
+    cheap = cheapest_tie(curve.front)
+    chosen = {"The best": curve.front[-1], **({"The cheapest that ties with it": cheap} if cheap else {})}
+    return "\n".join(
+        f"<p>{name}, trial {point.trial}:</p>\n<pre><code>{escape(export_command(curve.study, point.trial))}</code></pre>" for name, point in chosen.items()
+    )
+
+
+def _embedded(curve: Curve) -> str:
+    """The chart's data as JSON that no name can break out of: `<` never appears in it."""
+    values: dict[str, Any] = {
+        "light": figure(curve, "light"),
+        "dark": figure(curve, "dark"),
+        "commands": {point.trial: export_command(curve.study, point.trial) for point in curve.points},
+    }
+    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

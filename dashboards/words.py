@@ -1,0 +1,69 @@
+"""How numbers and configurations are written, the same in every table, plot and page."""
+
+import shlex
+
+from ..spaces.axes import Axis, Choice, Hyperparameters, Value
+from ..spaces.records import Point
+
+
+def count(number: int) -> str:
+    """`9216` -> `9,216`."""
+    return f"{number:,}"
+
+
+def metric(score: float) -> str:
+    """A score with three decimals: more would claim a precision that no split has."""
+    return f"{score:.3f}"
+
+
+def value(of: Value) -> str:
+    """A hyperparameter's value: floats to three significant digits, switches as yes and no."""
+    if isinstance(of, bool):
+        return "yes" if of else "no"
+    return f"{of:.3g}" if isinstance(of, float) else str(of)
+
+
+def configuration(hyperparameters: Hyperparameters) -> str:
+    """`dim=8 prompt_length=10 lr=0.0032`, in the order given."""
+    return " ".join(f"{name}={value(given)}" for name, given in hyperparameters.items())
+
+
+def axis(of: Axis | Value) -> str:
+    """`2–256 log`, `a | b`, or the fixed value."""
+    if isinstance(of, Choice):
+        return " | ".join(value(option) for option in of.options)
+    if isinstance(of, int | float | str):
+        return value(of)
+    return f"{value(of.low)}–{value(of.high)}{' log' if of.log else ''}"
+
+
+def mean_over_seeds(point: Point) -> str:
+    """`0.652 ±0.021` over fresh seeds, or a dash before the finals."""
+    if point.test_score is None:
+        return "–"
+    return f"{metric(point.test_score)} ±{metric((point.score_high - point.score_low) / 2)}"
+
+
+def duration(seconds: float) -> str:
+    """`75` -> `1:15`; with hours `1:01:15`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(number: int) -> str:
+    """Bytes as a person reads them: `812 B`, `3.2 KB`, `1.5 MB` (powers of 1000)."""
+    if number < 1000:
+        return f"{number} B"
+    return f"{number / 1e3:.1f} KB" if number < 1e6 else f"{number / 1e6:.1f} MB"
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space as one space: errors often span lines."""
+    return " ".join(text.split())
+
+
+def export_command(study: str, trial: int) -> str:
+    """The command that writes one point's adapter where stock PEFT loads it."""
+    folder = shlex.quote(f"{study}-trial-{trial}")
+    return f"ulpt-search export {shlex.quote(study)} --trial {trial} --format peft --out {folder}"
