@@ -1,0 +1,43 @@
+# Everything runs in .venv, which every target makes and fills when it has to. PYTHON=python3.12 and PIP_ARGS="..." are passed on.
+PYTHON ?= python3
+PIP_ARGS ?=
+HOME_DIR ?= ulpt-search-home
+BIN := .venv/bin
+
+.PHONY: demo test check slow clean
+
+demo: .venv/demo
+	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --study demo
+	$(BIN)/ulpt-search frontier demo --home $(HOME_DIR)
+	$(BIN)/ulpt-search export demo --best --format peft --out $(HOME_DIR)/best --home $(HOME_DIR)
+	$(BIN)/ulpt-search predict $(HOME_DIR)/best "Parse a header line into its name and value." --home $(HOME_DIR)
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/dev .venv/path/ulpt_search
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd .venv/path && ../bin/mypy --config-file ../../pyproject.toml -p ulpt_search
+
+slow: .venv/dev
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[demo]"
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[demo,dev]"
+	touch $@
+
+# mypy names modules after folders; the package's folder may be called anything, so it is shown to mypy under the package's name.
+.venv/path/ulpt_search: | .venv/bin/python
+	mkdir -p .venv/path
+	ln -sfn ../.. $@
