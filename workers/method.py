@@ -194,7 +194,7 @@ class Affine(LinearEffect):
 
 @dataclass(frozen=True)
 class NormEffect(Method):
-    """Own scale and shift for some of the model's norms, as absolute values (PEFT's LN_TUNING)."""
+    """A change of scale and shift for some of the model's norms: `y = x̂ ⊙ (γ + δγ) + (β + δβ)` (PEFT's LN_TUNING)."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
@@ -204,7 +204,7 @@ class NormEffect(Method):
 
     @abstractmethod
     def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
-        """Scale and shift (None where the norm has no shift), of shape (width,) each."""
+        """`δγ` and `δβ` (None where the norm has no shift), of shape (width,) each."""
 
 
 def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:

@@ -1,1 +1,1 @@
-"""One file per method; the file's name is the method's name everywhere."""
+"""One file per method: file name = registry key = YAML key = MLflow tag = test case."""

@@ -1,1 +1,1 @@
-"""How a trial's tensors move in one training step."""
+"""Training rules, one file each: how the flat vector of a pack moves from one step to the next."""

@@ -1,0 +1,87 @@
+"""The attention that every backbone runs: plain, with an optional prefix of extra keys and values per row.
+
+Registered through transformers' attention interface, so no model family needs code of its own. The function gets queries,
+keys and values after rotary embedding, heads split, key heads not repeated.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+
+# Some families take other paths when the name contains sdpa, flash or flex_attention.
+ATTENTION = "ulpt_pack"
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Extra positions for every row: keys and values (rows, kv_heads, n, head_dim), and which of them a row has (rows, n)."""
+
+    keys: Tensor
+    values: Tensor
+    present: Tensor
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    position_bias: Tensor | None = None,
+    **_: Any,  # transformers hands over options of other kernels
+) -> tuple[Tensor, None]:
+    """Attend from `query` (rows, heads, tokens, head_dim); returns (rows, tokens, heads, head_dim) and no weights."""
+    prefix: Prefix | None = getattr(module, "ulpt_prefix", None)
+    bias = _add(attention_mask, position_bias)
+    if prefix is not None:
+        key, value = torch.cat([prefix.keys, key], 2), torch.cat([prefix.values, value], 2)
+        bias = _widen(bias, prefix, query)
+    repeat = query.shape[1] // key.shape[1]
+    if repeat > 1:
+        key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    mixed = _eager(query, key, value, bias, scale) if _prefers_eager(query) else _fused(query, key, value, bias, scale)
+    return mixed.transpose(1, 2), None
+
+
+def _prefers_eager(query: Tensor) -> bool:
+    """PyTorch's fused CPU kernel is several times slower than two products in bfloat16 at the lengths seen here."""
+    return query.device.type == "cpu"
+
+
+def _eager(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    scores = (query * scale) @ key.mT
+    scores = scores if bias is None else scores + bias
+    return scores.softmax(-1) @ value
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    return scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+
+
+def _add(mask: Tensor | None, bias: Tensor | None) -> Tensor | None:
+    if mask is None or bias is None:
+        return bias if mask is None else mask
+    return bias + mask[..., : bias.shape[-1]]
+
+
+def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
+    """Put a column in front of the mask for every prefix position; rows without that position may not look at it."""
+    rows, n = prefix.present.shape
+    closed = torch.finfo(query.dtype).min
+    front = torch.zeros(rows, 1, 1, n, dtype=query.dtype, device=query.device).masked_fill(~prefix.present[:, None, None, :], closed)
+    if bias is None:
+        raise ValueError(f"a prefix of {n} needs an explicit attention mask, got None")
+    wide = pad(bias, (n, 0)).expand(rows, *bias.shape[1:3], -1)
+    return wide + pad(front, (0, bias.shape[-1])).to(wide.dtype)
+
+
+AttentionInterface.register(ATTENTION, attention)
+AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"])

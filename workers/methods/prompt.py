@@ -1,0 +1,43 @@
+"""Prompt tuning: n virtual tokens in front of the text.
+
+    E (n×d) trainable
+
+Lester, Al-Rfou & Constant 2021, arXiv 2104.08691.  Starts at the scale of the model's token embeddings: E ~ N(0, rms²).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Generator, Tensor
+
+from ...spaces.axes import Float, Int
+from ...spaces.shape import Shape
+from ..method import Named, SoftPrompt, Tensors, hyperparameter, normal
+
+
+@dataclass(frozen=True)
+class Prompt(SoftPrompt):
+    """Prompt tuning."""
+
+    formula: ClassVar[str] = "n·d"
+    citation: ClassVar[str] = "Lester, Al-Rfou & Constant 2021, arXiv 2104.08691"
+
+    prompt_length: int = hyperparameter(10, Int(1, 100, log=True))
+    lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
+
+    @property
+    def length(self) -> int:
+        """n virtual tokens."""
+        return self.prompt_length
+
+    def parameters(self, shape: Shape) -> int:
+        """n·d."""
+        return self.prompt_length * shape.width
+
+    def build(self, shape: Shape, generator: Generator) -> Tensors:
+        """E ~ N(0, rms²)."""
+        return Tensors({"E": normal(self.prompt_length, shape.width, generator=generator, std=shape.embedding_rms)})
+
+    def prompt(self, p: Named) -> Tensor:
+        """E, (n, d)."""
+        return p["E"]

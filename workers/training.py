@@ -1,0 +1,102 @@
+"""Training and scoring a pack: from step a to step b, then the labels of a split."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ..spaces.space import Training
+from .backbone import Backbone
+from .batches import Batches
+from .pack import Pack
+from .readout import Encoded, Readout
+from .sites import Sites
+from .updates.adamw import AdamW
+
+ROWS_AT_ONCE = 512
+"""Rows of one scoring pass over all trials of a pack: enough to fill the device, little enough to fit."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a stretch of training leaves: mean loss of each trial (trials,), and seconds of wall clock for the whole pack."""
+
+    losses: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Everything that the trials of a pack share."""
+
+    backbone: Backbone
+    readout: Readout
+    training: Training
+
+    def train(self, pack: Pack, state: AdamW, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
+        """Take every trial of `pack` from step `start` to step `stop`, in place; trial k draws its rows from `seeds[k]`."""
+        began = time.perf_counter()
+        batches = Batches(data.lengths, batch=self.training.batch)
+        total = torch.zeros(pack.size, device=pack.flat.device)
+        with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
+            for step in range(start, stop):
+                rows = [row for seed in seeds for row in batches.rows(seed=seed, step=step)]
+                total += self._step(pack, state, sites, seeds, data.batch(rows, pad=self._pad, device=pack.flat.device), step)
+        return Trained((total / max(1, stop - start)).cpu(), time.perf_counter() - began)
+
+    @torch.no_grad()
+    def predict(self, pack: Pack, data: Encoded) -> Tensor:
+        """Return every trial's label scores for all rows of a split: (trials, rows, labels), float32, on the CPU."""
+        order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
+        size = max(1, ROWS_AT_ONCE // pack.size)
+        pieces = []
+        with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
+            values = _whole(pack, pack.flat, [{}] * len(pack.groups))
+            for begin in range(0, len(order), size):
+                batch = data.batch(order[begin : begin + size] * pack.size, pad=self._pad, device=pack.flat.device)
+                pieces.append(self._scores(pack, sites, values, batch).cpu())
+        scores = torch.cat(pieces, 1)
+        return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
+
+    def _step(self, pack: Pack, state: AdamW, sites: Sites, seeds: Sequence[int], batch: "Batch", step: int) -> Tensor:
+        flat = pack.flat.detach().requires_grad_()
+        values = _whole(pack, flat, pack.noise(self.backbone.shape, seeds, step))
+        scores = self._scores(pack, sites, values, batch)
+        losses = cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1)
+        (gradient,) = torch.autograd.grad(losses.sum(), flat)
+        clip = (self.training.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
+        state.update(pack.flat, gradient * clip[pack.owner], rates=pack.rates * self._schedule(step), step=step)
+        return losses.detach()
+
+    def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
+        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
+        ids, lengths, _ = batch
+        rows = len(ids) // pack.size
+        embedded = self.backbone.model.get_input_embeddings()(ids).view(pack.size, rows, ids.shape[1], -1)
+        with sites.bind(values, rows=rows):
+            embeds, fronts = sites.prompts(embedded)
+            shifts = sites.shifts(ids.device).repeat_interleave(rows)
+            scores = self.readout.scores(
+                embeds.flatten(0, 1), fronts=fronts.repeat_interleave(rows), lengths=lengths, shifts=shifts if sites.has_prefix else None
+            )
+        return scores.view(pack.size, rows, -1)
+
+    def _schedule(self, step: int) -> float:
+        """Linear warm-up over the first share of the horizon, then linear to zero at its end."""
+        horizon, warm = self.training.steps, max(1, round(self.training.warmup * self.training.steps))
+        return min((step + 1) / warm, max(0.0, (horizon - step) / max(1, horizon - warm)))
+
+    @property
+    def _pad(self) -> int:
+        return int(self.backbone.tokenizer.pad_token_id or 0)
+
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def _whole(pack: Pack, flat: Tensor, noise: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Per group, all that its effect sees: trainable tensors as views of `flat`, frozen ones, fresh noise."""
+    return [{**values, **group.frozen, **extra} for group, values, extra in zip(pack.groups, pack.unflatten(flat), noise, strict=True)]

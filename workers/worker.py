@@ -1,0 +1,170 @@
+"""One job from beginning to end: build or resume a pack of trials, train it to a step, score it, store it.
+
+A worker keeps nothing but caches: the backbone, the tokenised task and the adapter store of the last few setups.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ..spaces.errors import Failure
+from ..spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
+from ..spaces.space import Setup
+from . import backbone as backbones
+from .backbone import Backbone
+from .catalogue import parts
+from .pack import Pack, Part, build_parts
+from .readout import Encoded, Readout, encode
+from .scoring import Score, score
+from .seeds import sha256_of
+from .store import AdapterStore
+from .tasks import Task, load_task
+from .training import Trainer
+from .updates.adamw import AdamW
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a worker process keeps between jobs."""
+
+    backbone: Backbone
+    task: Task
+    trainer: Trainer
+    store: AdapterStore
+    splits: dict[str, Encoded]
+
+
+@lru_cache(maxsize=2)
+def session(setup: Setup) -> Session:
+    """Load the model, the task and the store of a study; cached, so that later jobs start at once."""
+    backbone, task = backbones.load(setup.model), load_task(setup.task)
+    rows = {"train": task.train, "validation": task.validation, "test": task.test}
+    splits = {name: encode(backbone, split, max_tokens=setup.task.max_tokens) for name, split in rows.items()}
+    trainer = Trainer(backbone, Readout(backbone, task), setup.training)
+    return Session(backbone, task, trainer, AdapterStore(setup.store), splits)
+
+
+def run_job(setup: Setup, job: Job) -> Outcome:
+    """Train and score a job's trials; a pack that does not fit in memory is halved until it does.
+
+    Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
+    """
+    ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
+    return _run(session(setup), replace(job, assignments=tuple(ordered)))
+
+
+def _run(session: Session, job: Job) -> Outcome:
+    try:
+        return _train_and_score(session, job)
+    except torch.OutOfMemoryError as error:
+        if len(job.assignments) == 1:
+            trial = job.assignments[0].trial.number
+            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {_line(error)}", fatal=True),))
+    torch.cuda.empty_cache()
+    half = len(job.assignments) // 2
+    first, second = (_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:]))
+    limit = min(outcome.pack_limit or half for outcome in (first, second))
+    return Outcome(job.number, first.results + second.results, first.problems + second.problems, pack_limit=limit)
+
+
+def _train_and_score(session: Session, job: Job) -> Outcome:
+    began = time.perf_counter()
+    trials = [assignment.trial for assignment in job.assignments]
+    pack, state = restore(session, job.assignments)
+    start = job.assignments[0].start
+    seeds = [trial.seed for trial in trials]
+    trained = session.trainer.train(pack, state, seeds, session.splits["train"], start=start, stop=job.stop)
+    scores = {split: _score(session, pack, split) for split in job.splits}
+    seconds = (time.perf_counter() - began) / len(trials)
+    healthy = _healthy(pack, trained.losses)
+    results = [
+        result
+        for position, trial in enumerate(trials)
+        if healthy[position]
+        for result in _results(session, pack, state, position, trial, job, float(trained.losses[position]), seconds, scores)
+    ]
+    problems = [_diverged(trial, job.stop) for position, trial in enumerate(trials) if not healthy[position]]
+    return Outcome(job.number, tuple(results), tuple(problems))
+
+
+def restore(session: Session, assignments: Sequence[Assignment]) -> tuple[Pack, AdamW]:
+    """Build the pack of some assignments at the step they stand at, with the optimiser's state."""
+    shape = session.backbone.shape
+    built = [
+        build_parts(position, parts(a.trial.method, a.trial.hyperparameters), shape, a.trial.seed) for position, a in enumerate(assignments)
+    ]
+    pack = Pack(built, device=session.backbone.device)
+    state = AdamW.start(pack.flat)
+    for position, assignment in enumerate(assignments):
+        if assignment.adapter is not None:
+            _load(session, pack, state, position, built[position], assignment.adapter)
+    return pack, state
+
+
+def _load(session: Session, pack: Pack, state: AdamW, position: int, built: Sequence[Part], digest: str) -> None:
+    tensors, metadata = session.store.get(digest)
+    expected = frozen_digest(built)
+    if metadata["frozen"] != expected:
+        raise Failure(f"adapter {digest[:12]}: its seed now regenerates {expected[:12]}, stored was {metadata['frozen'][:12]}; use the torch it was made with")
+    for kind, vector in {"value": pack.flat, **state.tensors()}.items():
+        start = f"{kind}:"
+        pack.set_trial(vector, position, {k.removeprefix(start): t.to(vector) for k, t in tensors.items() if k.startswith(start)})
+
+
+def frozen_digest(built: Sequence[Part]) -> str:
+    """sha256 of everything that a trial's seed regenerates."""
+    return sha256_of({f"{part.prefix}{name}": tensor for part in built for name, tensor in part.tensors.frozen.items()})
+
+
+def _save(session: Session, pack: Pack, state: AdamW, position: int, trial: Trial, step: int) -> str:
+    vectors = {"value": pack.flat, **state.tensors()}
+    tensors = {f"{kind}:{name}": t for kind, vector in vectors.items() for name, t in pack.of_trial(vector, position).items()}
+    built = build_parts(0, parts(trial.method, trial.hyperparameters), session.backbone.shape, trial.seed)
+    metadata = {
+        "trial": json.dumps(trial.to_json(), sort_keys=True),
+        "step": str(step),
+        "frozen": frozen_digest(built),
+        "backbone": session.backbone.fingerprint,
+    }
+    return session.store.put(tensors, metadata)
+
+
+def _results(
+    session: Session, pack: Pack, state: AdamW, position: int, trial: Trial, job: Job, loss: float, seconds: float, scores: dict[Split, list[Score]]
+) -> list[Result]:
+    digest = _save(session, pack, state, position, trial, job.stop)
+    size = len(safetensors.torch.save(pack.of_trial(pack.flat, position)))
+    return [
+        Result(trial.number, job.stop, split, s[position].value, s[position].variance, loss, seconds, digest, size)
+        for split, s in scores.items()
+    ]
+
+
+def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
+    data = session.splits[split]
+    predicted: Tensor = session.trainer.predict(pack, data).argmax(-1)
+    return [score(session.task.metric, labels.tolist(), data.targets) for labels in predicted]
+
+
+def _healthy(pack: Pack, losses: Tensor) -> list[bool]:
+    finite = torch.isfinite(pack.norms(pack.flat)).cpu() & torch.isfinite(losses)
+    return [bool(value) for value in finite]
+
+
+def _diverged(trial: Trial, step: int) -> Problem:
+    rates = {key: value for key, value in trial.hyperparameters.items() if key.rpartition(".")[2].startswith("lr")}
+    shown = ", ".join(f"{key}={value:.3g}" for key, value in rates.items())
+    return Problem(trial.number, f"diverged before step {step} ({shown}): the loss is not a number", fatal=True)
+
+
+def _line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]
+
+
+
