@@ -1,0 +1,73 @@
+"""The keys of a space's YAML and their types. Defaults come from the frozen values that they end up in."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from .complaints import Section
+from .space import ModelSpec, Objective, Space, TaskSpec, Training
+
+Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+Positive = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+LISTED, GEOMETRIC = "a list", "first and factor"
+
+
+class ModelSection(Section):
+    """`model`: which frozen model."""
+
+    title = "model"
+    name: Name = Field(default=ModelSpec.name, description="minilm (embedded), a folder, or a hub id")
+    dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
+    device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1")
+
+
+class TaskSection(Section):
+    """`task`: which data, and where its columns are."""
+
+    title = "task"
+    name: Name | None = Field(default=None, description="a built-in task, or the name for a local or hub data set")
+    path: Name | None = Field(default=None, description="a folder with train/validation(/test) files, or one JSONL, CSV or Parquet file")
+    hub: Name | None = Field(default=None, description="a hub data set: owner/name or owner/name:config")
+    text_a: Name = TaskSpec.text_a
+    text_b: Name | None = TaskSpec.text_b
+    label: Name = TaskSpec.label
+    labels: dict[str, Name] = Field(default_factory=dict, description="label -> the description or label word that stands for it")
+    metric: Metric | None = None
+    max_tokens: Positive = TaskSpec.max_tokens
+    limit: Positive | None = Field(default=None, description="use at most this many training rows")
+
+
+class Geometric(Section):
+    """Rungs at first, first·factor, first·factor² … and at the last step."""
+
+    title = "rungs"
+    first: Positive
+    factor: Annotated[float, Field(gt=1)] = 2
+
+
+def _form(value: object) -> str:
+    return GEOMETRIC if isinstance(value, dict | Geometric) else LISTED
+
+
+Listed = Annotated[list[Positive], Field(min_length=1)]
+Rungs = Annotated[Annotated[Listed, Tag(LISTED)] | Annotated[Geometric, Tag(GEOMETRIC)], Discriminator(_form)]
+
+
+class SpaceDocument(Section):
+    """A whole space file. The axes under `methods` are read against the catalogue, elsewhere."""
+
+    title = "a space"
+    model: ModelSection = ModelSection()
+    task: TaskSection = TaskSection()
+    methods: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    steps: Positive | None = Field(default=None, description="training steps of a whole trial; default 200, or the last rung")
+    rungs: Rungs | None = Field(default=None, description="steps at which trials are scored and compared; the last equals steps")
+    batch: Positive = Training.batch
+    warmup: Annotated[float, Field(ge=0, le=1)] = Training.warmup
+    clip: Annotated[float, Field(gt=0)] = Training.clip
+    trials: Positive = Space.trials
+    seeds: Positive = Space.seeds
+    finalists: Positive = Space.finalists
+    objectives: Annotated[list[Objective], Field(min_length=1)] = list(Space.objectives)
