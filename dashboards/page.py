@@ -16,7 +16,9 @@ from .page_assets import PAGE, SCRIPT, STYLE
 from .verdicts import cheapest_tie, ties
 from .words import configuration, count, export_command, mean_over_seeds, metric, size
 
-HEADINGS = ("Trial", "Method", "Parameters", "Bytes", "Validation", "Test mean, 95 %", "Ties with", "Hyperparameters", "Seed")
+HEADINGS = ("Trial", "Method", "Parameters", "Bytes", "Validation", "Test mean, 95 %", "Ties with", "Seed", "Hyperparameters")
+KINDS = ("", "n", "n", "n", "n", "", "n", "h")
+"""The class of each cell after the first: n for numbers, h for hyperparameters."""
 
 
 def html(curve: Curve) -> str:
@@ -49,7 +51,7 @@ def verdict(curve: Curve) -> str:
     line = f"The best adapter is {best.method} with {count(best.trainable_parameters)} parameters: {curve.metric} {metric(best.score)} in validation{tested}."
     if cheap is None:
         return line
-    return f"{line} {cheap.method} with {count(cheap.trainable_parameters)} cannot be told from it."
+    return f"{line} {cheap.method} with {count(cheap.trainable_parameters)} parameters (trial {cheap.trial}) ties with it."
 
 
 def _facts(curve: Curve) -> str:
@@ -67,7 +69,7 @@ def _chart(curve: Curve) -> str:
 def _table(curve: Curve) -> str:
     if not curve.front:
         return ""
-    head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
+    head = "".join(f'<th scope="col" class="{kind}">{heading}</th>' for heading, kind in zip(HEADINGS, ("", *KINDS), strict=True))
     tied = ties(curve.front)
     rows = "\n".join(_row(point, tied[point.trial]) for point in curve.front)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="The frontier as a table"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
@@ -81,11 +83,10 @@ def _row(point: Point, tied: tuple[int, ...]) -> str:
         metric(point.score),
         mean_over_seeds(point),
         ", ".join(map(str, tied)) or "–",
-        configuration(point.hyperparameters),
         str(point.seed),
+        configuration(point.hyperparameters),
     )
-    kinds = ("", "n", "n", "n", "n", "", "h", "n")
-    rest = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(kinds, cells, strict=True))
+    rest = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(KINDS, cells, strict=True))
     return f'<tr><th scope="row">{point.trial}</th>{rest}</tr>'
 
 

@@ -26,6 +26,7 @@ th, td { padding: 0.5rem 0.8rem 0.5rem 0; text-align: left; vertical-align: top;
 thead th { color: var(--muted); font-weight: 500; border-bottom-color: var(--muted) }
 tbody th { font-weight: 600 }
 .n { text-align: right; padding-right: 1.4rem }
+thead .h { font: inherit; font-weight: 500 }
 .h { min-width: 16rem; white-space: normal; overflow-wrap: anywhere; font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; font-size: 0.84rem }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; font-size: 0.88rem }
 pre { margin: 0.3rem 0 1rem; padding: 0.7rem 0.9rem; background: var(--soft); border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere }
@@ -37,7 +38,7 @@ const { commands, ...figures } = JSON.parse(document.getElementById("data").text
 const chart = document.getElementById("chart");
 const picked = document.getElementById("picked");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+const options = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
 
 function draw() {
   const { data, layout } = structuredClone(figures[dark.matches ? "dark" : "light"]);
@@ -85,7 +86,7 @@ $notes
 $commands
 <p><code>--format peft</code> writes what stock PEFT loads, <code>merged</code> a plain model, <code>native</code> the smallest file. A method without an exact form of that kind says which forms it has.</p>
 <h2>How to read this</h2>
-<p>Every mark is one trial: an adapter trained on the frozen model. To the right costs more trainable parameters, each grid step ten times as many; higher is a better $metric.
+<p>Every mark is one trial: an adapter trained on the frozen model. Further right costs more trainable parameters, on a logarithmic axis; higher is a better $metric.
 All marks are compared at the same training step, on the validation split. The line joins the frontier: trials that nothing with as few parameters beats. The dashed line is the budget.</p>
 <p>The search chose by validation scores, so those of the frontier are a little too good. Each configuration on the frontier is therefore retrained over fresh seeds and scored
 once on a test split that no choice has looked at: that mean, with its 95 % interval over seeds and rows, is the number to quote. Two trials tie when the interval of

@@ -37,7 +37,7 @@ def png(curve: Curve) -> bytes:
 
 def _draw(figure: "Figure", curve: Curve) -> None:
     axes = figure.add_axes((0.085, 0.13, 0.72, 0.70))
-    figure.text(0.085, 0.935, f"{curve.metric} against trainable parameters", size=17, weight="bold", color=INK.text, va="center")
+    figure.text(0.085, 0.935, f"{curve.metric[:1].upper()}{curve.metric[1:]} against trainable parameters", size=17, weight="bold", color=INK.text, va="center")
     figure.text(0.085, 0.882, f"{curve.study} · {curve.subject}", size=11, color=INK.muted, va="center")
     _frame(axes, curve)
     if not curve.points:
@@ -46,12 +46,11 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     _draw_methods(axes, curve)
     _draw_front(axes, curve)
     _draw_labels(axes, curve.front)
-    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.01), frameon=False, labelcolor=INK.text, borderaxespad=0, labelspacing=0.7)
-    legend.set_in_layout(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1.01), frameon=False, labelcolor=INK.text, borderaxespad=0, labelspacing=0.8)
 
 
 def _frame(axes: "Axes", curve: Curve) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
     axes.set_xscale("log")
     low, high = parameter_range(curve)
@@ -59,7 +58,8 @@ def _frame(axes: "Axes", curve: Curve) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(round(x))))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.2f}"))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.set_xlabel("trainable parameters (logarithmic)", color=INK.muted, labelpad=8)
     axes.set_ylabel(curve.metric, color=INK.muted, labelpad=8)
     axes.grid(axis="y", color=INK.grid, linewidth=0.8)
@@ -83,7 +83,7 @@ def _draw_methods(axes: "Axes", curve: Curve) -> None:
                 s=95 if chosen else 40,
                 marker=style.matplotlib,
                 color=style.colour("light"),
-                alpha=1.0 if chosen else 0.5,
+                alpha=1.0 if chosen else 0.65,
                 edgecolors=INK.background,
                 linewidths=0.8,
                 zorder=5 if chosen else 3,
@@ -95,12 +95,12 @@ def _draw_front(axes: "Axes", curve: Curve) -> None:
     front = curve.front
     x = [point.trainable_parameters for point in front]
     y = [point.score for point in front]
-    axes.step([*x, curve.budget], [*y, y[-1]], where="post", color=INK.text, linewidth=1.4, zorder=4, label="frontier (validation)")
+    axes.step([*x, curve.budget], [*y, y[-1]], where="post", color=INK.text, linewidth=1.4, zorder=4, label="frontier\n(validation)")
     tested = [point for point in front if (point.test_score is not None) == curve.has_finals]
     centre = [point.score if point.test_score is None else point.test_score for point in tested]
     below = [c - point.score_low for c, point in zip(centre, tested, strict=True)]
     above = [point.score_high - c for c, point in zip(centre, tested, strict=True)]
-    axes.errorbar(
+    bars = axes.errorbar(
         [point.trainable_parameters for point in tested],
         centre,
         yerr=[below, above],
@@ -109,14 +109,19 @@ def _draw_front(axes: "Axes", curve: Curve) -> None:
         markerfacecolor=INK.background,
         color=INK.muted,
         capsize=4,
-        linewidth=1.2,
+        linewidth=1,
         zorder=4.5,
-        label="test mean over fresh seeds, 95 %" if curve.has_finals else "95 % interval over rows",
+        label="test mean over\nfresh seeds, 95 %" if curve.has_finals else "95 % interval\nover rows",
     )
+    for line in (*bars[1], *bars[2]):
+        line.set_zorder(2)
 
 
 def _draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
     """Name the frontier's points, from the best down, leaving out those whose label would touch another."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground=INK.background)]
     taken: list[float] = []
     for point in reversed(front):
         place = math.log10(point.trainable_parameters)
@@ -124,7 +129,8 @@ def _draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
             taken.append(place)
             text = f"trial {point.trial}\n{metric(point.score)}"
             at = (point.trainable_parameters, point.score)
-            axes.annotate(text, at, (-7, 8), textcoords="offset points", ha="right", size=8.5, color=INK.text, linespacing=1.15, zorder=6)
+            label = axes.annotate(text, at, (-7, 8), textcoords="offset points", ha="right", size=8.5, color=INK.text, linespacing=1.15, zorder=6)
+            label.set_path_effects(halo)
 
 
 def parameter_range(curve: Curve) -> tuple[float, float]:

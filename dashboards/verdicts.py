@@ -61,6 +61,6 @@ def _tie_with_best(front: Sequence[Point]) -> str:
         return f"No cheaper point of the curve ties with the best one, {named}, at 95 % by {basis}."
     share = cheap.trainable_parameters / best.trainable_parameters
     return (
-        f"Trial {cheap.trial} ties with the best one, {named}, at 95 % by {basis} and needs {count(cheap.trainable_parameters)} parameters, "
-        f"{share:.0%} of it. Pairs are compared one by one, without a correction for their number."
+        f"Trial {cheap.trial} ties with the best one, {named}, at 95 % by {basis} and has {count(cheap.trainable_parameters)}, "
+        f"{share * 100:.0f} % as many. Pairs are compared one by one, without a correction for their number."
     )

@@ -1,0 +1,120 @@
+"""What the commands print, as rich tables that fit 80 columns and say more on wider terminals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from ..spaces.records import Point
+from .rows import MethodRow, PlanRow, StudyRow, TrialRow, frontier_rows
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: the row field it shows, its heading, and the width from which it is shown."""
+
+    field: str
+    title: str
+    number: bool = False
+    wraps: bool = False
+    """Takes the room that is left, over several lines where needed; other columns stay on one line."""
+    from_width: int = 0
+
+
+FRONTIER = (
+    Column("trial", "trial", number=True),
+    Column("method", "method"),
+    Column("parameters", "parameters", number=True),
+    Column("bytes", "bytes", number=True, from_width=100),
+    Column("validation", "valid.", number=True),
+    Column("test", "test, 95 %", number=True),
+    Column("ties", "ties with", from_width=100),
+    Column("seed", "seed", number=True, from_width=100),
+    Column("hyperparameters", "hyperparameters", wraps=True),
+)
+TRIALS = (
+    Column("trial", "trial", number=True),
+    Column("method", "method"),
+    Column("parameters", "parameters", number=True),
+    Column("seed", "seed", number=True, from_width=100),
+    Column("state", "state"),
+    Column("step", "step", number=True),
+    Column("score", "score", number=True),
+    Column("note", "hyperparameters, or error", wraps=True),
+)
+STUDIES = (
+    Column("study", "study"),
+    Column("task", "task"),
+    Column("model", "model", wraps=True),
+    Column("budget", "budget", number=True),
+    Column("trials", "trials", number=True),
+    Column("best", "best", number=True),
+    Column("created", "created", number=True, from_width=100),
+)
+METHODS = (
+    Column("method", "method"),
+    Column("floor", "floor", number=True),
+    Column("packs", "packs"),
+    Column("exports", "exports", from_width=120),
+    Column("count", "parameters", wraps=True),
+    Column("axes", "axes", wraps=True),
+    Column("citation", "source", wraps=True, from_width=120),
+)
+PLAN = (
+    Column("method", "method"),
+    Column("smallest", "smallest", number=True),
+    Column("largest", "largest", number=True),
+    Column("feasible", "fits"),
+    Column("why", "why not, and the way out", wraps=True),
+)
+
+
+def frontier_table(front: Sequence[Point], *, width: int) -> Table:
+    """Return the curve as a table, cheapest first as given."""
+    return table(FRONTIER, frontier_rows(front), width=width)
+
+
+def trials_table(rows: Sequence[TrialRow], *, width: int) -> Table:
+    """Return the trials of one study as a table."""
+    return table(TRIALS, rows, width=width)
+
+
+def studies_table(rows: Sequence[StudyRow], *, width: int) -> Table:
+    """Return the studies of a ledger as a table."""
+    return table(STUDIES, rows, width=width)
+
+
+def methods_table(rows: Sequence[MethodRow], *, width: int) -> Table:
+    """Return the catalogue as a table."""
+    return table(METHODS, rows, width=width)
+
+
+def plan_table(rows: Sequence[PlanRow], *, width: int) -> Table:
+    """Return what fits under the budget as a table."""
+    return table(PLAN, rows, width=width)
+
+
+def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int) -> Table:
+    """Lay `rows` out under those of `columns` that are shown at `width` terminal columns; no text is read as markup.
+
+    Where room is short, columns that wrap give way first, then other text, never a number.
+    """
+    shown = [column for column in columns if column.from_width <= width]
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, width=width, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in shown:
+        cells = [column.title, *(getattr(row, column.field) for row in rows)]
+        drawn.add_column(
+            column.title,
+            justify="right" if column.number else "left",
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+            ratio=1 if column.wraps else None,
+            min_width=max(map(cell_len, cells)) if column.number else None,
+        )
+    for row in rows:
+        drawn.add_row(*(Text(getattr(row, column.field)) for column in shown))
+    return drawn
