@@ -193,6 +193,42 @@ class Affine(LinearEffect):
 
 
 @dataclass(frozen=True)
+class Gates(Affine):
+    """Learnt factors on a linear's input or output, `y = g_out ⊙ (W (g_in ⊙ x) + b)`: what PEFT's IA3 can represent."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def gates(self, p: Named, site: Linear) -> tuple[Tensor | None, Tensor | None]:
+        """`g_in` (inputs,) and `g_out` (outputs,); None stands for ones."""
+
+    def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
+        """g_in ⊙ x."""
+        gate, _ = self.gates(p, site)
+        return x if gate is None else x * gate
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """g_out ⊙ y."""
+        _, gate = self.gates(p, site)
+        return y if gate is None else y * gate
+
+
+@dataclass(frozen=True)
+class Biases(Affine):
+    """A learnt vector added to a linear's output, `y = W x + b + δ`."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def bias(self, p: Named, site: Linear) -> Tensor:
+        """`δ` (outputs,)."""
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """y + δ."""
+        return y + self.bias(p, site)
+
+
+@dataclass(frozen=True)
 class NormEffect(Method):
     """A change of scale and shift for some of the model's norms: `y = x̂ ⊙ (γ + δγ) + (β + δβ)` (PEFT's LN_TUNING)."""
 

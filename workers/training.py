@@ -54,7 +54,7 @@ class Trainer:
         size = max(1, ROWS_AT_ONCE // pack.size)
         pieces = []
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
-            values = _whole(pack, pack.flat, [{}] * len(pack.groups))
+            values = bound_values(pack)
             for begin in range(0, len(order), size):
                 batch = data.batch(order[begin : begin + size] * pack.size, pad=self._pad, device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
@@ -95,6 +95,11 @@ class Trainer:
 
 
 Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
+    """Per group, what `Sites.bind` needs to run a pack as it stands, without training noise."""
+    return _whole(pack, pack.flat, [{}] * len(pack.groups))
 
 
 def _whole(pack: Pack, flat: Tensor, noise: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:

@@ -76,7 +76,7 @@ def _run(session: Session, job: Job) -> Outcome:
 def _train_and_score(session: Session, job: Job) -> Outcome:
     began = time.perf_counter()
     trials = [assignment.trial for assignment in job.assignments]
-    pack, state = restore(session, job.assignments)
+    pack, state = restore_from(session.backbone, session.store, job.assignments)
     start = job.assignments[0].start
     seeds = [trial.seed for trial in trials]
     trained = session.trainer.train(pack, state, seeds, session.splits["train"], start=start, stop=job.stop)
@@ -93,22 +93,22 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     return Outcome(job.number, tuple(results), tuple(problems))
 
 
-def restore(session: Session, assignments: Sequence[Assignment]) -> tuple[Pack, AdamW]:
+def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment]) -> tuple[Pack, AdamW]:
     """Build the pack of some assignments at the step they stand at, with the optimiser's state."""
-    shape = session.backbone.shape
     built = [
-        build_parts(position, parts(a.trial.method, a.trial.hyperparameters), shape, a.trial.seed) for position, a in enumerate(assignments)
+        build_parts(position, parts(a.trial.method, a.trial.hyperparameters), backbone.shape, a.trial.seed)
+        for position, a in enumerate(assignments)
     ]
-    pack = Pack(built, device=session.backbone.device)
+    pack = Pack(built, device=backbone.device)
     state = AdamW.start(pack.flat)
     for position, assignment in enumerate(assignments):
         if assignment.adapter is not None:
-            _load(session, pack, state, position, built[position], assignment.adapter)
+            _load(store, pack, state, position, built[position], assignment.adapter)
     return pack, state
 
 
-def _load(session: Session, pack: Pack, state: AdamW, position: int, built: Sequence[Part], digest: str) -> None:
-    tensors, metadata = session.store.get(digest)
+def _load(store: AdapterStore, pack: Pack, state: AdamW, position: int, built: Sequence[Part], digest: str) -> None:
+    tensors, metadata = store.get(digest)
     expected = frozen_digest(built)
     if metadata["frozen"] != expected:
         raise Failure(f"adapter {digest[:12]}: its seed now regenerates {expected[:12]}, stored was {metadata['frozen'][:12]}; use the torch it was made with")

@@ -15,16 +15,15 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, Affine, Named, Tensors, hyperparameter
+from ..method import LAYERS, Biases, Named, Tensors, hyperparameter
 
 
 @dataclass(frozen=True)
-class Bitfit(Affine):
+class Bitfit(Biases):
     """Bias-term fine-tuning."""
 
     formula: ClassVar[str] = "Σ out over the chosen linears that have a bias"
     citation: ClassVar[str] = "Ben Zaken, Goldberg & Ravfogel 2022, arXiv 2106.10199"
-    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
     lr: float = hyperparameter(3e-3, Float(1e-4, 3e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
@@ -45,6 +44,6 @@ class Bitfit(Affine):
         """δ = 0."""
         return Tensors({f"{site.key}/delta": torch.zeros(site.outputs) for site in self.sites(shape)})
 
-    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """y + δ."""
-        return y + p["delta"]
+    def bias(self, p: Named, site: Linear) -> Tensor:
+        """δ, (out,)."""
+        return p["delta"]

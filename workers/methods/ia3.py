@@ -13,16 +13,15 @@ from torch import Generator, Tensor
 
 from ...spaces.axes import Choice, Float
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, Affine, Named, Tensors, hyperparameter
+from ..method import LAYERS, Gates, Named, Tensors, hyperparameter
 
 
 @dataclass(frozen=True)
-class Ia3(Affine):
+class Ia3(Gates):
     """Infused adapter by inhibiting and amplifying inner activations."""
 
     formula: ClassVar[str] = "Σ out (k, v) + in (down) over the chosen linears"
     citation: ClassVar[str] = "Liu et al. 2022, arXiv 2205.05638"
-    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
     lr: float = hyperparameter(0.01, Float(1e-3, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
@@ -40,13 +39,9 @@ class Ia3(Affine):
         """l = 1."""
         return Tensors({f"{site.key}/l": torch.ones(_length(site)) for site in self.sites(shape)})
 
-    def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
-        """l ⊙ x in front of `down`."""
-        return x * p["l"] if site.role == "down" else x
-
-    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """l ⊙ y behind the others."""
-        return y if site.role == "down" else y * p["l"]
+    def gates(self, p: Named, site: Linear) -> tuple[Tensor | None, Tensor | None]:
+        """l in front of `down`, behind the others."""
+        return (p["l"], None) if site.role == "down" else (None, p["l"])
 
 
 def _length(site: Linear) -> int:

@@ -1,0 +1,55 @@
+"""A toy task with a known answer, and the shortest way to train a pack on it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ulpt_search.spaces.axes import Hyperparameters
+from ulpt_search.spaces.space import Training
+from ulpt_search.workers.backbone import Backbone
+from ulpt_search.workers.catalogue import parts
+from ulpt_search.workers.pack import Pack, build_parts
+from ulpt_search.workers.readout import Readout, encode
+from ulpt_search.workers.tasks import Rows, Task
+from ulpt_search.workers.training import Trained, Trainer
+from ulpt_search.workers.updates.adamw import AdamW
+
+LABELS = ("red", "green", "blue")
+Config = tuple[str, Hyperparameters, int]
+"""Method, hyperparameters, seed."""
+
+
+def rows(count: int = 96) -> Rows:
+    """Texts of 3 to 12 words; the label is named by a word that only its class uses."""
+    draw = torch.Generator().manual_seed(3)
+    labels = torch.randint(3, (count,), generator=draw).tolist()
+    lengths = torch.randint(3, 13, (count,), generator=draw).tolist()
+    words = [torch.randint(10, 60, (length,), generator=draw).tolist() for length in lengths]
+    texts = [" ".join([f"w{label}", *(f"w{word}" for word in line)]) for label, line in zip(labels, words, strict=True)]
+    return Rows(tuple(texts), (None,) * count, tuple(labels))
+
+
+def task() -> Task:
+    """The toy task; all splits are the same rows, since nothing here measures generalisation."""
+    data = rows()
+    return Task("toy", "classification", LABELS, LABELS, "accuracy", data, data, data, "toy")
+
+
+def trainer(backbone: Backbone, *, steps: int = 20) -> Trainer:
+    """A trainer of the toy task."""
+    return Trainer(backbone, Readout(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
+
+
+def pack(backbone: Backbone, configs: Sequence[Config]) -> Pack:
+    """The pack of some configurations at step 0, in the backbone's precision."""
+    built = [build_parts(i, parts(name, values), backbone.shape, seed) for i, (name, values, seed) in enumerate(configs)]
+    return Pack(built, device=backbone.device, dtype=backbone.dtype)
+
+
+def train(backbone: Backbone, configs: Sequence[Config], *, steps: int) -> tuple[Pack, Trained, Tensor]:
+    """Train a fresh pack; returns it with its losses and its label scores (trials, rows, labels)."""
+    fresh = pack(backbone, configs)
+    run, data = trainer(backbone, steps=steps), encode(backbone, rows(), max_tokens=32)
+    trained = run.train(fresh, AdamW.start(fresh.flat), [seed for _, _, seed in configs], data, start=0, stop=steps)
+    return fresh, trained, run.predict(fresh, data)

@@ -1,0 +1,66 @@
+"""Adapters folded into the weights: a plain transformers model.
+
+Any change under which a linear stays affine is found by probing: with the trial's hooks in place, `f(0)` is the new bias and
+`f(I) - f(0)` the new weight. So every linear method merges through the code that trained it.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Linear, Norm
+from ..backbone import Backbone
+from ..method import LinearEffect, Method, NormEffect
+from ..pack import Pack
+from ..sites import Sites, local
+from ..training import bound_values
+
+
+@torch.no_grad()
+def write(backbone: Backbone, pack: Pack, out: Path) -> None:
+    """Fold a pack of one trial into `backbone.model` (which is changed) and save model and tokenizer."""
+    methods = [group.method for group in pack.groups]
+    blocked = next((m for m in methods if "merged" not in m.exports), None)
+    if blocked is not None:
+        raise WrongInput(f"export: {type(blocked).__name__.lower()} cannot be folded into weights; use --format {' or '.join(blocked.exports)}")
+    with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=1):
+        maps = {site: _probe(backbone.model.get_submodule(site.name), site.inputs) for site in _touched(backbone, methods)}
+    for site, (weight, bias) in maps.items():
+        _fold(backbone.model.get_submodule(site.name), weight, bias, name=site.name)
+    for group, values in zip(pack.groups, bound_values(pack), strict=True):
+        if isinstance(group.method, NormEffect):
+            for norm in group.method.sites(backbone.shape):
+                _fold_norm(backbone.model.get_submodule(norm.name), group.method, values, norm)
+    backbone.model.save_pretrained(out)
+    backbone.tokenizer.save_pretrained(out)
+
+
+def _touched(backbone: Backbone, methods: list[Method]) -> list[Linear]:
+    touched = {site for method in methods if isinstance(method, LinearEffect) for site in method.sites(backbone.shape)}
+    return [site for site in backbone.shape.linears if site in touched]
+
+
+def _probe(module: nn.Module, inputs: int) -> tuple[Tensor, Tensor]:
+    """Weight (outputs, inputs) and bias (outputs,) of the affine map that a hooked module computes."""
+    dtype = next(module.parameters()).dtype
+    bias: Tensor = module(torch.zeros(1, 1, inputs, dtype=dtype))[0, 0]
+    return (module(torch.eye(inputs, dtype=dtype)[None])[0] - bias).T, bias
+
+
+def _fold(module: nn.Module, weight: Tensor, bias: Tensor, *, name: str) -> None:
+    stored = weight.T if isinstance(module, Conv1D) else weight
+    module.weight.copy_(stored)  # type: ignore[operator, union-attr]
+    if module.bias is not None:
+        module.bias.copy_(bias)  # type: ignore[operator, union-attr]
+    elif bool(bias.abs().max() > 0):
+        raise WrongInput(f"export: {name} has no bias to fold the learnt one into; use --format native")
+
+
+def _fold_norm(module: nn.Module, method: NormEffect, values: dict[str, Tensor], norm: Norm) -> None:
+    scale, shift = method.affine({name: value[0] for name, value in local(values, norm.key).items()}, norm)
+    module.weight.add_(scale)  # type: ignore[operator, union-attr]
+    if shift is not None:
+        module.bias.add_(shift)  # type: ignore[operator, union-attr]

@@ -1,0 +1,37 @@
+"""Run as a script in a fresh process: load an export with stock transformers and peft only, and write its outputs for a probe."""
+
+import json
+import sys
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
+
+LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
+
+
+def stock_model(order: dict[str, str]) -> PreTrainedModel:
+    """The export as a user of the stock libraries gets it."""
+    style, _, family = order["style"].partition(":")
+    source = order["folder"] if style == "merged" else order["base"]
+    model: PreTrainedModel = LOADERS[family].from_pretrained(source, config=AutoConfig.from_pretrained(source), dtype=torch.float32)
+    if style == "peft":
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, order["folder"])
+    return model.eval()
+
+
+def main(order: dict[str, str]) -> None:
+    """Answer one probe."""
+    inputs, model = load_file(order["asked"]), stock_model(order)
+    if model.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = torch.full((len(inputs["input_ids"]), 1), model.config.decoder_start_token_id)
+    with torch.no_grad():
+        output = model(**inputs)
+    found = output.logits if hasattr(output, "logits") else output.last_hidden_state
+    save_file({"outputs": found.contiguous()}, order["answered"])
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
