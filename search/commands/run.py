@@ -1,0 +1,28 @@
+"""`ulpt-search run`: the search."""
+
+import click
+
+from ..exits import exit_code
+from ..options import Asks, example, json_option, search_options
+from ..request import Request
+
+
+@click.command("run", cls=Asks, epilog=example("  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --space my.yaml --budget 10k --time 30m"))
+@search_options
+@click.option("--quiet", is_flag=True, help="No progress, only the result.")
+@json_option
+def command(request: Request) -> int:
+    """Search for the best adapters under a budget; the same command again continues it."""
+    from ..supervisor import run_supervised
+
+    def work() -> int:
+        from ..driver import drive
+
+        return drive(request)
+
+    def after(status: int) -> None:
+        from ..driver import close_behind
+
+        close_behind(request, status)
+
+    return run_supervised(lambda: exit_code(work), after=after)

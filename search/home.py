@@ -1,0 +1,63 @@
+"""Where a search keeps its state: one folder, and what may live elsewhere because the user said so."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..spaces.errors import WrongInput
+
+
+@dataclass(frozen=True)
+class Home:
+    """The places of a search. Every path is absolute: workers run in other folders."""
+
+    root: Path
+    ledger_url: str
+    store: str
+    tracking_uri: str
+
+    @classmethod
+    def at(cls, root: str | Path, *, ledger: str | None = None, store: str | None = None, tracking_uri: str | None = None) -> "Home":
+        """Return the places under `root`; a given URL takes the place of the folder's own. Nothing is created."""
+        folder = Path(root).expanduser().resolve()
+        return cls(
+            root=folder,
+            ledger_url=ledger or f"sqlite:///{folder / 'ledger.sqlite'}",
+            store=_absolute(store) if store else str(folder / "store"),
+            tracking_uri=tracking_uri or f"sqlite:///{folder / 'mlflow.sqlite'}",
+        )
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's pictures and adapters."""
+        return self.root / "mlartifacts"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's results."""
+        return self.root / "ray"
+
+    @property
+    def pages(self) -> Path:
+        """The curve's files, one folder a study."""
+        return self.root / "curves"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there may be something to read: always true of a ledger that is not a file."""
+        path = self.ledger_url.removeprefix("sqlite:///")
+        return path == self.ledger_url or Path(path).exists()
+
+    def prepare(self) -> None:
+        """Create the folder. Raises `WrongInput` where nothing can be written there."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise WrongInput(f"--home {self.root}: cannot be written to ({reason}); give a folder of yours with --home") from error
+
+
+def _absolute(url: str) -> str:
+    return url if "://" in url else str(Path(url).expanduser().resolve())

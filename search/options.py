@@ -1,0 +1,119 @@
+"""Options that several commands share, each written once."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from .request import Request
+from .values import read_count, read_duration
+
+Command = TypeVar("Command", bound=Callable[..., None])
+Decorator = Callable[[Command], Command]
+
+
+class Count(click.ParamType):
+    """A whole number of at least 1, written as 10000, 1e4 or 10k."""
+
+    name = "number"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the text; raises `WrongInput`."""
+        return read_count(str(value), name=_name(param))
+
+
+class Duration(click.ParamType):
+    """Seconds, written as 30m, 1h30m or 90s."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the text; raises `WrongInput`."""
+        return float(value) if isinstance(value, float) else read_duration(value, name=_name(param))
+
+
+class Pack(click.ParamType):
+    """A number of trials, or `auto`."""
+
+    name = "number|auto"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return None for `auto`; raises `WrongInput`."""
+        return None if value == "auto" else read_count(str(value), name=_name(param))
+
+
+def _name(param: click.Parameter | None) -> str:
+    return param.opts[-1] if param else "value"
+
+
+def home_options(command: Command) -> Command:
+    """Add `--home` and `--ledger`: where studies are kept."""
+    command = click.option("--ledger", metavar="URL", envvar="ULPT_SEARCH_LEDGER", help="Ledger database; default: SQLite in the home.")(command)
+    return click.option(
+        "--home",
+        metavar="DIR",
+        envvar="ULPT_SEARCH_HOME",
+        default="ulpt-search-home",
+        show_default="$ULPT_SEARCH_HOME or ./ulpt-search-home",
+        help="Folder that holds the whole state.",
+    )(command)
+
+
+def store_option(command: Command) -> Command:
+    """Add `--store`: where adapters are kept."""
+    text = "Adapter store, a folder or fsspec URL; default: in the home."
+    return click.option("--store", metavar="URL", envvar="ULPT_SEARCH_STORE", help=text)(command)
+
+
+def tracking_option(command: Command) -> Command:
+    """Add `--tracking-uri`: where MLflow keeps its runs."""
+    text = "MLflow server or database; default: SQLite in the home."
+    return click.option("--tracking-uri", metavar="URI", envvar="ULPT_SEARCH_TRACKING_URI", help=text)(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
+
+
+def model_option(command: Command) -> Command:
+    """Add `--model`."""
+    return click.option("--model", metavar="NAME", help="minilm (embedded), a transformers folder, or a hub id.")(command)
+
+
+_SEARCH: tuple[Decorator[Callable[..., None]], ...] = (
+    click.option("--space", "source", metavar="PATH|NAME", required=True, help="A space file, or a shipped one: `ulpt-search spaces`."),
+    click.option("--budget", type=Count(), required=True, help="Cap on trainable parameters: 10000, 1e4 or 10k."),
+    click.option("--model", metavar="NAME", help="Overrides the space's model: minilm, a transformers folder, or a hub id."),
+    click.option("--task", metavar="NAME", help="Overrides the space's task: pydocs, a file or folder, or a hub data set."),
+    click.option("--trials", type=Count(), help="Overrides the space's number of trials."),
+    click.option("--time", "limit", type=Duration(), help="Stop searching in time for the finals to end by then: 30m, 1h30m."),
+    click.option("--study", metavar="NAME", help="Name under which it is remembered; the same name continues it."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search itself."),
+    click.option("--workers", type=click.IntRange(min=1), help="Worker processes; default: by the machine's CPUs or GPUs."),
+    click.option("--gpus-per-worker", type=click.FloatRange(min=0), help="GPUs each worker takes; fractions share one. Default: 1 if there are."),
+    click.option("--pack", type=Pack(), default="auto", show_default=True, help="Trials trained together in one pass."),
+    click.option("--address", metavar="HOST:PORT", help="An existing Ray cluster; default: a local one."),
+    click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key of the space: --set methods.lora.rank=4."),
+)
+
+
+def search_options(command: Command) -> Command:
+    """Add what `run` and `plan` have in common."""
+    for option in reversed(_SEARCH):
+        command = option(command)  # type: ignore[assignment]
+    return home_options(store_option(tracking_option(command)))
+
+
+def example(text: str) -> str:
+    """Return an epilog that shows `text`, line breaks kept."""
+    return f"\b\nExample:\n{text}"
+
+
+class Asks(click.Command):
+    """A command whose options become one `Request`."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Call back with the request."""
+        assert self.callback is not None, f"{self.name} has no callback"
+        return ctx.invoke(self.callback, Request(**ctx.params))

@@ -1,0 +1,86 @@
+"""What a person asked `run` or `plan` for, as one frozen value."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from ..spaces.errors import WrongInput
+from ..spaces.space import Space
+from .home import Home
+from .values import short_count
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `run` and `plan`; every field is the option of its name."""
+
+    source: str
+    budget: int
+    home: str
+    model: str | None = None
+    task: str | None = None
+    trials: int | None = None
+    limit: float | None = None
+    """Seconds, `--time`."""
+    study: str | None = None
+    seed: int = 0
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    pack: int | None = None
+    """None: chosen by the device."""
+    address: str | None = None
+    overrides: tuple[str, ...] = ()
+    ledger: str | None = None
+    store: str | None = None
+    tracking_uri: str | None = None
+    quiet: bool = False
+    as_json: bool = False
+
+    @property
+    def places(self) -> Home:
+        """Where state is kept."""
+        return Home.at(self.home, ledger=self.ledger, store=self.store, tracking_uri=self.tracking_uri)
+
+    def space(self) -> Space:
+        """Read the space with the overrides laid over it. Imports torch, since methods carry their own axes."""
+        from ..spaces.schema import load_space
+        from ..workers.catalogue import axes_of
+
+        short = {f"--set {key}={_quoted(value)}": f"--{key} {value}" for key, value in self._sections()}
+        given = [option.removeprefix("--set ") for option in short]
+        try:
+            return load_space(self.source, catalogue=axes_of, overrides=(*given, *self.overrides))
+        except WrongInput as error:
+            raise WrongInput(_as_typed(str(error), short)) from error
+
+    def name(self, space: Space) -> str:
+        """Return the study's name: the one given, else one that says space, task, model and budget."""
+        if self.study is not None:
+            return _checked(self.study)
+        parts = (space.name, space.task.name, _last(space.model.name), short_count(self.budget))
+        return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part) for part in parts)
+
+    def _sections(self) -> list[tuple[str, str]]:
+        given = {"task": self.task, "model": self.model, "trials": None if self.trials is None else str(self.trials)}
+        return [(key, value) for key, value in given.items() if value is not None]
+
+
+def _quoted(value: str) -> str:
+    return value if value.isdigit() else json.dumps(value)
+
+
+def _as_typed(message: str, short: dict[str, str]) -> str:
+    """The message in terms of the option that was typed rather than of the override it became."""
+    for override, option in short.items():
+        message = message.replace(override, option)
+    return message
+
+
+def _checked(study: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", study):
+        raise WrongInput(f"--study {study}: a name has up to 100 letters, digits and . _ + -, and starts with a letter or digit")
+    return study
+
+
+def _last(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
