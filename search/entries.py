@@ -6,6 +6,7 @@ whether what was written is still what the ledger says.
 """
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..spaces.records import Point, Problem, Result, Trial
+from .memory import ATTEMPTS
 
 if TYPE_CHECKING:
     from .ledger import StudyRecord
@@ -24,7 +26,6 @@ STUDY = "study"
 IDENTITY, KEY, MARK = "ulpt_search.study", "ulpt_search.key", "ulpt_search.mark"
 """Tags by which runs are found again: which study, which entry of it, and how far it has been written."""
 
-_ATTEMPTS = 3
 _TEXT = 5000
 """Longest tag or parameter that every MLflow store takes."""
 
@@ -194,7 +195,8 @@ def _trial_tags(trial: Trial, problems: Sequence[Problem], *, on_frontier: bool)
 
 def _trial_status(results: Sequence[Result], problems: Sequence[Problem], *, study: Status) -> Status:
     """A trial that waits for more steps has nothing running: it is finished as far as it goes."""
-    if len(problems) >= _ATTEMPTS or any(problem.fatal for problem in problems):
+    broken = any(not math.isfinite(result.score) for result in results)
+    if broken or len(problems) >= ATTEMPTS or any(problem.fatal for problem in problems):
         return "FAILED"
     if results:
         return "FINISHED"
@@ -203,7 +205,8 @@ def _trial_status(results: Sequence[Result], problems: Sequence[Problem], *, stu
 
 def _rows(trial: Trial, results: Sequence[Result]) -> tuple[tuple[Number, ...], ...]:
     """One row per result, validation before test, so that a later result never comes before an earlier one."""
-    rows = [(Number("trainable_parameters", float(trial.parameters), 0, 0.0),)]
+    size = {"trainable_parameters": float(trial.parameters), "log10_trainable_parameters": math.log10(max(1, trial.parameters))}
+    rows = [tuple(Number(key, value, 0, 0.0) for key, value in size.items())]
     after, known = 0.0, 0
     for result in sorted(results, key=lambda result: (result.step, result.split == "test")):
         score = (f"{result.split}_score", result.score)

@@ -74,7 +74,7 @@ class Mirror:
 
     def _sync(self, snapshot: Snapshot, status: Status) -> None:
         if self._tracking is None:
-            from .tracking import Tracking  # a second of imports that the driver need not wait for  # noqa: PLC0415
+            from .tracking import Tracking  # a second of imports that the driver need not wait for
 
             self._tracking = Tracking(tracking_uri=self._uri, artifacts=self._artifacts, study=self._study)
         try:

@@ -12,15 +12,15 @@ import os
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .chart import page, view_state
-from .drivers import SEEN, STAMP, gone, stamp
+from .chart_page import page, tags
+from .drivers import gone, stamp
 from .entries import IDENTITY, KEY, STUDY, Change, Entry, Logged, Snapshot, Status, difference, identity, study_entry, trial_entries
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag, ViewType
-    from mlflow.exceptions import MlflowException
     from mlflow.store.tracking.dbmodels.models import SqlRun
 
     SqlRun()
@@ -115,9 +114,9 @@ class Tracking:
             experiment = client.get_experiment_by_name(name)
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
-        key, state = view_state(self._identity)
-        if experiment.tags.get(key) != state:
-            client.set_experiment_tag(experiment.experiment_id, key, state)
+        for key, value in tags(self._identity).items():
+            if experiment.tags.get(key) != value:
+                client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id)
 
     def _find_runs(self, client: Any) -> dict[str, Logged]:
