@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import did_you_mean
-from .lines import Path, Unfit
+from .lines import KeyPath, Unfit
 
 T = TypeVar("T")
 
@@ -21,15 +21,13 @@ _WANTED: Mapping[str, str] = {
     "string_type": "text",
     "string_too_short": "some text",
     "list_type": "a list",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than_equal": "{le:g} or less",
     "literal_error": "{expected}",
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
+    "too_short": "{min_length} or more entries",
+    "too_long": "{max_length} entries at most",
 }
 
 
@@ -39,30 +37,38 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     title: ClassVar[str]
-    """What an error calls it."""
+    """What an error calls it; the key it stands under, unless it is the outermost."""
+    wanted: ClassVar[str] = "a mapping of keys to values"
+    """What an error asks for where something else stands."""
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
         """The keys it has in YAML."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
+    @classmethod
+    def example(cls, key: str) -> str:
+        """What could stand under a key that must be there."""
+        field = next(field for name, field in cls.model_fields.items() if key in (name, field.alias))
+        return f"{field.examples[0]}" if field.examples else "..."
+
 
 def check(adapter: TypeAdapter[T], value: object, *, sections: Collection[type[Section]] = (), tags: Collection[str] = ()) -> T:
-    """Return `value` as a `T`; raise `Unfit` for the first thing in it that is not as it should be.
+    """Return `value` as a `T`; raise `Unfit` for the first thing in it that is wrong, unknown keys before all.
 
     `sections` are the mappings that may occur in it; `tags` the names of a union's alternatives, which pydantic puts into its locations.
     """
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        details = error.errors(include_url=False)[0]
+        details = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         at = tuple(key for key in details["loc"] if key not in tags)
         raise Unfit(_complaint(details, at, {section.title: section for section in sections}), at) from error
 
 
 def show(value: object) -> str:
     """A value as it would stand in YAML, on one line and never long."""
-    text = "nothing" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+    text = f"{value}" if isinstance(value, float) else "nothing" if value is None else json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -72,19 +78,22 @@ def unknown(noun: str, owner: str, given: str, known: Iterable[str]) -> str:
     return f"unknown {noun}; {owner} has {', '.join(options)}.{did_you_mean(given, options)}"
 
 
-def _complaint(details: ErrorDetails, at: Path, sections: Mapping[str, type[Section]]) -> str:
+def _complaint(details: ErrorDetails, at: KeyPath, sections: Mapping[str, type[Section]]) -> str:
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
         section = _section(at[:-1], sections)
         return unknown("key", section.title, str(at[-1]), section.keys())
     if kind == "missing":
-        return f"missing; {_section(at[:-1], sections).title} needs it"
+        section = _section(at[:-1], sections)
+        return f"missing; {section.title} needs it, such as {at[-1]}: {section.example(str(at[-1]))}"
     if value is None:
         return "empty; give it a value, or delete the key"
+    if kind in ("model_type", "model_attributes_type"):
+        return f"wanted {_section(at, sections).wanted}, got {show(value)}"
     return f"wanted {_wanted(details)}, got {show(value)}{_way_out(kind, value, details)}"
 
 
-def _section(at: Path, sections: Mapping[str, type[Section]]) -> type[Section]:
+def _section(at: KeyPath, sections: Mapping[str, type[Section]]) -> type[Section]:
     """A section is titled by its key; the outermost has the first title."""
     return sections.get(str(at[-1]) if at else "", next(iter(sections.values())))
 
@@ -94,7 +103,7 @@ def _wanted(details: ErrorDetails) -> str:
     return template.format(**details.get("ctx", {})) if template else details["msg"].split("\n")[0]
 
 
-def _way_out(kind: str, value: Any, details: ErrorDetails) -> str:
+def _way_out(kind: str, value: object, details: ErrorDetails) -> str:
     if kind == "string_type" and not isinstance(value, list | dict):
         return f'; put it in quotes: "{show(value)}"'
     if kind.startswith("int") and isinstance(value, float) and value.is_integer():

@@ -18,6 +18,7 @@ class ModelSection(Section):
     """`model`: which frozen model."""
 
     title = "model"
+    wanted = "a name, or a mapping of name, dtype and device"
     name: Name = Field(default=ModelSpec.name, description="minilm (embedded), a folder, or a hub id")
     dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
     device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1")
@@ -27,6 +28,7 @@ class TaskSection(Section):
     """`task`: which data, and where its columns are."""
 
     title = "task"
+    wanted = "a name, or a mapping of name, path, text_a ..."
     name: Name | None = Field(default=None, description="a built-in task, or the name for a local or hub data set")
     path: Name | None = Field(default=None, description="a folder with train/validation(/test) files, or one JSONL, CSV or Parquet file")
     hub: Name | None = Field(default=None, description="a hub data set: owner/name or owner/name:config")
@@ -43,7 +45,7 @@ class Geometric(Section):
     """Rungs at first, first·factor, first·factor² … and at the last step."""
 
     title = "rungs"
-    first: Positive
+    first: Annotated[int, Field(gt=0, examples=[25])]
     factor: Annotated[float, Field(gt=1)] = 2
 
 
@@ -61,7 +63,7 @@ class SpaceDocument(Section):
     title = "a space"
     model: ModelSection = ModelSection()
     task: TaskSection = TaskSection()
-    methods: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    methods: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1, examples=["{ulpt: }"])]
     steps: Positive | None = Field(default=None, description="training steps of a whole trial; default 200, or the last rung")
     rungs: Rungs | None = Field(default=None, description="steps at which trials are scored and compared; the last equals steps")
     batch: Positive = Training.batch
@@ -70,4 +72,4 @@ class SpaceDocument(Section):
     trials: Positive = Space.trials
     seeds: Positive = Space.seeds
     finalists: Positive = Space.finalists
-    objectives: Annotated[list[Objective], Field(min_length=1)] = list(Space.objectives)
+    objectives: list[Objective] = Field(default=list(Space.objectives), min_length=1)

@@ -17,7 +17,7 @@ def json_schema(catalogue_axes: Mapping[str, Mapping[str, Axis]]) -> dict[str, A
     for key in ("model", "task"):
         properties[key] = {"anyOf": [{"type": "string"}, properties[key], {"type": "null"}], "description": f"a name, or a {key}'s keys"}
     properties["methods"] = _methods(catalogue_axes)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ulpt-search space"}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "ulpt-search space"}
 
 
 def _methods(axes: Mapping[str, Mapping[str, Axis]]) -> dict[str, Any]:
@@ -65,5 +65,3 @@ def _describe(own: Axis) -> str:
         return f"one of {', '.join(map(str, own.options))}"
     kind = "whole numbers" if isinstance(own, Int) else "numbers"
     return f"{kind} from {own.low:g} to {own.high:g}{', in the logarithm' if own.log else ''}"
-
-

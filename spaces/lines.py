@@ -14,7 +14,7 @@ import yaml
 
 from .errors import WrongInput
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Place = Callable[[int], str]
 """Line number -> how an error names it: `spaces/ulpt.yaml:7`, or `--set steps=3` whatever the line."""
 
@@ -22,7 +22,7 @@ Place = Callable[[int], str]
 class Unfit(ValueError):
     """A value that cannot be used; `at` leads from the value to the part of it that is wrong."""
 
-    def __init__(self, text: str, at: Path = ()) -> None:
+    def __init__(self, text: str, at: KeyPath = ()) -> None:
         super().__init__(text)
         self.at = at
 
@@ -32,22 +32,22 @@ class Document:
     """Plain values (dict, list, text, numbers, booleans, None) with the place each was written at."""
 
     values: Any
-    places: dict[Path, str]
+    places: dict[KeyPath, str]
 
-    def place(self, path: Path) -> str:
+    def place(self, path: KeyPath) -> str:
         """Where `path` was written, or the nearest thing around it that was written anywhere."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places[path]
 
-    def wrong(self, path: Path, text: str) -> WrongInput:
+    def wrong(self, path: KeyPath, text: str) -> WrongInput:
         """The error to raise about `path`: one line of place, key and `text`."""
         place, key = self.place(path), ".".join(map(str, path))
         named = not key or place.startswith(f"--set {key}=")
         return WrongInput(" ".join((f"{place}: {text}" if named else f"{place}: {key}: {text}").split("\n")))
 
     @contextmanager
-    def blame(self, path: Path) -> Iterator[None]:
+    def blame(self, path: KeyPath) -> Iterator[None]:
         """Turn an `Unfit` about the value at `path` into the user's error."""
         try:
             yield
@@ -58,21 +58,21 @@ class Document:
 def read_lines(text: str, place: Place) -> Document:
     """Read one YAML document. Raises `WrongInput` for bad syntax, duplicate keys and anything but plain values."""
     reader = _Reader(place, {})
-    return Document(reader.value(_compose(text, place), (), ()), reader.places)
+    try:
+        return Document(reader.value(_compose(text, place), (), ()), reader.places)
+    except RecursionError as error:
+        raise WrongInput(f"{place(1)}: nested too deeply; a space has about five levels") from error
 
 
 def _compose(text: str, place: Place) -> yaml.Node | None:
     try:
-        loader = _Loader(text)
-        return loader.get_single_node()
+        return _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise WrongInput(f"{place(line)}: not valid YAML: {_say(error)}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise WrongInput(f"{place(line)}: not valid YAML: character {error.character!r} is not allowed; delete it") from error
-    except RecursionError as error:
-        raise WrongInput(f"{place(1)}: nested too deeply; a space has about five levels") from error
+        raise WrongInput(f"{place(line)}: not valid YAML: a control character stands here; delete it") from error
 
 
 def _say(error: yaml.MarkedYAMLError) -> str:
@@ -85,11 +85,10 @@ def _say(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's parser with the scalars of YAML 1.2. (The dictionary must be this class's own: PyYAML shares it.)"""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    """PyYAML's parser with the scalars of YAML 1.2."""
 
 
+_Loader.yaml_implicit_resolvers = {}  # its own: adding to the inherited one would change every user of PyYAML in the process
 _DIGITS = list("-+.0123456789")
 _SCALARS = {
     "null": (r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -106,9 +105,9 @@ class _Reader:
     """Walks a composed node tree, turns it into plain values and notes where each key and item stands."""
 
     place: Place
-    places: dict[Path, str]
+    places: dict[KeyPath, str]
 
-    def value(self, node: yaml.Node | None, path: Path, around: tuple[yaml.Node, ...]) -> Any:
+    def value(self, node: yaml.Node | None, path: KeyPath, around: tuple[yaml.Node, ...]) -> object:
         self.places.setdefault(path, self.place(_line(node) if node else 1))
         if node in around:
             raise self._wrong(node, path, "refers to itself; write the value out")
@@ -118,7 +117,7 @@ class _Reader:
             return [self.value(item, (*path, number), (*around, node)) for number, item in enumerate(node.value)]
         return self._scalar(node, path) if node else None
 
-    def _mapping(self, node: yaml.MappingNode, path: Path, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath, around: tuple[yaml.Node, ...]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key, item in node.value:
@@ -130,13 +129,13 @@ class _Reader:
             values[name] = self.value(item, (*path, name), around)
         return values
 
-    def _key(self, node: yaml.Node, path: Path) -> str:
+    def _key(self, node: yaml.Node, path: KeyPath) -> str:
         """Keys are names, so `no:` and `1:` are the texts "no" and "1"."""
         if not isinstance(node, yaml.ScalarNode):
             raise self._wrong(node, path, "a key must be a name, got a list or a mapping")
         return str(node.value)
 
-    def _scalar(self, node: yaml.Node, path: Path) -> Any:
+    def _scalar(self, node: yaml.Node, path: KeyPath) -> object:
         name = node.tag.removeprefix("tag:yaml.org,2002:")
         if name not in _READ:
             raise self._wrong(node, path, f"the tag {node.tag} is not supported; write a plain value")
@@ -145,7 +144,7 @@ class _Reader:
         except ValueError as error:
             raise self._wrong(node, path, f"{node.value[:40]!r} is not a valid {name}") from error
 
-    def _wrong(self, node: yaml.Node | None, path: Path, text: str) -> WrongInput:
+    def _wrong(self, node: yaml.Node | None, path: KeyPath, text: str) -> WrongInput:
         place = self.place(_line(node) if node else 1)
         return Document(None, {(): place}).wrong(path, text)
 
@@ -161,7 +160,7 @@ def _boolean(text: str) -> bool:
 
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "null": lambda text: None,
+    "null": lambda _: None,
     "bool": _boolean,
     "int": int,
     "float": lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan")),

@@ -1,10 +1,9 @@
 """`--set key=value`: dotted keys laid over a space before it is validated."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from .errors import WrongInput
-from .lines import Document, Path, read_lines
+from .lines import Document, KeyPath, read_lines
 
 
 def override(document: Document, assignments: Sequence[str]) -> Document:
@@ -19,18 +18,18 @@ def override(document: Document, assignments: Sequence[str]) -> Document:
 
 def _set(document: Document, assignment: str) -> Document:
     key, equals, text = assignment.partition("=")
-    place = f"--set {assignment}"
-    path: Path = tuple(key.strip().split("."))
+    place = f"--set {assignment}".replace("\n", " ")
+    path: KeyPath = tuple(key.strip().split("."))
     if not equals or "" in path:
         raise WrongInput(f"{place}: wanted key=value, such as --set steps=100 or --set methods.lora.rank=4")
-    given = read_lines(text, lambda line: place)
+    given = read_lines(text, lambda _: place)
     places = {old: where for old, where in document.places.items() if old[: len(path)] != path}
     places |= {path[:depth]: place for depth in range(1, len(path) + 1) if path[:depth] not in places}
     places |= {(*path, *inner): place for inner in given.places}
     return Document(_placed(document.values, path, given.values, place), places)
 
 
-def _placed(around: Any, path: Path, value: Any, place: str, walked: Path = ()) -> Any:
+def _placed(around: object, path: KeyPath, value: object, place: str, walked: KeyPath = ()) -> object:
     """A copy of `around` with `value` at `path`; missing mappings on the way are made."""
     if not path:
         return value

@@ -37,16 +37,15 @@ def space_from_json(values: Mapping[str, Any]) -> Space:
     )
 
 
-def _to_json(axis: Axis | Value) -> Any:
+def _to_json(axis: Axis | Value) -> object:
     if isinstance(axis, Int | Float):
         return {"int" if isinstance(axis, Int) else "float": [axis.low, axis.high], "log": axis.log}
     return {"choice": list(axis.options)} if isinstance(axis, Choice) else axis
 
 
-def _from_json(value: Any) -> Axis | Value:
+def _from_json(value: Value | Mapping[str, Any]) -> Axis | Value:
     if not isinstance(value, Mapping):
-        fixed: Value = value
-        return fixed
+        return value
     if "choice" in value:
         return Choice(tuple(value["choice"]))
     make, ends = (Int, value["int"]) if "int" in value else (Float, value["float"])

@@ -1,6 +1,7 @@
 """Sections of a checked space file -> the frozen values that a study is made of."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from .complaints import show
@@ -55,7 +56,7 @@ def objectives(document: SpaceDocument) -> tuple[Objective, ...]:
 
 
 def _increasing(rungs: Sequence[int], steps: int) -> tuple[int, ...]:
-    for number, (lower, upper) in enumerate(zip(rungs, rungs[1:], strict=False), start=1):
+    for number, (lower, upper) in enumerate(pairwise(rungs), start=1):
         if upper <= lower:
             raise Unfit(f"{upper} comes after {lower}; rungs must increase", ("rungs", number))
     if rungs[-1] != steps:
@@ -74,7 +75,7 @@ def _geometric(rungs: Geometric, steps: int) -> tuple[int, ...]:
 
 
 def _source(name: str, folders: Sequence[Path]) -> dict[str, str | None]:
-    if _is_path(name) or name.endswith(DATA) or "/" in name and _found(name, folders):
+    if _is_path(name) or name.endswith(DATA) or ("/" in name and _found(name, folders)):
         return {"path": name, "name": None}
     return {"hub": name, "name": None} if "/" in name else {}
 

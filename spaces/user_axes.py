@@ -9,15 +9,16 @@ from pydantic import AllowInfNan, Field, Strict, TypeAdapter
 from .axes import Axis, Choice, Float, Int, Value
 from .complaints import Section, check, show, unknown
 from .errors import did_you_mean
-from .lines import Path, Unfit
+from .lines import KeyPath, Unfit
 
 Kind = Literal["int", "float", "bool", "text", "mixed"]
 
-SELECTORS = ("layers", "modules")
-"""Hyperparameters that name places in the model (see `Shape.select`): any such text will do, and a list is a comma list."""
+SELECTORS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "layers": (re.compile(r"all|(first|last):[0-9]+%?|[0-9]+( *, *[0-9]+)*"), "all, first:2, last:2, last:50% or numbers such as 0,3"),
+    "modules": (re.compile(r"[a-z_]+( *, *[a-z_]+)*"), "all or roles such as q,v"),
+}
+"""Hyperparameters that name places in the model: any text that `Shape.select` could understand will do, and a list is a comma list."""
 
-LAYERS = re.compile(r"all|(first|last):[0-9]+%?|[0-9]+( *, *[0-9]+)*")
-"""What `Shape.select_layers` understands, on a model that is deep enough."""
 
 _SPOKEN = {"yes": True, "on": True, "no": False, "off": False}
 _NOUNS: Mapping[Kind, str] = {"int": "whole numbers", "float": "numbers", "bool": "true or false", "text": "text"}
@@ -77,7 +78,7 @@ def read_axis(name: str, given: object, own: Axis) -> Axis | Value:
 def enumerated(name: str, own: Axis) -> bool:
     """Whether only the method's own options will do: numbers may be others, texts and mixtures may not."""
     kind = kind_of(own)
-    return kind == "mixed" or kind == "text" and name not in SELECTORS
+    return kind == "mixed" or (kind == "text" and name not in SELECTORS)
 
 
 def _kind_of_value(value: Value) -> Kind:
@@ -101,14 +102,14 @@ def _form(given: Mapping[str, Any]) -> str:
 def _int(name: str, given: object, own: Axis) -> Axis:
     axis = check(TypeAdapter(IntAxis), given, sections=[IntAxis])
     if kind_of(own) not in ("int", "float"):
-        raise Unfit(f"{name} takes {_offer(name, own)}", ("int",))
+        raise Unfit(f"{name} takes {_offer(own)}", ("int",))
     return _range(Int, axis.ends, axis.log, own, "int")
 
 
 def _float(name: str, given: object, own: Axis) -> Axis:
     axis = check(TypeAdapter(FloatAxis), given, sections=[FloatAxis])
     if kind_of(own) != "float":
-        raise Unfit(f"{name} takes {_offer(name, own)}", ("float",))
+        raise Unfit(f"{name} takes {_offer(own)}", ("float",))
     return _range(Float, axis.ends, axis.log, own, "float")
 
 
@@ -134,12 +135,12 @@ def _choice(name: str, given: object, own: Axis) -> Axis:
 _READERS: Mapping[str, Callable[[str, object, Axis], Axis]] = {"int": _int, "float": _float, "choice": _choice}
 
 
-def _value(name: str, given: object, own: Axis, at: Path = ()) -> Value:
+def _value(name: str, given: object, own: Axis, at: KeyPath = ()) -> Value:
     """A fixed value, or one option of a choice."""
     kind = kind_of(own)
     said = _said(name, given, kind)
     if isinstance(said, list | dict) and said:
-        raise Unfit(f"wanted one value, got {show(said)}; {name} takes {_offer(name, own)}", at)
+        raise Unfit(f"wanted one value, got {show(said)}; {name} takes {_offer(own)}", at)
     if enumerated(name, own):
         return _option(said, own, at)
     try:
@@ -147,8 +148,8 @@ def _value(name: str, given: object, own: Axis, at: Path = ()) -> Value:
     except Unfit as unfit:
         raise Unfit(str(unfit), at) from unfit
     _same_side(value, own, at)
-    if name == "layers" and not LAYERS.fullmatch(str(value)):
-        raise Unfit(f"wanted all, first:2, last:2, last:50% or numbers such as 0,3, got {show(value)}", at)
+    if name in SELECTORS and not SELECTORS[name][0].fullmatch(str(value)):
+        raise Unfit(f"wanted {SELECTORS[name][1]}, got {show(value)}", at)
     return value
 
 
@@ -163,7 +164,7 @@ def _said(name: str, given: object, kind: Kind) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-def _option(given: object, own: Axis, at: Path) -> Value:
+def _option(given: object, own: Axis, at: KeyPath) -> Value:
     options = own.corners()
     for option in options:
         if isinstance(given, int | float | str) and Choice((option,)).contains(given):
@@ -172,7 +173,7 @@ def _option(given: object, own: Axis, at: Path) -> Value:
     raise Unfit(f"wanted one of {', '.join(map(show, options))}, got {show(given)}.{hint}", at)
 
 
-def _same_side(value: Value, own: Axis, at: Path) -> None:
+def _same_side(value: Value, own: Axis, at: KeyPath) -> None:
     """A method whose own axis is all above zero (a rank, a learning rate) means nothing at or below it."""
     if isinstance(value, str) or kind_of(own) not in ("int", "float"):
         return
@@ -181,7 +182,7 @@ def _same_side(value: Value, own: Axis, at: Path) -> None:
         raise Unfit(f"wanted {'a number above 0' if lowest > 0 else '0 or more'}, got {show(value)}", at)
 
 
-def _offer(name: str, own: Axis) -> str:
+def _offer(own: Axis) -> str:
     kind = kind_of(own)
     if kind == "int":
         return "whole numbers: 4, {int: [1, 8]} or {choice: [1, 2, 4]}"

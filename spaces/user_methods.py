@@ -10,7 +10,7 @@ from typing import Any
 from .axes import Axis, Value
 from .complaints import show, unknown
 from .errors import WrongInput
-from .lines import Document, Path, Unfit
+from .lines import Document, KeyPath, Unfit
 from .user_axes import read_axis
 
 Catalogue = Callable[[str], Mapping[str, Axis]]
@@ -47,7 +47,7 @@ def _nest(document: Document, method: str, given: Mapping[str, Any]) -> dict[str
     return values
 
 
-def _split(path: Path) -> Path:
+def _split(path: KeyPath) -> KeyPath:
     if len(path) > 2 and path[0] == "methods" and "+" in str(path[1]):
         return (*path[:2], *str(path[2]).split(".", 1), *path[3:])
     return path
@@ -72,7 +72,7 @@ def _read_method(document: Document, method: str, own: Mapping[str, Axis]) -> di
     return {name: _read(document, given[name], name, axis) if name in given else axis for name, axis in own.items()}
 
 
-def _read(document: Document, path: Path, name: str, own: Axis) -> Axis | Value:
+def _read(document: Document, path: KeyPath, name: str, own: Axis) -> Axis | Value:
     value: Any = document.values
     for key in path:
         value = value[key]
@@ -80,9 +80,9 @@ def _read(document: Document, path: Path, name: str, own: Axis) -> Axis | Value:
         return read_axis(name.rpartition(".")[2], value, own)
 
 
-def _given(document: Document, method: str) -> dict[str, Path]:
+def _given(document: Document, method: str) -> dict[str, KeyPath]:
     """Hyperparameter -> where the file gives it."""
-    at: Path = ("methods", method)
+    at: KeyPath = ("methods", method)
     values = document.values["methods"][method] or {}
     if "+" not in method:
         return {name: (*at, name) for name in values}
