@@ -83,13 +83,13 @@ class Shape:
         """Return the linears named by two axes.
 
         `layers` is `all`, `first:N`, `last:N` or a comma list of numbers; `modules` is `all` or a comma list of roles.
-        A fraction of the depth is written as a percentage: `last:50%`.
+        A fraction of the depth is written as a percentage: `last:50%`. A fused `qkv` answers to q, k and v.
 
         Raises `WrongInput` where the model lacks a named layer or role.
         """
         chosen = self.select_layers(layers)
         roles = sorted({linear.role for linear in self.linears})
-        wanted = roles if modules == "all" else _names(modules)
+        wanted = roles if modules == "all" else [_fused(role, roles) for role in _names(modules)]
         for role in wanted:
             if role not in roles:
                 raise WrongInput(f"modules: this model has no {role!r}; it has {', '.join(roles)}.{did_you_mean(role, roles)}")
@@ -118,6 +118,11 @@ class Shape:
         if max(chosen) >= self.layers:
             raise WrongInput(f"layers: there is no layer {max(chosen)}; this model has 0 to {self.layers - 1}")
         return chosen
+
+
+def _fused(role: str, roles: Iterable[str]) -> str:
+    """Families such as GPT-2 compute queries, keys and values by one linear: its name stands for each of the three."""
+    return "qkv" if role in ("q", "k", "v") and role not in roles and "qkv" in roles else role
 
 
 def _names(text: str) -> list[str]:

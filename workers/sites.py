@@ -29,6 +29,7 @@ class Sites:
         self._model, self._shape, self._groups, self._trials = model, shape, tuple(groups), trials
         self._values: Values = ()
         self._handles: list[RemovableHandle] = []
+        self._names: dict[tuple[int, str], dict[str, str]] = {}
 
     def __enter__(self) -> "Sites":
         for linear in self._shape.linears:
@@ -96,7 +97,10 @@ class Sites:
         return [index for index in self._of(effect) if site in self._groups[index].method.sites(self._shape)]  # type: ignore[attr-defined]
 
     def _local(self, index: int, key: str) -> dict[str, Tensor]:
-        return local(self._values[index], key)
+        values = self._values[index]
+        if (index, key) not in self._names:
+            self._names[index, key] = {plain: name for name in values if (plain := _plain(name, key)) is not None}
+        return {plain: values[name] for plain, name in self._names[index, key].items()}
 
     def _rows(self, index: int, tensor: Tensor) -> tuple[slice, int]:
         group = self._groups[index]
@@ -193,9 +197,12 @@ class Sites:
 
 def local(values: dict[str, Tensor], key: str) -> dict[str, Tensor]:
     """What an effect at the site `key` sees: shared tensors and its own, both under their plain names."""
-    shared = {name: tensor for name, tensor in values.items() if "/" not in name}
-    own = {name.partition("/")[2]: tensor for name, tensor in values.items() if name.startswith(f"{key}/")}
-    return shared | own
+    return {plain: tensor for name, tensor in values.items() if (plain := _plain(name, key)) is not None}
+
+
+def _plain(name: str, key: str) -> str | None:
+    site, slash, plain = name.rpartition("/")
+    return plain if not slash or site == key else None
 
 
 def _each(function: Callable[..., Tensor], values: dict[str, Tensor], *inputs: Tensor) -> Tensor:
