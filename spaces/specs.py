@@ -82,7 +82,10 @@ def _source(name: str, folders: Sequence[Path]) -> dict[str, str | None]:
 
 def _title(source: str | None) -> str:
     """`/data/sst2`, `/data/sst2.jsonl` and `stanfordnlp/sst2:default` are all called sst2."""
-    return Path(source).stem.partition(":")[0] if source else TaskSpec.name
+    if source is None:
+        return TaskSpec.name
+    last = Path(source).name.partition(":")[0]
+    return next((last.removesuffix(ending) for ending in DATA if last.endswith(ending)), last)
 
 
 def _is_path(text: str) -> bool:

@@ -30,8 +30,8 @@ def test_a_space_with_nothing_but_methods_takes_every_default() -> None:
     [
         (
             "stpes: 3",
-            "stpes: unknown key; a space has model, task, methods, steps, rungs, batch, warmup, clip, trials, seeds, finalists, objectives. "
-            "Did you mean steps?",
+            "stpes: unknown key; a space has model, task, methods, steps, rungs, batch, warmup, clip, trials, seeds, finalists, "
+            "objectives. Did you mean steps?",
         ),
         ("steps: 0", "steps: wanted a number above 0, got 0"),
         ("steps: 1e3", "steps: wanted a whole number, got 1000.0; write 1000"),

@@ -52,12 +52,13 @@ def test_geometric_rungs_increase_from_first_to_steps(first: int, steps: int, fa
         ("task: data/rows.jsonl", TaskSpec(name="rows", path="HERE/data/rows.jsonl")),
         ("task: data", TaskSpec(name="data")),
         ("task: {path: data}", TaskSpec(name="data", path="HERE/data")),
+        ("task: ./data.v2", TaskSpec(name="data.v2", path="HERE/data.v2")),
         ("task: {path: beside, limit: 3}", TaskSpec(name="beside", path="HERE/files/beside", limit=3)),
     ],
 )
 def test_a_task_is_a_name_a_path_or_a_hub_id(given: str, task: TaskSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("data", "files/beside"):
+    for folder in ("data", "data.v2", "files/beside"):
         Path(folder).mkdir(parents=True)
     Path("data/rows.jsonl").touch()
     Path("files/s.yaml").write_text(f"methods: {{lora: }}\n{given}\n", encoding="utf-8")
