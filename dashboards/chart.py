@@ -101,7 +101,8 @@ def _intervals(curve: Curve, theme: Theme) -> dict[str, Any]:
 def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
     low, high = (math.log10(end) for end in parameter_range(curve))
     shared = {"gridcolor": theme.grid, "zeroline": False, "tickfont": {"color": theme.muted}, "linecolor": theme.muted, "automargin": True}
-    ticks = {"type": "log", "range": [low, high], "dtick": "D1" if high - low > 1.7 else "D2", "tickformat": ",d", "showgrid": False, "ticks": "outside"}
+    dtick = "D1" if high - low > 1.7 else "D2"
+    ticks = {"type": "log", "range": [low, high], "dtick": dtick, "tickformat": ",d", "showgrid": False, "ticks": "outside"}
     budget = {
         "type": "line",
         "xref": "x",
@@ -123,6 +124,7 @@ def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
         "font": {"color": theme.budget},
         "showarrow": False,
     }
+    pale = {"bgcolor": theme.background, "bordercolor": theme.muted, "font": {"color": theme.text, "family": FONT}, "align": "left"}
     return {
         "uirevision": "kept",
         "paper_bgcolor": theme.background,
@@ -130,9 +132,9 @@ def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
         "font": {"family": FONT, "size": 13, "color": theme.text},
         "xaxis": {**shared, **ticks, "title": {"text": "trainable parameters (logarithmic)", "font": {"color": theme.muted, "size": 14}}},
         "yaxis": {**shared, "title": {"text": escape(curve.metric, quote=False), "font": {"color": theme.muted, "size": 14}}},
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
         "margin": {"l": 64, "r": 24, "t": 44, "b": 24},
-        "hoverlabel": {"bgcolor": theme.background, "bordercolor": theme.muted, "font": {"color": theme.text, "family": FONT}, "align": "left"},
+        "hoverlabel": pale,
         "hovermode": "closest",
         "dragmode": "zoom",
         "shapes": [budget],

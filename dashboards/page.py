@@ -12,7 +12,7 @@ from typing import Any
 from ..spaces.records import Point
 from .chart import figure
 from .curve import Curve
-from .page_assets import PAGE, SCRIPT, STYLE
+from .page_assets import BODY, PAGE, POLICY, SCRIPT, STYLE
 from .verdicts import cheapest_tie, ties
 from .words import configuration, count, export_command, mean_over_seeds, metric, size
 
@@ -27,14 +27,12 @@ def html(curve: Curve) -> str:
 
     return Template(PAGE).substitute(
         title=escape(curve.study),
+        policy=POLICY,
         style=STYLE,
         subject=escape(curve.subject),
         facts=_facts(curve),
         verdict=escape(verdict(curve)),
-        chart=_chart(curve),
-        table=_table(curve),
-        notes="\n".join(f"<li>{escape(note)}</li>" for note in curve.notes),
-        commands=_commands(curve),
+        body=_body(curve) if curve.front else "",
         metric=escape(curve.metric),
         data=_embedded(curve),
         plotly=get_plotlyjs(),
@@ -48,31 +46,40 @@ def verdict(curve: Curve) -> str:
         return "No trial has been scored yet; this page fills while the search runs."
     best, cheap = curve.front[-1], cheapest_tie(curve.front)
     tested = f" ({mean_over_seeds(best)} on the test split)" if best.test_score is not None else ""
-    line = f"The best adapter is {best.method} with {count(best.trainable_parameters)} parameters: {curve.metric} {metric(best.score)} in validation{tested}."
+    named = f"{best.method} with {count(best.trainable_parameters)} parameters"
+    line = f"The best adapter is {named}: {curve.metric} {metric(best.score)} in validation{tested}."
     if cheap is None:
         return line
-    return f"{line} {cheap.method} with {count(cheap.trainable_parameters)} parameters (trial {cheap.trial}) ties with it."
+    return f"{line} The cheapest that ties with it is {cheap.method} with {count(cheap.trainable_parameters)}, trial {cheap.trial}."
 
 
 def _facts(curve: Curve) -> str:
-    facts = {"Budget": f"{count(curve.budget)} parameters", "Task": curve.task, "Model": curve.model, "On the curve": f"{len(curve.front)} of {count(len(curve.points))} trials"}
+    facts = {
+        "Budget": f"{count(curve.budget)} parameters",
+        "Task": curve.task,
+        "Model": curve.model,
+        "On the curve": f"{count(len(curve.front))} of {count(len(curve.points))} trials",
+    }
     return "\n".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items() if fact)
 
 
+def _body(curve: Curve) -> str:
+    notes = "\n".join(f"<li>{escape(note)}</li>" for note in curve.notes)
+    return Template(BODY).substitute(chart=_chart(curve), table=_table(curve), notes=notes, commands=_commands(curve))
+
+
 def _chart(curve: Curve) -> str:
-    if not curve.points:
-        return ""
     label = escape(f"{curve.metric} against trainable parameters, {len(curve.points)} trials; the table below holds the frontier")
-    return f'<div id="chart" role="img" aria-label="{label}"></div>\n<p id="picked" aria-live="polite">Point at a trial to read it, click it for its export command.</p>'
+    hint = "Point at a trial to read it, click it for its export command."
+    return f'<div id="chart" role="img" aria-label="{label}"></div>\n<p id="picked" aria-live="polite">{hint}</p>'
 
 
 def _table(curve: Curve) -> str:
-    if not curve.front:
-        return ""
     head = "".join(f'<th scope="col" class="{kind}">{heading}</th>' for heading, kind in zip(HEADINGS, ("", *KINDS), strict=True))
     tied = ties(curve.front)
     rows = "\n".join(_row(point, tied[point.trial]) for point in curve.front)
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="The frontier as a table"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="The frontier as a table">{table}</div>'
 
 
 def _row(point: Point, tied: tuple[int, ...]) -> str:
@@ -91,13 +98,10 @@ def _row(point: Point, tied: tuple[int, ...]) -> str:
 
 
 def _commands(curve: Curve) -> str:
-    if not curve.front:
-        return ""
     cheap = cheapest_tie(curve.front)
     chosen = {"The best": curve.front[-1], **({"The cheapest that ties with it": cheap} if cheap else {})}
-    return "\n".join(
-        f"<p>{name}, trial {point.trial}:</p>\n<pre><code>{escape(export_command(curve.study, point.trial))}</code></pre>" for name, point in chosen.items()
-    )
+    commands = {f"{name}, trial {point.trial}": export_command(curve.study, point.trial) for name, point in chosen.items()}
+    return "\n".join(f"<p>{what}:</p>\n<pre><code>{escape(command)}</code></pre>" for what, command in commands.items())
 
 
 def _embedded(curve: Curve) -> str:

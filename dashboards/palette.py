@@ -24,8 +24,22 @@ class Theme:
 
 
 THEMES: dict[Scheme, Theme] = {
-    "light": Theme("#ffffff", "#1a1f26", "#566070", "#e3e7ec", "#a3341f", ("#4842d2", "#9b2424", "#08a282", "#744689", "#bc8100", "#180d1d")),
-    "dark": Theme("#12161c", "#e8ecf1", "#a3adba", "#2a323d", "#ff9b85", ("#3478ff", "#d0561a", "#38f997", "#b35ea4", "#fcd828", "#d3f0ff")),
+    "light": Theme(
+        background="#ffffff",
+        text="#1a1f26",
+        muted="#566070",
+        grid="#e3e7ec",
+        budget="#a3341f",
+        methods=("#4842d2", "#9b2424", "#08a282", "#744689", "#bc8100", "#180d1d"),
+    ),
+    "dark": Theme(
+        background="#12161c",
+        text="#e8ecf1",
+        muted="#a3adba",
+        grid="#2a323d",
+        budget="#ff9b85",
+        methods=("#3478ff", "#d0561a", "#38f997", "#b35ea4", "#fcd828", "#d3f0ff"),
+    ),
 }
 
 MATPLOTLIB_SHAPES = ("o", "s", "^", "D", "v", "P", "X")

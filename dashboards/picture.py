@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..spaces.records import Point
 from .curve import Curve
 from .palette import THEMES
-from .words import count, metric
+from .words import count, metric, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,8 @@ def png(curve: Curve) -> bytes:
     """Return the picture, 1600 × 1000."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.font_manager import get_font_names
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import get_font_names
 
     fonts = [font for font in FONTS if font in get_font_names()]
     with matplotlib.rc_context({"font.family": fonts, "font.size": 11, "text.parse_math": False}):
@@ -37,7 +37,8 @@ def png(curve: Curve) -> bytes:
 
 def _draw(figure: "Figure", curve: Curve) -> None:
     axes = figure.add_axes((0.085, 0.13, 0.72, 0.70))
-    figure.text(0.085, 0.935, f"{curve.metric[:1].upper()}{curve.metric[1:]} against trainable parameters", size=17, weight="bold", color=INK.text, va="center")
+    title = f"{curve.metric[:1].upper()}{curve.metric[1:]} against trainable parameters"
+    figure.text(0.085, 0.935, title, size=17, weight="bold", color=INK.text, va="center")
     figure.text(0.085, 0.882, f"{curve.study} · {curve.subject}", size=11, color=INK.muted, va="center")
     _frame(axes, curve)
     if not curve.points:
@@ -46,7 +47,16 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     _draw_methods(axes, curve)
     _draw_front(axes, curve)
     _draw_labels(axes, curve.front)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1.01), frameon=False, labelcolor=INK.text, borderaxespad=0, labelspacing=0.8)
+    small = len(curve.styles) > 14
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.03, 1.01),
+        frameon=False,
+        labelcolor=INK.text,
+        borderaxespad=0,
+        fontsize=7.5 if small else 11,
+        labelspacing=0.5 if small else 0.8,
+    )
 
 
 def _frame(axes: "Axes", curve: Curve) -> None:
@@ -68,7 +78,8 @@ def _frame(axes: "Axes", curve: Curve) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(INK.muted)
     axes.axvline(curve.budget, color=INK.budget, linestyle=(0, (5, 3)), linewidth=1.3)
-    axes.text(curve.budget, 1.012, f"budget {count(curve.budget)}", transform=axes.get_xaxis_transform(), color=INK.budget, ha="center", size=10)
+    place = axes.get_xaxis_transform()
+    axes.text(curve.budget, 1.012, f"budget {count(curve.budget)}", transform=place, color=INK.budget, ha="center", size=10)
 
 
 def _draw_methods(axes: "Axes", curve: Curve) -> None:
@@ -87,7 +98,7 @@ def _draw_methods(axes: "Axes", curve: Curve) -> None:
                 edgecolors=INK.background,
                 linewidths=0.8,
                 zorder=5 if chosen else 3,
-                label=None if chosen or not mine else method,
+                label=None if chosen or not mine else shorten(method, 18),
             )
 
 
@@ -121,7 +132,6 @@ def _draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
     """Name the frontier's points, from the best down, leaving out those whose label would touch another."""
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2.5, foreground=INK.background)]
     taken: list[float] = []
     for point in reversed(front):
         place = math.log10(point.trainable_parameters)
@@ -129,8 +139,8 @@ def _draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
             taken.append(place)
             text = f"trial {point.trial}\n{metric(point.score)}"
             at = (point.trainable_parameters, point.score)
-            label = axes.annotate(text, at, (-7, 8), textcoords="offset points", ha="right", size=8.5, color=INK.text, linespacing=1.15, zorder=6)
-            label.set_path_effects(halo)
+            label = axes.annotate(text, at, (-7, 8), textcoords="offset points", ha="right", size=8.5, color=INK.text, zorder=6)
+            label.set_path_effects([withStroke(linewidth=2.5, foreground=INK.background)])
 
 
 def parameter_range(curve: Curve) -> tuple[float, float]:

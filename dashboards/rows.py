@@ -58,7 +58,7 @@ class MethodRow(NamedTuple):
     floor: str
     packs: str
     exports: str
-    count: str
+    formula: str
     axes: str
     citation: str
 
@@ -140,7 +140,7 @@ def method_row(
         floor="–" if floor is None else count(floor),
         packs="yes" if packable else "no",
         exports=", ".join(exports),
-        count=formula,
+        formula=formula,
         axes="\n".join(f"{name}: {axis(of)}" for name, of in axes.items()),
         citation=citation,
     )

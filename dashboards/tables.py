@@ -60,7 +60,7 @@ METHODS = (
     Column("floor", "floor", number=True),
     Column("packs", "packs"),
     Column("exports", "exports", from_width=120),
-    Column("count", "parameters", wraps=True),
+    Column("formula", "parameters", wraps=True),
     Column("axes", "axes", wraps=True),
     Column("citation", "source", wraps=True, from_width=120),
 )

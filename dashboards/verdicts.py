@@ -50,7 +50,8 @@ def _winners_curse(points: Sequence[Point], front: Sequence[Point]) -> str:
     if gap is None:
         return f"{chosen}. No test score yet: expect less on new data."
     direction = "above" if gap >= 0 else "below"
-    return f"{chosen}: on average validation is {metric(abs(gap))} {direction} the test mean over fresh seeds. No choice has looked at the test split."
+    found = f"on average validation is {metric(abs(gap))} {direction} the test mean over fresh seeds"
+    return f"{chosen}: {found}. No choice has looked at the test split."
 
 
 def _tie_with_best(front: Sequence[Point]) -> str:

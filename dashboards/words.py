@@ -58,12 +58,22 @@ def size(number: int) -> str:
     return f"{number / 1e3:.1f} KB" if number < 1e6 else f"{number / 1e6:.1f} MB"
 
 
+def shorten(text: str, length: int) -> str:
+    """The text, its end replaced by an ellipsis where it is longer than `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def one_line(text: str) -> str:
     """The text with every run of white space as one space: errors often span lines."""
     return " ".join(text.split())
 
 
+def shell(text: str) -> str:
+    """The text as one word of a shell command."""
+    return shlex.quote(text)
+
+
 def export_command(study: str, trial: int) -> str:
     """The command that writes one point's adapter where stock PEFT loads it."""
-    folder = shlex.quote(f"{study}-trial-{trial}")
-    return f"ulpt-search export {shlex.quote(study)} --trial {trial} --format peft --out {folder}"
+    folder = shell(f"{study}-trial-{trial}")
+    return f"ulpt-search export {shell(study)} --trial {trial} --format peft --out {folder}"
