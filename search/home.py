@@ -1,5 +1,6 @@
 """Where a search keeps its state: one folder, and what may live elsewhere because the user said so."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,14 @@ class Home:
         """Whether there may be something to read: always true of a ledger that is not a file."""
         path = self.ledger_url.removeprefix("sqlite:///")
         return path == self.ledger_url or Path(path).exists()
+
+    def check(self) -> None:
+        """Raise `WrongInput` where the folder could not be made or written to; creates nothing."""
+        nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not nearest.is_dir():
+            raise WrongInput(f"--home {self.root}: {nearest} is a file; give a folder of yours with --home")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise WrongInput(f"--home {self.root}: {nearest} cannot be written to; give a folder of yours with --home")
 
     def prepare(self) -> None:
         """Create the folder. Raises `WrongInput` where nothing can be written there."""

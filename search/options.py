@@ -100,9 +100,10 @@ _SEARCH: tuple[Decorator[Callable[..., None]], ...] = (
 
 def search_options(command: Command) -> Command:
     """Add what `run` and `plan` have in common."""
+    command = home_options(store_option(tracking_option(command)))
     for option in reversed(_SEARCH):
         command = option(command)  # type: ignore[assignment]
-    return home_options(store_option(tracking_option(command)))
+    return command
 
 
 def example(text: str) -> str:

@@ -15,7 +15,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "model": asdict(space.model),
         "task": {**asdict(space.task), "labels": dict(space.task.labels)},
         "training": {**asdict(space.training), "rungs": list(space.training.rungs)},
-        "methods": {method: {name: _to_json(axis) for name, axis in axes.items()} for method, axes in space.methods.items()},
+        "methods": {method: {name: axis_to_json(axis) for name, axis in axes.items()} for method, axes in space.methods.items()},
         "trials": space.trials,
         "seeds": space.seeds,
         "finalists": space.finalists,
@@ -37,7 +37,8 @@ def space_from_json(values: Mapping[str, Any]) -> Space:
     )
 
 
-def _to_json(axis: Axis | Value) -> object:
+def axis_to_json(axis: Axis | Value) -> object:
+    """Return an axis as it is written in YAML, a fixed value as it is."""
     if isinstance(axis, Int | Float):
         return {"int" if isinstance(axis, Int) else "float": [axis.low, axis.high], "log": axis.log}
     return {"choice": list(axis.options)} if isinstance(axis, Choice) else axis

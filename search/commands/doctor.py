@@ -10,7 +10,7 @@ from ..options import example, home_options, json_option
 @home_options
 @json_option
 def command(home: str, ledger: str | None, as_json: bool) -> int:
-    """Check versions, devices and writable places; say what is missing and how to get it."""
+    """Check that everything is there."""
     from ..doctor import examine
     from ..printing import print_checks, print_json
 

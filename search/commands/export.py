@@ -13,7 +13,7 @@ from ..options import Count, example, home_options, json_option, store_option
 @click.option("--best", is_flag=True, help="The best of the curve; the default.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="This trial.")
 @click.option("--max-parameters", type=Count(), metavar="N", help="The best with at most this many parameters.")
-@click.option("--format", "kind", type=click.Choice(["native", "peft", "merged"]), default="peft", show_default=True, help="Who shall load it.")
+@click.option("--format", "style", type=click.Choice(["native", "peft", "merged"]), default="peft", show_default=True, help="Who shall load it.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder.")
 @home_options
 @store_option
@@ -23,20 +23,23 @@ def command(
     best: bool,
     trial: int | None,
     max_parameters: int | None,
-    kind: str,
+    style: str,
     out: Path,
     home: str,
     ledger: str | None,
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Write an adapter, load it in a fresh process, compare its outputs with the trained one's."""
-    from ..delivery import deliver
+    """Write an adapter that others can load.
+
+    It is loaded again in a fresh process, and its outputs are compared with the trained one's, before the folder appears.
+    """
+    from ...workers.exports import export
     from ..printing import print_export, print_json
     from ..reading import choose, read_study
 
     places = Home.at(home, ledger=ledger, store=store)
     history = read_study(places, study)
-    chosen = choose(history, best=best, trial=trial, max_parameters=max_parameters)
-    report = deliver(history, chosen, kind=kind, out=out, store=places.store)
+    chosen, result = choose(history, best=best, trial=trial, max_parameters=max_parameters)
+    report = export(history.setup(places.store), chosen, result.adapter, style=style, out=out)
     print_json(report.to_json()) if as_json else print_export(report)

@@ -20,7 +20,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(
     study: str, home: str, ledger: str | None, as_json: bool, csv_file: Path | None, png_file: Path | None, html_file: Path | None
 ) -> None:
-    """Show a study's curve: the best adapters, cheapest first."""
+    """Show a study's curve, cheapest first."""
     from ..printing import print_frontier, print_json, write_curve
     from ..reading import read_study
 

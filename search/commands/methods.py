@@ -9,7 +9,7 @@ from ..options import example, json_option, model_option
 @model_option
 @json_option
 def command(model: str | None, as_json: bool) -> None:
-    """List the methods: formula, axes, smallest count at a model, what they export to."""
+    """List the methods and what they cost."""
     from ..offers import method_offers
     from ..printing import print_json, print_methods
 

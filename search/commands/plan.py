@@ -10,7 +10,10 @@ from ..request import Request
 @search_options
 @json_option
 def command(request: Request) -> None:
-    """Show what fits under a budget, and what a search would cost; nothing is launched or written."""
+    """Show what a run would do and cost.
+
+    Nothing is launched or written.
+    """
     from ..planning import make_plan
     from ..printing import print_json, print_plan
 

@@ -12,7 +12,11 @@ from ..request import Request
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @json_option
 def command(request: Request) -> int:
-    """Search for the best adapters under a budget; the same command again continues it."""
+    """Search for the best adapters under a budget.
+
+    The same command again continues the study: nothing finished is done twice. The search sees the validation split only;
+    what ends up on the curve is retrained over fresh seeds and scored once on the test split.
+    """
     from ..supervisor import run_supervised
 
     def work() -> int:

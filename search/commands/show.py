@@ -11,7 +11,7 @@ from ..options import example, home_options, json_option
 @home_options
 @json_option
 def command(study: str, home: str, ledger: str | None, as_json: bool) -> None:
-    """Show a study: its settings, its trials, what failed and why."""
+    """Show a study's trials, and what failed and why."""
     from ..printing import print_json, print_study
     from ..reading import read_study
 

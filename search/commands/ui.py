@@ -16,8 +16,11 @@ from ..options import example, home_options, tracking_option
 def command(
     home: str, ledger: str | None, tracking_uri: str | None, host: str, port: int, allowed_hosts: tuple[str, ...], study: str | None
 ) -> int:
-    """Serve the MLflow UI with the curve, on this machine only unless told otherwise."""
-    from ..showing import serve
+    """Serve the MLflow UI with the curve.
+
+    On this machine only, unless told otherwise.
+    """
+    from ..serving import serve
 
     places = Home.at(home, ledger=ledger, tracking_uri=tracking_uri)
     return serve(places, study=study, host=host, port=port, allowed_hosts=allowed_hosts)

@@ -1,0 +1,178 @@
+"""One command's share of a study, from the request to the last screen: brain, ledger, cluster, mirror and view, wired together.
+
+The order of things is what makes it safe to stop anywhere: new trials are written down before their job is launched, an
+outcome is committed before the brain is told of it, and MLflow follows the ledger from a thread of its own.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from ..dashboards.live import LiveView
+from ..spaces.errors import Failure
+from ..spaces.records import Job, Outcome
+from ..spaces.space import Setup, Space
+from .cluster import Cluster
+from .closing import finish
+from .entries import Status
+from .feasible import feasible
+from .ledger import Ledger, StudyRecord
+from .mirror import Mirror
+from .pages import Pages
+from .planning import cost
+from .request import Request
+from .resources import Resources, own_cpus, own_gpus, resources
+from .study import Study
+from .subject import Subject, examine
+from .supervisor import Interrupted
+from .watch import Watch
+
+PATIENCE = 60.0
+"""Seconds that the mirror gets to catch up after the search."""
+
+
+class Driver:
+    """What Ray Tune's loop calls: every step of a study is written down here before anything else hears of it."""
+
+    def __init__(self, *, study: Study, ledger: Ledger, name: str, watch: Watch, view: LiveView, mirror: Mirror) -> None:
+        self._study, self._ledger, self._name = study, ledger, name
+        self._watch, self._view, self._mirror = watch, view, mirror
+        self._closed = False
+
+    def next_job(self) -> Job | None:
+        """Return the next job with its trials in the ledger; None when there is nothing to hand out right now."""
+        if not self._closed and self._watch.out_of_time:
+            self._closed = True
+            self._study.close_search()
+        job = self._study.next_job()
+        if job is not None:
+            self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
+            self._watch.launched(job)
+        self._show(news=job is not None)
+        return job
+
+    def record(self, outcome: Outcome) -> None:
+        """Commit an outcome, then tell everybody."""
+        self._ledger.record(self._name, outcome)
+        self._study.record(outcome)
+        self._watch.returned(outcome)
+        self._mirror.notify()
+        self._show(news=True)
+
+    def finished(self) -> bool:
+        """Whether the study is over."""
+        return self._study.finished
+
+    def _show(self, *, news: bool) -> None:
+        if news or self._view.due():
+            self._view.update(self._watch.progress())
+
+
+def drive(request: Request) -> int:
+    """Run or continue a study; returns the exit code.
+
+    Raises `WrongInput` before anything is written, and `Failure` where no trial could be scored.
+    """
+    began = time.monotonic()
+    space = request.space()
+    request.places.check()
+    means = resources(request, cpus=own_cpus(), gpus=own_gpus())
+    subject = examine(space)
+    _say_what_is_left_out(space, subject, request)
+    request.places.prepare()
+    ledger = Ledger.open(request.places.ledger_url)
+    record = _record(ledger, request, space, subject)
+    with ledger.claim(record.name):
+        try:
+            _search(request, space, subject, ledger, record, means)
+        except Interrupted as stop:
+            return _stopped(record, stop)
+        return finish(request, ledger, record, seconds=time.monotonic() - began)
+
+
+def close_behind(request: Request, status: int) -> None:
+    """End the MLflow runs of a driver that was killed and could not do so itself."""
+    if status == 128 + 9:
+        from .tracking import close_orphans
+
+        close_orphans(request.places.tracking_uri)
+
+
+def _record(ledger: Ledger, request: Request, space: Space, subject: Subject) -> StudyRecord:
+    from ..spaces.space_json import space_to_json
+
+    return ledger.create(
+        request.name(space),
+        space=space_to_json(space),
+        budget=request.budget,
+        seed=request.seed,
+        fingerprint=subject.fingerprint,
+        task_digest=subject.task_digest,
+    )
+
+
+def _search(request: Request, space: Space, subject: Subject, ledger: Ledger, record: StudyRecord, means: Resources) -> None:
+    trials, results, problems = ledger.trials(record.name), ledger.results(record.name), ledger.problems(record.name)
+    study = Study(
+        space=space,
+        budget=request.budget,
+        count=subject.count,
+        trials=trials,
+        results=results,
+        problems=problems,
+        seed=record.seed,
+        pack=means.pack,
+    )
+    if study.finished:
+        return
+    home = request.places
+    cluster = Cluster(
+        workers=means.workers,
+        cpus_per_worker=means.cpus_per_worker,
+        gpus_per_worker=means.gpus_per_worker,
+        address=request.address,
+        storage=home.ray,
+        setup=Setup(space.model, space.task, space.training, home.store),
+    )
+    expected = cost(space, subject.shape).trial_steps
+    watch = Watch(study, name=record.name, budget=record.budget, space=space, expected_steps=expected, limit=request.limit, problems=problems)
+    if not request.quiet:
+        click.echo(f"{record.name}: {means}; state in {home.root}", err=True)
+    with _mirrored(request, ledger, record) as mirror, LiveView(quiet=request.quiet) as view, cluster:
+        driver = Driver(study=study, ledger=ledger, name=record.name, watch=watch, view=view, mirror=mirror)
+        cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
+
+
+@contextmanager
+def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator[Mirror]:
+    """Follow the ledger in MLflow while inside; at the end its runs get the status that the search ended with."""
+    home = request.places
+    mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
+    mirror.start(Pages(ledger, record, folder=home.pages / record.name).snapshot)
+    status: Status = "FAILED"
+    try:
+        yield mirror
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if not mirror.close(status=status, timeout=PATIENCE):
+            click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
+
+
+def _say_what_is_left_out(space: Space, subject: Subject, request: Request) -> None:
+    judged = feasible(space.methods, budget=request.budget, count=subject.count)
+    for method, one in judged.items():
+        if not one.feasible and not request.quiet:
+            click.echo(f"{method} is left out: {one.why}", err=True)
+
+
+def _stopped(record: StudyRecord, stop: Interrupted) -> int:
+    click.echo(f"{record.name}: {stop}. Everything acknowledged is kept; the same command goes on:", err=True)
+    click.echo(f"  {shlex.join(['ulpt-search', *sys.argv[1:]])}", err=True)
+    return stop.status

@@ -1,0 +1,88 @@
+"""What a search would do and cost, on paper."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..spaces.shape import Shape
+from ..spaces.space import Space
+from .feasible import Feasible, feasible
+from .promotion import ratios, rungs_of
+from .request import Request
+
+_PASSES = 4
+"""Forward, and backward through a frozen model: 2 operations a weight each, since weight gradients are never computed."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a search is expected to take."""
+
+    rungs: Mapping[int, int]
+    """Step -> trials expected to be trained up to it."""
+    finals: int
+    """Trials of the finals: fresh seeds for every configuration expected on the curve."""
+    trial_steps: int
+    """Training steps over all trials, finals included."""
+    operations: float
+    """Floating-point operations, with every text as long as the task allows."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        rungs = [{"step": step, "trials": trials} for step, trials in self.rungs.items()]
+        return {"rungs": rungs, "final_trials": self.finals, "trial_steps": self.trial_steps, "floating_point_operations": self.operations}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search before it runs."""
+
+    study: str
+    budget: int
+    space: Space
+    methods: Mapping[str, Feasible]
+    cost: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `plan --json` prints."""
+        return {
+            "study": self.study,
+            "budget": self.budget,
+            "model": self.space.model.name,
+            "task": self.space.task.name,
+            "trials": self.space.trials,
+            "methods": {name: one.to_json() for name, one in self.methods.items()},
+            **self.cost.to_json(),
+        }
+
+
+def make_plan(request: Request) -> Plan:
+    """Return the plan of a request. Reads the model's configuration, not its weights, and writes nothing."""
+    from ..workers.backbone import shape_of
+    from ..workers.catalogue import axes_of, count
+
+    space = request.space()
+    shape = shape_of(space.model)
+    judged = feasible(space.methods, budget=request.budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
+    return Plan(request.name(space), request.budget, space, judged, cost(space, shape))
+
+
+def cost(space: Space, shape: Shape) -> Cost:
+    """Return the expected cost: at each rung one in eta goes on; of n trials in random order about ln n + 1 set a record, which is how
+    many a curve of unrelated sizes and scores would hold."""
+    rungs = rungs_of(space.training)
+    reached = _reached(space.trials, rungs)
+    finals = space.finalists * round(math.log(max(1, reached[rungs[-1]])) + 1)
+    lengths = [high - low for low, high in zip((0, *rungs), rungs, strict=False)]
+    steps = sum(trials * length for trials, length in zip(reached.values(), lengths, strict=True)) + finals * rungs[-1]
+    weights = sum(linear.inputs * linear.outputs for linear in shape.linears)
+    return Cost(reached, finals, steps, float(_PASSES * weights) * steps * space.training.batch * space.task.max_tokens)
+
+
+def _reached(trials: int, rungs: tuple[int, ...]) -> dict[int, int]:
+    reached, left = {}, float(trials)
+    for step, eta in ratios(rungs).items():
+        reached[step] = math.ceil(left)
+        left /= eta
+    return reached

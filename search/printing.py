@@ -1,0 +1,154 @@
+"""Results on stdout: JSON for programs, tables for people."""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..dashboards.curve import Curve
+    from ..workers.exports import Exported
+    from .doctor import Check
+    from .home import Home
+    from .offers import MethodOffer, Offer
+    from .planning import Plan
+    from .reading import History, Summary
+
+
+def print_json(values: object) -> None:
+    """Print values as JSON."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def print_plan(plan: "Plan") -> None:
+    """Print what fits, and the cost."""
+    from ..dashboards.rows import plan_row
+    from ..dashboards.tables import plan_table
+
+    rows = [plan_row(method=name, **one.to_json()) for name, one in plan.methods.items()]
+    _show(plan_table(rows, width=_width()))
+    cost = plan.cost
+    climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
+    click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
+    click.echo(f"finals: about {cost.finals} trials under fresh seeds; {cost.trial_steps:,} trial-steps in all")
+    click.echo(f"at most {cost.operations:.1e} floating-point operations, with every text as long as allowed")
+
+
+def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
+    """Print one line a study."""
+    from ..dashboards.rows import study_row
+    from ..dashboards.tables import studies_table
+
+    if not found:
+        click.echo(f"no studies under {home.root} yet; start with ulpt-search run --space ulpt --budget 1e4", err=True)
+        return
+    _show(studies_table([study_row(**summary.to_json()) for summary in found], width=_width()))
+
+
+def print_study(history: "History") -> None:
+    """Print a study's settings and trials."""
+    from ..dashboards.rows import trial_rows
+    from ..dashboards.tables import trials_table
+
+    record, space = history.record, history.space
+    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}\n")
+    rows = trial_rows(history.trials, history.results, history.problems, last_step=space.training.steps)
+    _show(trials_table(rows, width=_width()))
+
+
+def print_frontier(curve: "Curve") -> None:
+    """Print the curve as a table, with what must be said of it."""
+    from ..dashboards.tables import frontier_table
+
+    if curve.front:
+        _show(frontier_table(curve.front, width=_width()))
+    click.echo("\n".join(["", *curve.notes]))
+
+
+def write_curve(curve: "Curve", *, csv: Path | None, png: Path | None, html: Path | None) -> bool:
+    """Write the files that were asked for; `-` prints the CSV. Returns whether any was."""
+    from ..dashboards.curve import csv_text, write_csv, write_html, write_png
+
+    for path, write in ((csv, write_csv), (png, write_png), (html, write_html)):
+        if path is not None and str(path) == "-":
+            click.echo(csv_text(curve.front), nl=False)
+        elif path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(curve, path)
+            click.echo(f"wrote {path}", err=True)
+    return any(path is not None for path in (csv, png, html))
+
+
+def print_export(report: "Exported") -> None:
+    """Print where an adapter is and how it was checked."""
+    click.echo(
+        f"{report.path}: trial {report.trial} as {report.format}, {report.trainable_parameters:,} parameters; "
+        f"reloaded in a fresh process, largest difference {report.max_abs_logit_difference:.1e}"
+    )
+
+
+def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line a text."""
+    for answer in answers:
+        click.echo(f"{answer['label']}\t{answer['probability']:.3f}\t{answer['text']}")
+
+
+def print_evaluation(report: Mapping[str, Any]) -> None:
+    """Print a score."""
+    click.echo(f"{report['task']}, {report['split']} split: {report['metric']} {report['score']:.4f} over {report['rows']:,} rows")
+
+
+def print_methods(offers: "Sequence[MethodOffer]") -> None:
+    """Print the catalogue."""
+    from ..dashboards.rows import method_row
+    from ..dashboards.tables import methods_table
+
+    rows = [
+        method_row(name=o.name, formula=o.formula, citation=o.citation, floor=o.floor, axes=o.axes, exports=o.exports, packable=o.packable)
+        for o in offers
+    ]
+    _show(methods_table(rows, width=_width()))
+
+
+def print_offers(offers: "Sequence[Offer]") -> None:
+    """Print names with what they are for."""
+    width = max(len(offer.name) for offer in offers)
+    for offer in offers:
+        click.echo(f"{offer.name:<{width}}  {offer.about}")
+        if offer.path:
+            click.echo(f"{'':<{width}}  {offer.path}")
+
+
+def print_checks(checks: "Sequence[Check]") -> None:
+    """Print what was found, and what to do where something is missing."""
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        mark = "ok " if check.fine else "NO " if check.needed else " - "
+        click.echo(f"{mark} {check.name:<{width}}  {check.found}")
+        if check.remedy and not check.fine:
+            click.echo(f"    {'':<{width}}  {check.remedy}")
+
+
+def print_last_screen(history: "History", *, places: Mapping[str, str], seconds: float, home: str) -> None:
+    """Print how a run has ended."""
+    from ..dashboards.screens import final_screen
+
+    failed = sum(history.state(trial) == "failed" for trial in history.trials)
+    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
+    _show(final_screen(history.curve, places=places, seconds=seconds, failed=failed, width=_width(), ascii_only=plain))
+
+
+def _show(drawn: "RenderableType") -> None:
+    from rich.console import Console
+
+    Console(width=_width(), soft_wrap=False).print(drawn)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns

@@ -1,0 +1,37 @@
+"""What a study is about, measured before anything is written: the frozen model and the task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..spaces.axes import Hyperparameters
+from ..spaces.shape import Shape
+from ..spaces.space import Space
+
+Count = Callable[[str, Hyperparameters], int]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model's shape, and by what model and task are recognised when the study is continued."""
+
+    shape: Shape
+    fingerprint: str
+    task_digest: str
+
+    def count(self, method: str, hyperparameters: Hyperparameters) -> int:
+        """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
+        from ..workers.catalogue import count
+
+        return count(method, hyperparameters, self.shape)
+
+
+def examine(space: Space) -> Subject:
+    """Load the model and the task of a space once, and let them go again. Raises `WrongInput` where one cannot be used."""
+    from ..workers.backbone import load
+    from ..workers.readout import Readout
+    from ..workers.tasks import load_task
+
+    task = load_task(space.task)
+    backbone = load(space.model)
+    Readout(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
+    return Subject(backbone.shape, backbone.fingerprint, task.digest)
