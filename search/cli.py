@@ -56,3 +56,7 @@ class Door(click.Group):
 @click.version_option(__version__, prog_name="ulpt-search")
 def main() -> None:
     """Find the best adapters for a frozen language model under a cap on trainable parameters."""
+
+
+if __name__ == "__main__":
+    main()

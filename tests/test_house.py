@@ -1,0 +1,185 @@
+"""How the house is built: which room may know which, who owns a heavy library, and that what is said of it is true."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import ulpt_search
+from ulpt_search.search.cli import COMMANDS, main
+
+ROOT = Path(ulpt_search.__file__).parent
+ROOMS = ("spaces", "workers", "search", "dashboards")
+MAY_USE = {
+    "spaces": {"spaces"},
+    "workers": {"spaces", "workers"},
+    "dashboards": {"spaces", "dashboards"},
+    "search": {"spaces", "workers", "dashboards", "search"},
+}
+OWNERS = {
+    "alembic": ("search/ledger.py", "search/migrations/"),
+    "mlflow": ("search/tracking.py",),
+    "optuna": ("search/sampler.py",),
+    "ray": ("search/cluster.py",),
+    "sqlalchemy": ("search/ledger.py", "search/migrations/"),
+}
+FOREIGN = {
+    "spaces": {"torch", "transformers", "datasets", "peft", "safetensors", "ray", "optuna", "mlflow", "sqlalchemy"},
+    "dashboards": {"torch", "transformers", "datasets", "peft", "safetensors", "ray", "optuna", "mlflow", "sqlalchemy"},
+    "workers": {"ray", "optuna", "mlflow", "sqlalchemy", "alembic", "click", "rich"},
+    "search": set[str](),
+}
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+def files() -> list[Path]:
+    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file names, wherever in it: `ulpt_search.spaces.records` for the relative ones."""
+    package = ("ulpt_search", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", files(), ids=name)
+def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    known = {module.split(".")[1] for module in imports(path) if module.startswith("ulpt_search.")}
+    assert known & set(ROOMS) <= MAY_USE[room], f"{name(path)} imports from {sorted(known & set(ROOMS) - MAY_USE[room])}"
+
+
+@pytest.mark.parametrize("path", files(), ids=name)
+def test_a_heavy_library_has_one_owner(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imports(path)}
+    for library, owners in OWNERS.items():
+        assert library not in tops or name(path).startswith(owners), f"{name(path)} imports {library}; only {' and '.join(owners)} may"
+    assert not tops & FOREIGN[path.relative_to(ROOT).parts[0]]
+
+
+@pytest.mark.parametrize("path", files(), ids=name)
+def test_imports_inside_the_package_are_relative(path: Path) -> None:
+    absolute = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("ulpt_search")
+    ]
+    assert not absolute, f"{name(path)}:{absolute[0].lineno} imports ulpt_search absolutely"
+
+
+@pytest.mark.parametrize("library", sorted(OWNERS))
+def test_owned_libraries_are_used(library: str) -> None:
+    """A rule about a library that nobody imports would hold of anything."""
+    assert any(library in {module.split(".")[0] for module in imports(path)} for path in files())
+
+
+def test_every_package_is_listed() -> None:
+    listed = set(re.findall(r'^    "(ulpt_search[\w.]*)",$', (ROOT / "pyproject.toml").read_text(encoding="utf8"), flags=re.MULTILINE))
+    found = {".".join(("ulpt_search", *path.parent.relative_to(ROOT).parts)) for path in files()}
+    assert listed == {*found, "ulpt_search"}
+
+
+@pytest.mark.parametrize("public", ulpt_search.__all__)
+def test_public_names_exist(public: str) -> None:
+    assert getattr(ulpt_search, public) is not None
+
+
+def test_public_names_are_told_to_type_checkers() -> None:
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf8"))
+    told = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level for alias in node.names}
+    assert told == set(ulpt_search.__all__)
+
+
+def test_unknown_public_name() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Studdy'; it has .*Study"):
+        ulpt_search.Studdy  # noqa: B018
+
+
+def test_import_is_light() -> None:
+    script = "import sys, ulpt_search.search.cli; print([m for m in ('torch', 'ray', 'mlflow', 'optuna', 'rich', 'pydantic') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str) -> None:
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"  ulpt-search {command}" in result.output.partition("Example:")[2]
+
+
+def test_help_opens_at_once() -> None:
+    """The best of a few tries: what counts is what the command needs, not what else the machine is doing."""
+    assert min(_seconds_of_help() for _ in range(5)) < 0.3
+
+
+def _seconds_of_help() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "ulpt_search.search.cli", "--help"], capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def test_commands_and_files_agree() -> None:
+    found = {path.stem for path in (ROOT / "search" / "commands").glob("*.py")} - {"__init__"}
+    assert found == set(COMMANDS)
+
+
+def _readme_commands() -> list[str]:
+    blocks = "\n".join(re.findall(r"```(?:sh|console)?\n(.*?)```", README, flags=re.DOTALL)).replace("\\\n", " ")
+    return [line.strip() for line in blocks.splitlines() if line.strip().startswith("ulpt-search ")]
+
+
+@pytest.mark.parametrize("line", _readme_commands())
+def test_readme_commands_exist(line: str) -> None:
+    _, command, *words = line.partition("#")[0].split()
+    assert command in COMMANDS
+    output = CliRunner().invoke(main, [command, "--help"]).output
+    assert [word for word in words if word.startswith("--") and word.partition("=")[0] not in output] == []
+
+
+def test_readme_names_every_command() -> None:
+    assert {line.split()[1] for line in _readme_commands()} == set(COMMANDS)
+
+
+def test_readme_is_short() -> None:
+    assert len(README.split()) <= 800
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "check", "slow"])
+def test_makefile_has_its_targets(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf8"), flags=re.MULTILINE)
+
+
+def test_ci_calls_the_command_of_the_readme() -> None:
+    assert "make test" in README
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf8").splitlines()[-1] == "exec make test"
+
+
+def test_readme_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_nothing_is_imported_twice() -> None:
+    """The repository root is a package: pytest must not import it again under its folder's name."""
+    importlib.import_module("ulpt_search.spaces.records")
+    copies = [module for module in sys.modules if module.endswith(".spaces.records")]
+    assert copies == ["ulpt_search.spaces.records"]
