@@ -1,0 +1,198 @@
+"""A parent that leaves nothing behind however we end: Ctrl-C, SIGTERM, a closed terminal, kill -9 of the work or of the parent itself.
+
+The parent forks before anything heavy is imported and only waits. Both processes are subreapers (prctl(2)), so a daemon whose own
+parent died becomes a child of the nearest of the two and can be found; whoever ends last kills what is left, by process id.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import psutil
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_SAME_WISH = 0.5
+"""Seconds. A terminal and the parent both deliver one Ctrl-C, and timeout(1) signals twice: that is one wish to stop."""
+_LONGEST_FOLDER = 24
+"""Characters: Ray's socket paths below it must fit in 107 bytes."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM asked the work to stop. What was recorded before stays."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def status(self) -> int:
+        """The exit status a shell expects of it."""
+        return 128 + self.signum
+
+
+@contextmanager
+def stop_signals(first: Callable[[int], None]) -> Iterator[None]:
+    """While inside, the first SIGINT or SIGTERM calls `first(signum)`; a second one, later, raises `Interrupted` at once.
+
+    Signals that are ignored (nohup, background jobs) stay ignored. Main thread only.
+    """
+    since: list[float] = []
+
+    def handle(signum: int, _frame: FrameType | None) -> None:
+        if not since:
+            since.append(time.monotonic())
+            first(signum)
+        elif time.monotonic() - since[0] > _SAME_WISH:
+            raise Interrupted(signum)
+
+    with _handlers({signal.SIGINT: handle, signal.SIGTERM: handle}):
+        yield
+
+
+def run_supervised(main: Callable[[], int], *, after: Callable[[int], None] | None = None) -> int:
+    """Run `main` in a child process and return its exit status (128 + N when signal N ended it).
+
+    When the child has ended, every process it left is killed, its temporary files (`TMPDIR` is a folder of their own) are removed,
+    and `after(status)` may close what the child could not. When this process is killed, the child gets SIGTERM and cleans up
+    itself. Anywhere but on Linux this is just `main()` and `after`.
+    """
+    status = _supervise(main) if sys.platform == "linux" else main()
+    if after is not None:
+        after(status)
+    return status
+
+
+def _supervise(main: Callable[[], int]) -> int:
+    folder = _temporary_folder()
+    others = {process.pid for process in psutil.Process().children()}
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    parent = os.getpid()
+    waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, waiting)  # a signal between the fork and the handlers waits for them
+    child = os.fork()
+    if child == 0:
+        _be_child(main, parent=parent, folder=folder, unblock=waiting)
+    try:
+        return _wait(child, unblock=waiting)
+    finally:
+        _sweep(keep=others)
+        shutil.rmtree(folder, ignore_errors=True)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _wait(child: int, *, unblock: set[signal.Signals]) -> int:
+    def forward(signum: int, _frame: FrameType | None) -> None:
+        os.kill(child, signal.SIGTERM if signum == signal.SIGHUP else signum)
+
+    with _handlers(dict.fromkeys(unblock, forward)):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # not reaped yet: `forward` cannot hit a stranger with the same id
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def _be_child(main: Callable[[], int], *, parent: int, folder: str, unblock: set[signal.Signals]) -> NoReturn:
+    status = 1
+    try:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        with stop_signals(_raise):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
+            status = main() if os.getppid() == parent else 128 + signal.SIGTERM
+    except BaseException as error:
+        status = _status(error)
+    finally:
+        _leave(status, alone=os.getppid() != parent, folder=folder)
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, Interrupted):
+        return error.status
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return error.code or 0
+    traceback.print_exception(error)
+    return 1
+
+
+def _leave(status: int, *, alone: bool, folder: str) -> NoReturn:
+    """End a forked process: what was registered at exit runs, the parent's stack does not."""
+    import atexit
+
+    for ignored in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
+    try:
+        atexit._run_exitfuncs()
+        if alone:
+            _sweep(keep=set())
+            shutil.rmtree(folder, ignore_errors=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _sweep(*, keep: set[int], seconds: float = 5.0) -> None:
+    """Kill this process's descendants, except the children named in `keep`, until none is left."""
+    deadline = time.monotonic() + seconds
+    me = psutil.Process()
+    while time.monotonic() < deadline:
+        left = [child for child in me.children() if child.pid not in keep]
+        if not left:
+            return
+        tree = [process for child in left for process in (child, *_descendants(child))]
+        for process in tree:
+            _kill(process)
+        psutil.wait_procs(left, timeout=1)  # also reaps them; their orphans are our children by then
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return
+
+
+def _temporary_folder() -> str:
+    base = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="ulpt-", dir=base if len(base) <= _LONGEST_FOLDER else "/tmp")
+
+
+def _raise(signum: int) -> NoReturn:
+    raise Interrupted(signum)
+
+
+Handler = Callable[[int, FrameType | None], Any]
+
+
+@contextmanager
+def _handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    heard = {signum: handler for signum, handler in handlers.items() if signal.getsignal(signum) is not signal.SIG_IGN}
+    before = {signum: signal.signal(signum, handler) for signum, handler in heard.items()}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value}) failed: {os.strerror(ctypes.get_errno())}")
