@@ -39,12 +39,12 @@ def _page_state(study: str) -> dict[str, Any]:
             _section("training", "Training", columns=2, height=360),
         ],
         "compareRunCharts": [
-            _chart("curve", "SCATTER", "Validation score by trainable parameters", xaxis=size, yaxis=score),
-            _chart("curve", "SCATTER", "The same, parameters in powers of ten", xaxis=digits, yaxis=score),
-            _chart("test", "SCATTER", "Test score by trainable parameters", xaxis=size, yaxis=test),
-            _chart("test", "SCATTER", "Test score by validation score", xaxis=score, yaxis=test),
-            _chart("training", "LINE", "Validation score by step", metricKey=score["key"], **_by_step(score["key"])),
-            _chart("training", "LINE", "Training loss by step", metricKey="loss", **_by_step("loss")),
+            _chart("curve", "SCATTER", {"xaxis": size, "yaxis": score}),
+            _chart("curve", "SCATTER", {"xaxis": digits, "yaxis": score}),
+            _chart("test", "SCATTER", {"xaxis": size, "yaxis": test}),
+            _chart("test", "SCATTER", {"xaxis": score, "yaxis": test}),
+            _chart("training", "LINE", _by_step("validation_score")),
+            _chart("training", "LINE", _by_step("loss")),
         ],
     }
 
@@ -58,9 +58,10 @@ def _section(uuid: str, name: str, *, columns: int, height: int) -> dict[str, An
 
 
 def _by_step(metric: str) -> dict[str, Any]:
-    return {"selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0, "displayPoints": True}
+    return {"metricKey": metric, "selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0, "displayPoints": True}
 
 
-def _chart(section: str, kind: str, name: str, **options: Any) -> dict[str, Any]:
-    common = {"type": kind, "metricSectionId": section, "displayName": name, "runsCountToCompare": 100}
-    return {"uuid": hashlib.sha256(name.encode()).hexdigest()[:16], "deleted": False, "isGenerated": False, **common, **options}
+def _chart(section: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    name = hashlib.sha256(json.dumps([section, kind, options], sort_keys=True).encode()).hexdigest()[:16]
+    fixed = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
+    return {"uuid": name, "type": kind, "metricSectionId": section, **fixed, **options}

@@ -234,6 +234,7 @@ def _description(study: "StudyRecord", snapshot: Snapshot) -> str:
 
 
 def _table_row(point: Point) -> str:
-    test = "" if point.test_score is None else f"{point.test_score:.4f} over {len(point.seeds)} seeds"
+    seeds = f"{len(point.seeds)} seed{'s' * (len(point.seeds) != 1)}"
+    test = "" if point.test_score is None else f"{point.test_score:.4f} over {seeds}"
     interval = f"{point.score_low:.4f} to {point.score_high:.4f}"
     return f"| #{point.trial} | {point.method} | {point.trainable_parameters:,} | {point.score:.4f} | {interval} | {test} |"

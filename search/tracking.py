@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .chart_page import page, tags
-from .drivers import gone, stamp
+from .liveness import gone, stamp
 from .entries import IDENTITY, KEY, STUDY, Change, Entry, Logged, Snapshot, Status, difference, identity, study_entry, trial_entries
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Tracking:
             client.create_experiment(name, artifact_location=place)
             experiment = client.get_experiment_by_name(name)
         if experiment.lifecycle_stage == "deleted":
-            client.restore_experiment(experiment.experiment_id)
+            client.restore_experiment(experiment.experiment_id)  # with all its runs
         for key, value in tags(self._identity).items():
             if experiment.tags.get(key) != value:
                 client.set_experiment_tag(experiment.experiment_id, key, value)
@@ -123,13 +123,12 @@ class Tracking:
         found: dict[str, Logged] = {}
         runs = _search(client, [self._experiment], f"tags.`{IDENTITY}` = '{self._identity}'", deleted=True)
         for run in sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id)):
-            key = run.data.tags[KEY]
-            if key == _REPLACED:
+            key, deleted = run.data.tags[KEY], run.info.lifecycle_stage == "deleted"
+            if key == _REPLACED or key in found:
+                if not deleted:
+                    _discard(client, run.info.run_id)
                 continue
-            if key in found:
-                _discard(client, run.info.run_id)
-                continue
-            if run.info.lifecycle_stage == "deleted":
+            if deleted:
                 client.restore_run(run.info.run_id)
             found[key] = Logged(run.info.run_id, run.info.start_time, run.info.status, run.data.tags)
         return found
@@ -225,7 +224,7 @@ def close_orphans(tracking_uri: str) -> list[str]:
     for run in sorted(running, key=lambda run: run.data.tags.get(KEY) == STUDY):  # the parent last: it leads to the others
         if run.data.tags.get(IDENTITY) in orphans:
             client.set_terminated(run.info.run_id, status="KILLED")
-    return sorted(run.data.tags["study"] for run in parents)
+    return sorted({run.data.tags["study"] for run in parents})
 
 
 def _search(client: Any, experiments: Sequence[str], condition: str, *, deleted: bool = False) -> Iterator[Any]:
