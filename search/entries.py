@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..spaces.records import Point, Problem, Result, Trial
 from .memory import ATTEMPTS
@@ -118,6 +118,18 @@ def identity(study: "StudyRecord") -> str:
     """Return a name that no other study has, not even one of the same name in another ledger."""
     content = repr((study.name, study.created, study.budget, study.seed, study.fingerprint, study.task_digest))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def settled(snapshot: Snapshot, *, shown: str | None) -> Status:
+    """Return the status of a study that nobody drives, given what MLflow shows of it (None: nothing).
+
+    A driver that ended in order has said how; where none did, the study is finished when no trial was left without a result.
+    """
+    if shown in ("FINISHED", "FAILED", "KILLED"):
+        return cast(Status, shown)
+    ended = {result.trial for result in snapshot.results} | {problem.trial for problem in snapshot.problems}
+    whole = shown is None and all(trial.number in ended for trial in snapshot.trials)
+    return "FINISHED" if whole else "KILLED"
 
 
 def study_entry(study: "StudyRecord", snapshot: Snapshot, *, status: Status) -> Entry:

@@ -65,14 +65,17 @@ class Mirror:
             self._thread.join(timeout)
         return self._complete
 
-    def sync(self, snapshot: Snapshot, *, status: Status) -> None:
-        """Make MLflow show the snapshot now, in the calling thread; `Failure` says in one line why it could not."""
+    def sync(self, snapshot: Snapshot, *, status: Status | None) -> None:
+        """Make MLflow show the snapshot now, in the calling thread; `Failure` says in one line why it could not.
+
+        `status` None is for a study that nobody drives: it stays as its last driver left it, and is not running.
+        """
         try:
             self._sync(snapshot, status)
         except Exception as error:
             raise Failure(f"MLflow at {self._uri}: {_one_line(error)}. The ledger has everything; try again later") from error
 
-    def _sync(self, snapshot: Snapshot, status: Status) -> None:
+    def _sync(self, snapshot: Snapshot, status: Status | None) -> None:
         if self._tracking is None:
             from .tracking import Tracking  # a second of imports that the driver need not wait for
 

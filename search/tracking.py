@@ -20,8 +20,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .chart_page import page, tags
+from .entries import (
+    IDENTITY,
+    KEY,
+    STUDY,
+    Change,
+    Entry,
+    Logged,
+    Snapshot,
+    Status,
+    difference,
+    identity,
+    settled,
+    study_entry,
+    trial_entries,
+)
 from .liveness import gone, stamp
-from .entries import IDENTITY, KEY, STUDY, Change, Entry, Logged, Snapshot, Status, difference, identity, study_entry, trial_entries
 
 if TYPE_CHECKING:
     from .ledger import StudyRecord
@@ -79,12 +93,16 @@ class Tracking:
         """Path and query of the page that opens with the curve drawn, relative to the server; empty before `sync`."""
         return page(self._experiment, self._identity) if self._experiment else ""
 
-    def sync(self, snapshot: Snapshot, *, status: Status) -> None:
+    def sync(self, snapshot: Snapshot, *, status: Status | None) -> None:
         """Make MLflow show the snapshot, with `status` for the study itself; again with the same, it changes nothing.
 
+        None is the status of a study that nobody drives: as its last driver left it.
         Raises whatever mlflow, its database, the disk or the network raise; `forget` before trying again.
         """
         self._connect()
+        if status is None:
+            shown = self._logged.get(STUDY)
+            status = settled(snapshot, shown=shown.status if shown else None)
         study = study_entry(self._study, snapshot, status=status)
         if status == "RUNNING":
             study = replace(study, tags={**study.tags, **stamp()})
@@ -200,6 +218,16 @@ def prepare(tracking_uri: str) -> None:
         fresh = path.with_name(f"{path.name}.new-{uuid.uuid4().hex}")
         MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
         fresh.replace(path)
+
+
+def find_chart(tracking_uri: str, study: "StudyRecord") -> str:
+    """Return the path of the page that opens with the study's curve, for one that another process mirrors; empty if it is not there.
+
+    Raises whatever mlflow raises when the store cannot be reached.
+    """
+    prepare(tracking_uri)
+    experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(EXPERIMENTS + study.name)
+    return page(str(experiment.experiment_id), identity(study)) if experiment else ""
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:

@@ -56,29 +56,40 @@ def ui(
         while server.poll() is None and not stop.wait(0.2):
             pass
         if not stop.is_set():
-            raise Failure(f"the MLflow server ended by itself (exit status {server.returncode}): {_last_line(log)}")
+            raise Failure(f"the MLflow server ended by itself: {_reason(log)}")
     return 0
 
 
 def _check_free(host: str, port: int) -> None:
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        with _bound(host, port):
             return
     except socket.gaierror as error:
         raise WrongInput(f"--host {host}: no such address; 127.0.0.1 serves this machine alone") from error
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "not a port number"
-    raise WrongInput(f"--port {port}: {reason} on {host}; --port {_free_port(host)} is free")
+    except OverflowError as error:
+        raise WrongInput(f"--port {port}: a port is a number from 1 to 65535, for example 5001") from error
+    except OSError as error:
+        raise WrongInput(f"--port {port}: {error.strerror} on {host}{_way_out(host)}") from error
 
 
-def _free_port(host: str) -> int:
-    with suppress(OSError), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-    return 5001
+def _way_out(host: str) -> str:
+    try:
+        with _bound(host, 0) as probe:
+            return f"; --port {probe.getsockname()[1]} is free"
+    except OSError:
+        return "; this machine has no such address, 127.0.0.1 always works"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+    except BaseException:
+        probe.close()
+        raise
+    return probe
 
 
 def _command(tracking_uri: str, artifacts: Path, host: str, port: int, allowed_hosts: Sequence[str]) -> list[str]:
@@ -139,10 +150,12 @@ def _answers(server: "subprocess.Popen[bytes]", url: str, stop: Event) -> bool:
     return False
 
 
-def _last_line(log: IO[bytes]) -> str:
+def _reason(log: IO[bytes]) -> str:
+    """Return the last line that names an error, else the last line."""
     log.seek(0)
     lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"
+    named = [line for line in lines if "Error: " in line or line.startswith("ERROR")]
+    return (named or lines or ["it printed nothing"])[-1]
 
 
 def _printable(host: str) -> str:

@@ -2,8 +2,7 @@ import math
 from dataclasses import replace
 
 from mirror_records import STUDY, add, result, small, trial
-
-from ulpt_search.search.entries import MARK, Entry, Logged, Snapshot, difference, identity, study_entry, trial_entries
+from ulpt_search.search.entries import MARK, Entry, Logged, Snapshot, difference, identity, settled, study_entry, trial_entries
 from ulpt_search.spaces.records import Point, Problem
 
 
@@ -99,3 +98,11 @@ def test_the_study_shows_its_frontier_and_fits_a_tag() -> None:
     note = study_entry(STUDY, replace(small(), frontier=points), status="RUNNING").tags["mlflow.note.content"]
     assert len(note) <= 5000
     assert note.splitlines()[-1].startswith("| … | the whole frontier is among the artifacts")
+
+
+def test_a_study_that_nobody_drives_is_as_its_driver_left_it() -> None:
+    whole = add(small(), result(3, 25, 0.7))
+    assert [settled(whole, shown=shown) for shown in ("FINISHED", "FAILED", "KILLED")] == ["FINISHED", "FAILED", "KILLED"]
+    assert settled(whole, shown="RUNNING") == "KILLED"  # its driver did not live to say how it ended
+    assert settled(whole, shown=None) == "FINISHED"
+    assert settled(small(), shown=None) == "KILLED"

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from mirror_records import STUDY, add, assert_mirrored, history, keys, many, result, runs, small, sqlite, statuses, trial
-
 from ulpt_search.search.entries import KEY, Snapshot
 from ulpt_search.search.mirror import Mirror
-from ulpt_search.search.tracking import MlflowClient, close_orphans, prepare
+from ulpt_search.search.tracking import MlflowClient, close_orphans, find_chart, prepare
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Result, Trial
 
@@ -125,6 +124,20 @@ def test_a_study_that_goes_on_runs_again(home: Path) -> None:
     assert (statuses(sqlite(home))["study"], statuses(sqlite(home))["3"]) == ("KILLED", "KILLED")
     mirror(home).sync(small(), status="RUNNING")
     assert (statuses(sqlite(home))["study"], statuses(sqlite(home))["3"]) == ("RUNNING", "RUNNING")
+
+
+def test_a_study_without_a_driver_keeps_the_status_it_had(home: Path) -> None:
+    for status, later in (("FAILED", "FAILED"), ("RUNNING", "KILLED")):
+        mirror(home).sync(small(), status=status)  # type: ignore[arg-type]
+        mirror(home).sync(small(), status=None)
+        assert statuses(sqlite(home))["study"] == later
+
+
+def test_the_page_of_a_study_is_found_without_mirroring_it(home: Path) -> None:
+    assert find_chart(sqlite(home), STUDY) == ""
+    ours = mirror(home)
+    ours.sync(small(), status="RUNNING")
+    assert find_chart(sqlite(home), STUDY) == ours.chart != ""
 
 
 def test_a_lost_database_is_made_anew_by_the_same_mirror(home: Path) -> None:

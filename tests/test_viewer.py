@@ -13,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 from mirror_records import STUDY, add, assert_mirrored, result, small, statuses
-
 from ulpt_search.search import chart_page
 from ulpt_search.search.mirror import Mirror
 from ulpt_search.search.viewer import ui
@@ -25,7 +24,8 @@ from pathlib import Path
 from ulpt_search.search.viewer import ui
 home = Path(sys.argv[1])
 uri = f"sqlite:///{home / 'mlflow.sqlite'}"
-sys.exit(ui(tracking_uri=uri, artifacts=home / "mlartifacts", say=lambda text: print(text, flush=True), port=int(sys.argv[2]), chart="/#/x"))
+say = lambda text: print(text, flush=True)
+sys.exit(ui(tracking_uri=uri, artifacts=home / "mlartifacts", say=say, port=int(sys.argv[2]), chart="/#/x"))
 """
 
 
@@ -61,8 +61,10 @@ def test_a_taken_port_names_a_free_one(tmp_path: Path, taken: int) -> None:
 def test_an_unknown_host_and_an_impossible_port_are_wrong_input(tmp_path: Path) -> None:
     with pytest.raises(WrongInput, match=r"^--host no\.such\.host\.invalid: no such address"):
         no_server(tmp_path, host="no.such.host.invalid")
-    with pytest.raises(WrongInput, match=r"^--port 70000: "):
+    with pytest.raises(WrongInput, match=r"^--port 70000: a port is a number from 1 to 65535"):
         no_server(tmp_path, port=70000)
+    with pytest.raises(WrongInput, match=r"^--port 5000: Cannot assign .* on 192\.0\.2\.1; this machine has no such address"):
+        no_server(tmp_path, host="192.0.2.1")
 
 
 def test_a_server_elsewhere_is_only_said() -> None:
@@ -73,7 +75,7 @@ def test_a_server_elsewhere_is_only_said() -> None:
 
 def test_a_server_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     (tmp_path / "mlflow.sqlite").write_text("this is no database, " * 100)
-    with pytest.raises(Failure, match=r"^the MLflow server ended by itself .*not a database"):
+    with pytest.raises(Failure, match=r"^the MLflow server ended by itself: .*not a database"):
         no_server(tmp_path, port=free_port())
 
 
