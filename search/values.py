@@ -35,13 +35,3 @@ def short_count(count: int) -> str:
     """Return the shortest way to type a count: 10000 is 1e4, 12500 stays."""
     exponent = len(str(count)) - len(str(count).rstrip("0"))
     return f"{str(count)[:-exponent]}e{exponent}" if exponent >= 3 else str(count)
-
-
-def show_duration(seconds: float) -> str:
-    """Return `4 s`, `2 min 05 s` or `1 h 02 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

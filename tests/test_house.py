@@ -142,8 +142,8 @@ def test_commands_and_files_agree() -> None:
 
 
 def _readme_commands() -> list[str]:
-    blocks = "\n".join(re.findall(r"```(?:sh|console)?\n(.*?)```", README, flags=re.DOTALL)).replace("\\\n", " ")
-    return [line.strip() for line in blocks.splitlines() if line.strip().startswith("ulpt-search ")]
+    blocks = [text for language, text in re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL) if language == "sh"]
+    return [line for line in "\n".join(blocks).splitlines() if line.startswith("ulpt-search ")]
 
 
 @pytest.mark.parametrize("line", _readme_commands())
