@@ -18,8 +18,8 @@ Finals = Mapping[int, Mapping[int, Result]]
 def points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
     """Return one point for every search trial with a validation score at the highest step, by trial number.
 
-    Scores that are not finite are left out. `score` is the validation score at that step. Where the trial's
-    configuration was retrained over fresh seeds, `test_score` is the mean of those and the interval is that of the mean
+    Scores that are not finite are left out. `score` is the validation score at that step. Where a finalist has been
+    retrained over fresh seeds, `test_score` is the mean of those and the interval is that of the mean
     (`intervals.over_seeds`); elsewhere the interval is that of the validation score over its rows.
     """
     known = {trial.number: trial for trial in trials}

@@ -12,6 +12,9 @@ degrees of freedom of se² are those of Welch (1947) and Satterthwaite (1946) wi
 
     ν = se⁴ / ((s²/S)² / (S-1))        interval = mean ± t(0.975, ν) · se
 
+In simulated studies of 3 seeds and 300 rows these intervals hold the truth 93 to 99 % of the time (`tests/test_frontier.py`);
+where the seed alone moves an accuracy by 0.2, so that scores are skewed, 90 %.
+
 B. L. Welch, "The generalization of Student's problem when several different population variances are involved",
 Biometrika 34 (1947); F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
 Biometrics Bulletin 2 (1946).

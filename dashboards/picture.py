@@ -1,8 +1,9 @@
-"""The curve as a PNG, drawn with matplotlib without its global state, so that any thread may call it."""
+"""The curve as a PNG, drawn with matplotlib but without pyplot: no window system, no figures kept, any thread."""
 
 import io
 import math
 from collections.abc import Sequence
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..spaces.records import Point
@@ -13,6 +14,9 @@ from .words import count, metric, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LOCK = Lock()
+"""matplotlib's settings belong to the process, and the mirror draws from a thread of its own."""
 
 INK = THEMES["light"]
 FONTS = ["Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"]
@@ -26,7 +30,7 @@ def png(curve: Curve) -> bytes:
     from matplotlib.font_manager import get_font_names
 
     fonts = [font for font in FONTS if font in get_font_names()]
-    with matplotlib.rc_context({"font.family": fonts, "font.size": 11, "text.parse_math": False}):
+    with LOCK, matplotlib.rc_context({"font.family": fonts, "font.size": 11, "text.parse_math": False}):
         figure = Figure(figsize=(10, 6.25), dpi=160, facecolor=INK.background)
         FigureCanvasAgg(figure)
         _draw(figure, curve)

@@ -87,8 +87,8 @@ def ranges(points: Sequence[Point], budget: int) -> list[Range]:
     for point in points:
         decade = min(last, _decade(point.trainable_parameters))
         best[decade] = max(best.get(decade, point), point, key=_quality)
-    decades = range(min(best, default=last + 1), last + 1)
-    return [Range(10**decade, min(budget, 10 ** (decade + 1) - (decade < last)), best.get(decade)) for decade in decades]
+    first = min(best, default=last + 1)
+    return [Range(10**d, budget if d == last else 10 ** (d + 1) - 1, best.get(d)) for d in range(first, last + 1)]
 
 
 def estimate_remaining(*, work_done: float, work_total: float, elapsed: float, limit: float | None = None) -> float | None:

@@ -41,7 +41,7 @@ def notes(points: Sequence[Point], front: Sequence[Point]) -> list[str]:
     """Return the sentences that belong under every rendering of the curve."""
     if not front:
         return ["No trial has been scored yet."]
-    return [_winners_curse(points, front), _tie_with_best(front)]
+    return [_winners_curse(points, front), _tie_with_best(front), *_untested(front)]
 
 
 def _winners_curse(points: Sequence[Point], front: Sequence[Point]) -> str:
@@ -52,6 +52,14 @@ def _winners_curse(points: Sequence[Point], front: Sequence[Point]) -> str:
     direction = "above" if gap >= 0 else "below"
     found = f"on average validation is {metric(abs(gap))} {direction} the test mean over fresh seeds"
     return f"{chosen}: {found}. No choice has looked at the test split."
+
+
+def _untested(front: Sequence[Point]) -> list[str]:
+    """A curve that has moved on since its finals says so."""
+    waiting = [str(point.trial) for point in front if point.test_score is None]
+    if len(waiting) in (0, len(front)):
+        return []
+    return [f"No test score yet for trial{'s' if len(waiting) > 1 else ''} {', '.join(waiting)}: not compared with those that have one."]
 
 
 def _tie_with_best(front: Sequence[Point]) -> str:

@@ -1,0 +1,268 @@
+import csv
+import io
+import itertools
+import json
+import re
+import struct
+from html.parser import HTMLParser
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+from curve_records import METHODS, curve, point, searched
+from ulpt_search.dashboards.chart import figure, hover
+from ulpt_search.dashboards.curve import Curve, csv_text, write_csv, write_html, write_png
+from ulpt_search.dashboards.page import html, verdict
+from ulpt_search.dashboards.page_assets import STYLE
+from ulpt_search.dashboards.palette import MATPLOTLIB_SHAPES, THEMES, Scheme, Style, styles
+from ulpt_search.dashboards.picture import parameter_range, png
+from ulpt_search.dashboards.words import export_command
+
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+HOSTILE = "</script><script>alert(1)</script>&\"'$x"
+
+MACHADO = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "none": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+}
+"""Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB."""
+
+XYZ = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+
+
+class Outline(HTMLParser):
+    """The page as a reader without JavaScript or styles has it: text by element, attributes, embedded JSON."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.text: dict[str, str] = {}
+        self.attributes: list[tuple[str, str | None]] = []
+        self._open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open.append(tag)
+        self.attributes += attrs
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tag = self._open[-1] if self._open else ""
+        self.text[tag] = self.text.get(tag, "") + data
+        if tag in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+def embedded(page: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    values: dict[str, object] = json.loads(found[1])
+    return values
+
+
+def linear(colour: str) -> np.ndarray:
+    channel = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2.2 contrast ratio."""
+    dark, light = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (a, b))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    t = np.array(XYZ) @ rgb.clip(0, 1) / [0.95047, 1, 1.08883]
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_ink_can_be_read_on_its_background(scheme: Scheme) -> None:
+    theme = THEMES[scheme]
+    assert min(contrast(ink, theme.background) for ink in (theme.text, theme.muted, theme.budget)) >= 4.5
+    assert min(contrast(colour, theme.background) for colour in theme.methods) >= 3
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("sight", MACHADO)
+def test_methods_stay_apart_for_every_kind_of_sight(scheme: Scheme, sight: str) -> None:
+    """CIE76 differences: 2.3 is just noticeable."""
+    seen = [lab(np.array(MACHADO[sight]) @ linear(colour)) for colour in THEMES[scheme].methods]
+    assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > 30
+
+
+def test_no_two_of_42_methods_look_alike() -> None:
+    drawn = styles(f"method {n}" for n in range(42)).values()
+    assert len({(style.colour("light"), style.matplotlib) for style in drawn}) == 42
+    assert len({(style.colour("dark"), style.plotly) for style in drawn}) == 42
+    assert Style(7).matplotlib == MATPLOTLIB_SHAPES[0]
+
+
+def test_a_methods_colour_does_not_depend_on_what_has_been_scored() -> None:
+    one = Curve("s", 10_000, (point(0, 500, 0.6, method="ulpt"),), methods=METHODS)
+    assert one.styles == curve().styles
+
+
+def test_the_page_and_the_palette_agree_on_colours() -> None:
+    for scheme in SCHEMES:
+        for ink in ("background", "text", "muted", "grid", "budget"):
+            assert getattr(THEMES[scheme], ink) in STYLE
+
+
+def test_the_picture_is_a_png_of_1600_by_1000() -> None:
+    image = png(curve())
+    assert image[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", image[16:24]) == (1600, 1000)
+
+
+def test_the_picture_draws_what_is_there_and_nothing_when_there_is_nothing() -> None:
+    full, open_finals, empty = png(curve()), png(curve(searched())), png(Curve("demo", 10_000, ()))
+    assert len({full, open_finals, empty}) == 3
+    assert len(empty) < len(full)
+
+
+def test_threads_draw_the_same_picture() -> None:
+    drawn: list[bytes] = []
+    threads = [Thread(target=lambda: drawn.append(png(curve()))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert drawn == [png(curve())] * 2
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        (point(0, 1, 0.5),),
+        (point(0, 10_000, 0.5),),
+        (point(0, 10, 0.5, half=0), point(1, 10, 0.5, half=0)),
+        (point(0, 5, -0.2, test=-0.3),),
+    ],
+    ids=["one parameter", "at the budget", "all the same", "negative"],
+)
+def test_extreme_curves_are_drawn(points: tuple) -> None:  # type: ignore[type-arg]
+    drawn = Curve("demo", 10_000, points)
+    low, high = parameter_range(drawn)
+    assert low < min(p.trainable_parameters for p in points) <= drawn.budget < high
+    assert png(drawn)
+    assert "<table>" in html(drawn)
+
+
+def test_names_that_mean_something_elsewhere_are_only_names(tmp_path: Path) -> None:
+    drawn = Curve(HOSTILE, 10_000, (point(3, 500, 0.6, method=HOSTILE),), metric=HOSTILE, task=HOSTILE, model=HOSTILE)
+    write_png(drawn, tmp_path / "frontier.png")
+    page = html(drawn)
+    assert "<script>alert" not in page
+    outline = Outline(page)
+    assert outline.text["h1"] == HOSTILE
+    assert outline.rows[1][:2] == ["3", HOSTILE]
+    assert embedded(page)["commands"] == {"3": export_command(HOSTILE, 3)}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_plotly_accepts_the_figure(scheme: Scheme) -> None:
+    """Plotly's own figure class refuses unknown properties and wrong values."""
+    from plotly.graph_objects import Figure
+
+    for drawn in (curve(), curve(searched()), Curve("demo", 10_000, ())):
+        assert Figure(figure(drawn, scheme)).layout.xaxis.type == "log"
+
+
+def test_the_figure_shows_every_point_once_and_the_frontier_as_steps() -> None:
+    drawn = curve()
+    steps, intervals, *methods = figure(drawn, "light")["data"]
+    assert sorted(n for trace in methods for n in trace["customdata"]) == sorted(p.trial for p in drawn.points)
+    assert [trace["name"] for trace in methods] == list(METHODS)
+    assert steps["line"]["shape"] == "hv"
+    assert steps["x"] == [*(p.trainable_parameters for p in drawn.front), 10_000]
+    assert intervals["y"] == [p.test_score for p in drawn.front]
+    low = [y - minus for y, minus in zip(intervals["y"], intervals["error_y"]["arrayminus"], strict=True)]
+    assert low == pytest.approx([p.score_low for p in drawn.front])
+
+
+def test_a_hover_tells_method_hyperparameters_and_seed() -> None:
+    text = hover(point(7, 1788, 0.71, test=0.69, method="a<b"))
+    for part in (
+        "<b>a&lt;b</b>",
+        "trial 7",
+        "1,788 parameters",
+        "validation 0.710",
+        "test 0.690 ±0.020 over 3 fresh seeds",
+        "dim=2",
+        "seed 0",
+    ):
+        assert part in text
+
+
+def test_the_page_asks_nothing_of_anyone() -> None:
+    page = html(curve())
+    outline = Outline(page)
+    assert not [value for name, value in outline.attributes if name in ("src", "href", "action")]
+    assert (
+        "content",
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:",
+    ) in outline.attributes
+    assert 'plotlyServerURL: ""' in page
+    assert "url(" not in STYLE
+
+
+def test_the_page_holds_the_table_the_notes_and_the_commands_as_text() -> None:
+    drawn = curve()
+    outline = Outline(html(drawn))
+    assert [row[0] for row in outline.rows] == ["Trial", *(str(p.trial) for p in drawn.front)]
+    assert all(note in outline.text["li"] for note in drawn.notes)
+    assert export_command("demo", drawn.front[-1].trial) in outline.text["code"]
+    assert outline.text["h1"] == "demo"
+    assert verdict(drawn) in outline.text["p"]
+    assert "(prefers-color-scheme: dark)" in STYLE
+
+
+def test_a_page_without_results_says_so_and_has_no_chart() -> None:
+    page = html(Curve("demo", 10_000, ()))
+    assert "No trial has been scored yet" in page
+    assert 'id="chart"' not in page
+
+
+def test_the_verdict_names_the_best_and_the_cheapest_that_ties() -> None:
+    best, cheap = point(1, 800, 0.7, test=0.69, method="lora"), point(0, 400, 0.69, test=0.68)
+    text = verdict(Curve("s", 1000, (best, cheap), metric="accuracy"))
+    assert text == (
+        "The best adapter is lora with 800 parameters: accuracy 0.700 in validation (0.690 ±0.020 on the test split). "
+        "The cheapest that ties with it is ulpt with 400, trial 0."
+    )
+
+
+def test_the_csv_reads_back_as_the_frontier() -> None:
+    drawn = curve()
+    rows = list(csv.DictReader(io.StringIO(csv_text(drawn.front))))
+    assert list(rows[0]) == list(drawn.front[0].to_json())
+    for row, each in zip(rows, drawn.front, strict=True):
+        assert (int(row["trial"]), float(row["score"])) == (each.trial, each.score)
+        assert json.loads(row["hyperparameters"]) == dict(each.hyperparameters)
+        assert json.loads(row["seeds"]) == list(each.seeds)
+
+
+def test_the_files_are_what_the_functions_return(tmp_path: Path) -> None:
+    drawn = curve()
+    write_csv(drawn, tmp_path / "a.csv")
+    write_png(drawn, tmp_path / "a.png")
+    write_html(drawn, tmp_path / "a.html")
+    assert (tmp_path / "a.csv").read_text() == csv_text(drawn.front)
+    assert (tmp_path / "a.png").read_bytes() == png(drawn)
+    assert (tmp_path / "a.html").read_text() == html(drawn)
+
+
+def test_a_study_with_a_space_in_its_name_is_quoted_in_commands() -> None:
+    assert export_command("my study", 3) == "ulpt-search export 'my study' --trial 3 --format peft --out 'my study-trial-3'"
