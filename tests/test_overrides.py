@@ -34,13 +34,22 @@ def test_overrides_are_laid_over_the_file() -> None:
         ("steps.first=3", "steps holds 8, which has no keys; set it as a whole"),
         ("steps", "wanted key=value, such as --set steps=100 or --set methods.lora.rank=4"),
         (".steps=3", "wanted key=value, such as --set steps=100 or --set methods.lora.rank=4"),
+        ("rungs={factor: 3}", "rungs.first: missing; rungs needs it, such as first: 25"),
+        ("steps.first=\n3", "steps holds 8, which has no keys; set it as a whole"),
         ("rungs=[1", "not valid YAML: expected ',' or ']', but got '<stream end>'"),
         ("model=\n- a", 'wanted a name, or a mapping of name, dtype and device, got ["a"]'),
     ],
 )
 def test_a_wrong_override_names_itself(override: str, message: str | None) -> None:
-    text = "steps: 8\nmethods:\n  lora:\n    rank: 2\n"
+    text = "steps: 8\nrungs: {first: 1}\nmethods:\n  lora:\n    rank: 2\n"
     if message is None:
         assert load(text, override).methods["lora"] == AXES["lora"]
     else:
         assert error(text, override) == f"--set {override}: {message}".replace("\n", " ")
+
+
+def test_what_an_override_leads_through_keeps_its_line() -> None:
+    assert (
+        error("methods:\n  lroa: {rank: 1}\n", "methods.lroa.rank=3")
+        == "s.yaml:2: methods.lroa: unknown method; there are lora, ia3, mask."
+    )

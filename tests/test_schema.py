@@ -98,6 +98,11 @@ def test_a_file_that_is_no_space(text: str, message: str) -> None:
     assert error(text) == message
 
 
+@pytest.mark.parametrize("text", ["methods: {lora: }\nbatch:\nmodel:\ntask: ~\nsteps: null\n", "\ufeffmethods: {lora: }\n"])
+def test_empty_keys_and_a_byte_order_mark_change_nothing(text: str) -> None:
+    assert load(text) == load("methods: {lora: }")
+
+
 def test_a_file_that_is_not_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("s.yaml").write_bytes(b"methods:\n  \xff\xfe")

@@ -52,6 +52,7 @@ def test_geometric_rungs_increase_from_first_to_steps(first: int, steps: int, fa
         ("task: data/rows.jsonl", TaskSpec(name="rows", path="HERE/data/rows.jsonl")),
         ("task: data", TaskSpec(name="data")),
         ("task: {path: data}", TaskSpec(name="data", path="HERE/data")),
+        ("task: ./files/../data", TaskSpec(name="data", path="HERE/data")),
         ("task: ./data.v2", TaskSpec(name="data.v2", path="HERE/data.v2")),
         ("task: {path: beside, limit: 3}", TaskSpec(name="beside", path="HERE/files/beside", limit=3)),
     ],
