@@ -116,6 +116,9 @@ class Mirror:
         self._news.wait(_SIGN_OF_LIFE)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
+    """Return the innermost cause: `database is locked` rather than the layers around it."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -44,8 +44,10 @@ for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     # Whoever calls us pauses and asks again; mlflow's own retries would block one call for minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # A connection kept open would go on writing into a database file that was deleted.
     "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
 }.items():

@@ -47,9 +47,9 @@ def mirror(home: Path) -> Mirror:
     return Mirror(tracking_uri=sqlite(home), artifacts=home / "mlartifacts", study=STUDY)
 
 
-def driver(home: Path, trials: int) -> "subprocess.Popen[str]":
+def driver(home: Path, trials: int, *, before: str = "") -> "subprocess.Popen[str]":
     """A driver's process that mirrors a study and stays; warnings are errors in it."""
-    command = [sys.executable, "-W", "error", "-c", FOLLOW, str(home), str(trials)]
+    command = [sys.executable, "-W", "error", "-c", f"{before}\n{FOLLOW}", str(home), str(trials)]
     path = os.pathsep.join(entry for entry in [str(Path(__file__).parent), *sys.path] if entry)
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -290,7 +290,9 @@ def test_a_locked_database_delays_nobody_and_is_caught_up_with(home: Path, follo
     assert_mirrored(sqlite(home), small())
 
 
-def test_a_full_disk_is_trouble_in_one_line_until_it_is_over(home: Path, following: Mirror) -> None:
+def test_a_disk_that_refuses_is_trouble_in_one_line_until_it_is_over(
+    home: Path, following: Mirror, capfd: pytest.CaptureFixture[str]
+) -> None:
     (home / "pareto.html").write_text("<p>one</p>")
     (home / "mlartifacts").write_text("a file where the folder should be")
     snapshot = replace(small(), files=[home / "pareto.html"])
@@ -305,6 +307,19 @@ def test_a_full_disk_is_trouble_in_one_line_until_it_is_over(home: Path, followi
     wait_until(lambda: following.trouble is None)
     assert following.close(status="FINISHED", timeout=30)
     assert_mirrored(sqlite(home), snapshot)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_disk_is_trouble_and_not_a_crash(home: Path) -> None:
+    """The process may not let any file grow further, as a full disk would not."""
+    size = (home / "mlflow.sqlite").stat().st_size + 8192
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
+    refused = driver(home, 30, before=limit)
+    _, errors = refused.communicate(timeout=60)
+    assert errors.splitlines()[-1].startswith("ulpt_search.spaces.errors.Failure: MLflow at sqlite:///")
+    assert "full" in errors.splitlines()[-1] or "disk I/O error" in errors.splitlines()[-1]
+    mirror(home).sync(many(30), status="FINISHED")
+    assert_mirrored(sqlite(home), many(30))
 
 
 def test_nothing_is_sent_home() -> None:

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -95,7 +96,9 @@ def test_the_page_draws_score_over_parameters_of_this_study_alone() -> None:
     assert "viewStateShareKey=abc123" in chart_page.page("7", "abc123")
 
 
-def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(tmp_path: Path) -> None:
+def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     port = free_port()
     ours = Mirror(tracking_uri=f"http://127.0.0.1:{port}", artifacts=None, study=STUDY)
     ours.start(small)
@@ -105,14 +108,16 @@ def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(tmp_path: Path)
     try:
         assert server.stdout
         assert server.stdout.readline() == f"http://127.0.0.1:{port}/#/x\n"
-        assert ours.trouble is not None  # it was refused while the server started
+        assert ours.trouble == "[Errno 111] Connection refused"  # while the server started
         assert ours.close(status="FINISHED", timeout=60)
-        late = Mirror(tracking_uri=f"http://127.0.0.1:{port}", artifacts=None, study=STUDY)
-        (tmp_path / "pareto.html").write_text("<p>curve</p>")
-        late.sync(add(small(), result(3, 25, 0.7)), status="FINISHED")
-        assert_mirrored(f"http://127.0.0.1:{port}", add(small(), result(3, 25, 0.7)))
+        (tmp_path / "adapter").mkdir()
+        (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+        more = replace(add(small(), result(3, 25, 0.7)), files=[tmp_path / "adapter"])
+        Mirror(tracking_uri=f"http://127.0.0.1:{port}", artifacts=None, study=STUDY).sync(more, status=None)
+        assert_mirrored(f"http://127.0.0.1:{port}", more)
         assert statuses(f"http://127.0.0.1:{port}")["study"] == "FINISHED"
-        foreign = urllib.request.Request(f"http://127.0.0.1:{port}/version", headers={"Host": "evil.example"})
+        assert len(list((tmp_path / "mlartifacts").rglob("adapter/adapter_config.json"))) == 1
+        foreign = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(foreign, timeout=10)
         family = psutil.Process(server.pid).children(recursive=True)
@@ -123,3 +128,5 @@ def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(tmp_path: Path)
     assert server.returncode == 0
     assert [process.pid for process in family if process.is_running()] == []
     assert ours.trouble is None
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
