@@ -103,27 +103,6 @@ def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
     shared = {"gridcolor": theme.grid, "zeroline": False, "tickfont": {"color": theme.muted}, "linecolor": theme.muted, "automargin": True}
     dtick = "D1" if high - low > 1.7 else "D2"
     ticks = {"type": "log", "range": [low, high], "dtick": dtick, "tickformat": ",d", "showgrid": False, "ticks": "outside"}
-    budget = {
-        "type": "line",
-        "xref": "x",
-        "yref": "paper",
-        "x0": curve.budget,
-        "x1": curve.budget,
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": theme.budget, "width": 1.5, "dash": "dash"},
-    }
-    label = {
-        "xref": "x",
-        "yref": "paper",
-        "x": math.log10(curve.budget),
-        "y": 0,
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "text": f"budget {count(curve.budget)} ",
-        "font": {"color": theme.budget},
-        "showarrow": False,
-    }
     pale = {"bgcolor": theme.background, "bordercolor": theme.muted, "font": {"color": theme.text, "family": FONT}, "align": "left"}
     return {
         "uirevision": "kept",
@@ -137,6 +116,31 @@ def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
         "hoverlabel": pale,
         "hovermode": "closest",
         "dragmode": "zoom",
-        "shapes": [budget],
-        "annotations": [label],
+        **_budget(curve.budget, theme),
     }
+
+
+def _budget(budget: int, theme: Theme) -> dict[str, Any]:
+    """A line over the whole height, named at its foot: the plot's buttons are at its head."""
+    line = {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": budget,
+        "x1": budget,
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": theme.budget, "width": 1.5, "dash": "dash"},
+    }
+    label = {
+        "xref": "x",
+        "yref": "paper",
+        "x": math.log10(budget),
+        "y": 0,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "text": f"budget {count(budget)} ",
+        "font": {"color": theme.budget},
+        "showarrow": False,
+    }
+    return {"shapes": [line], "annotations": [label]}

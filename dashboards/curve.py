@@ -27,6 +27,8 @@ class Curve:
     model: str = ""
     methods: tuple[str, ...] = ()
     """Every method of the space, so that colours do not change while results come in; default: those with points."""
+    home: str = ""
+    """The folder that commands name with `--home`; empty for the default one."""
 
     @cached_property
     def front(self) -> tuple[Point, ...]:

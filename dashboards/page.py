@@ -100,7 +100,7 @@ def _row(point: Point, tied: tuple[int, ...]) -> str:
 def _commands(curve: Curve) -> str:
     cheap = cheapest_tie(curve.front)
     chosen = {"The best": curve.front[-1], **({"The cheapest that ties with it": cheap} if cheap else {})}
-    commands = {f"{name}, trial {point.trial}": export_command(curve.study, point.trial) for name, point in chosen.items()}
+    commands = {f"{name}, trial {point.trial}": export_command(curve.study, point.trial, home=curve.home) for name, point in chosen.items()}
     return "\n".join(f"<p>{what}:</p>\n<pre><code>{escape(command)}</code></pre>" for what, command in commands.items())
 
 
@@ -109,6 +109,6 @@ def _embedded(curve: Curve) -> str:
     values: dict[str, Any] = {
         "light": figure(curve, "light"),
         "dark": figure(curve, "dark"),
-        "commands": {point.trial: export_command(curve.study, point.trial) for point in curve.points},
+        "commands": {point.trial: export_command(curve.study, point.trial, home=curve.home) for point in curve.points},
     }
     return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

@@ -12,7 +12,7 @@ from .palette import Style, styles
 from .progress import Progress, Range, ranges
 from .tables import frontier_table
 from .textplot import plot
-from .words import configuration, count, duration, export_command, metric, one_line, shell
+from .words import command, configuration, count, duration, export_command, metric, one_line, shell
 
 PHASES = {"search": "searching", "finals": "finals: retraining the frontier over fresh seeds"}
 
@@ -71,10 +71,11 @@ def final_screen(
 def next_commands(curve: Curve) -> list[str]:
     """Return what to type now, as lines that can be pasted."""
     study = shell(curve.study)
-    look = [f"ulpt-search frontier {study} --html {shell(curve.study + '.html')}", "ulpt-search ui"]
+    ui = command("ui", home=curve.home)
     if not curve.front:
-        return [f"ulpt-search show {study}", *look[1:]]
-    return [*look, export_command(curve.study, curve.front[-1].trial)]
+        return [command(f"show {study}", home=curve.home), ui]
+    page = command(f"frontier {study} --html {shell(curve.study + '.html')}", home=curve.home)
+    return [page, ui, export_command(curve.study, curve.front[-1].trial, home=curve.home)]
 
 
 def _head(progress: Progress, width: int) -> list[RenderableType]:

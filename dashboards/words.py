@@ -5,6 +5,8 @@ import shlex
 from ..spaces.axes import Axis, Choice, Hyperparameters, Value
 from ..spaces.records import Point
 
+DEFAULT_HOME = "ulpt-search-home"
+
 
 def count(number: int) -> str:
     """`9216` -> `9,216`."""
@@ -73,7 +75,12 @@ def shell(text: str) -> str:
     return shlex.quote(text)
 
 
-def export_command(study: str, trial: int) -> str:
+def command(line: str, *, home: str = "") -> str:
+    """`ulpt-search LINE`, naming the home where it is not the default one."""
+    return f"ulpt-search {line}" if home in ("", DEFAULT_HOME) else f"ulpt-search {line} --home {shell(home)}"
+
+
+def export_command(study: str, trial: int, *, home: str = "") -> str:
     """The command that writes one point's adapter where stock PEFT loads it."""
     folder = shell(f"{study}-trial-{trial}")
-    return f"ulpt-search export {shell(study)} --trial {trial} --format peft --out {folder}"
+    return command(f"export {shell(study)} --trial {trial} --format peft --out {folder}", home=home)

@@ -271,6 +271,12 @@ def test_commands_can_be_pasted() -> None:
     ]
 
 
+def test_commands_name_a_home_that_is_not_the_default() -> None:
+    drawn = Curve("s", 10_000, (point(3, 788, 0.6),), home="/data/my home")
+    assert all(line.endswith(" --home '/data/my home'") for line in next_commands(drawn))
+    assert "--home" not in "".join(next_commands(replace(drawn, home="ulpt-search-home")))
+
+
 def test_the_text_plot_of_three_points() -> None:
     drawn = Curve("s", 1000, (point(0, 10, 0.5), point(1, 100, 0.7), point(2, 500, 0.6, method="lora")))
     assert plot(drawn, width=50, height=6, ascii_only=True).plain.splitlines() == [
