@@ -42,10 +42,17 @@ class Door(click.Group):
         command: click.Command = importlib.import_module(f".commands.{cmd_name}", __package__).command
         return command
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: Any) -> Any:
-        """Run a command and exit: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and exit: 0 done, 1 failed, 2 wrong input, 128 + signal."""
         run = super().main
-        sys.exit(exit_code(lambda: run(args, prog_name or "ulpt-search", standalone_mode=False)))
+        sys.exit(exit_code(lambda: run(args, prog_name or "ulpt-search", complete_var, standalone_mode=False, **extra)))
 
 
 @click.group(

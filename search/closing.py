@@ -28,7 +28,8 @@ def finish(request: Request, ledger: "Ledger", record: "StudyRecord", *, seconds
     _mirror(ledger, record, home, folder)
     places = _places(home, folder, best)
     if request.as_json:
-        print_json({"study": record.name, "seconds": round(seconds, 1), "frontier": [p.to_json() for p in history.curve.front], "places": places})
+        curve = [point.to_json() for point in history.curve.front]
+        print_json({"study": record.name, "seconds": round(seconds, 1), "frontier": curve, "places": places})
     else:
         print_last_screen(history, places=places, seconds=seconds, home=request.home)
     return 0
@@ -62,7 +63,8 @@ def _mirror(ledger: "Ledger", record: "StudyRecord", home: Home, folder: Path) -
 
 def _places(home: Home, folder: Path, best: Path | None) -> dict[str, str]:
     adapter = {"best adapter": str(best)} if best else {}
-    return {"curve": str(folder / "frontier.html"), **adapter, "ledger": home.ledger_url, "adapters": home.store, "MLflow": home.tracking_uri}
+    kept = {"ledger": home.ledger_url, "adapters": home.store, "MLflow": home.tracking_uri}
+    return {"curve": str(folder / "frontier.html"), **adapter, **kept}
 
 
 def _nothing(history: History) -> str:

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 import click
 
 from ..dashboards.live import LiveView
-from ..spaces.errors import Failure
 from ..spaces.records import Job, Outcome
 from ..spaces.space import Setup, Space
-from .cluster import Cluster
 from .closing import finish
+from .cluster import Cluster
 from .entries import Status
 from .feasible import feasible
 from .ledger import Ledger, StudyRecord
@@ -139,7 +138,9 @@ def _search(request: Request, space: Space, subject: Subject, ledger: Ledger, re
         setup=Setup(space.model, space.task, space.training, home.store),
     )
     expected = cost(space, subject.shape).trial_steps
-    watch = Watch(study, name=record.name, budget=record.budget, space=space, expected_steps=expected, limit=request.limit, problems=problems)
+    watch = Watch(
+        study, name=record.name, budget=record.budget, space=space, expected_steps=expected, limit=request.limit, problems=problems
+    )
     if not request.quiet:
         click.echo(f"{record.name}: {means}; state in {home.root}", err=True)
     with _mirrored(request, ledger, record) as mirror, LiveView(quiet=request.quiet) as view, cluster:

@@ -8,7 +8,7 @@ import click
 from .request import Request
 from .values import read_count, read_duration
 
-Command = TypeVar("Command", bound=Callable[..., None])
+Command = TypeVar("Command", bound=Callable[..., object])
 Decorator = Callable[[Command], Command]
 
 
@@ -48,7 +48,8 @@ def _name(param: click.Parameter | None) -> str:
 
 def home_options(command: Command) -> Command:
     """Add `--home` and `--ledger`: where studies are kept."""
-    command = click.option("--ledger", metavar="URL", envvar="ULPT_SEARCH_LEDGER", help="Ledger database; default: SQLite in the home.")(command)
+    text = "Ledger database; default: SQLite in the home."
+    command = click.option("--ledger", metavar="URL", envvar="ULPT_SEARCH_LEDGER", help=text)(command)
     return click.option(
         "--home",
         metavar="DIR",
@@ -81,7 +82,7 @@ def model_option(command: Command) -> Command:
     return click.option("--model", metavar="NAME", help="minilm (embedded), a transformers folder, or a hub id.")(command)
 
 
-_SEARCH: tuple[Decorator[Callable[..., None]], ...] = (
+_SEARCH: tuple[Decorator[Callable[..., object]], ...] = (
     click.option("--space", "source", metavar="PATH|NAME", required=True, help="A space file, or a shipped one: `ulpt-search spaces`."),
     click.option("--budget", type=Count(), required=True, help="Cap on trainable parameters: 10000, 1e4 or 10k."),
     click.option("--model", metavar="NAME", help="Overrides the space's model: minilm, a transformers folder, or a hub id."),
@@ -91,10 +92,10 @@ _SEARCH: tuple[Decorator[Callable[..., None]], ...] = (
     click.option("--study", metavar="NAME", help="Name under which it is remembered; the same name continues it."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search itself."),
     click.option("--workers", type=click.IntRange(min=1), help="Worker processes; default: by the machine's CPUs or GPUs."),
-    click.option("--gpus-per-worker", type=click.FloatRange(min=0), help="GPUs each worker takes; fractions share one. Default: 1 if there are."),
+    click.option("--gpus-per-worker", type=click.FloatRange(min=0), help="GPUs of each; fractions share one. Default: 1 if there are."),
     click.option("--pack", type=Pack(), default="auto", show_default=True, help="Trials trained together in one pass."),
     click.option("--address", metavar="HOST:PORT", help="An existing Ray cluster; default: a local one."),
-    click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key of the space: --set methods.lora.rank=4."),
+    click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key: --set methods.lora.rank=4."),
 )
 
 

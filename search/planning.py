@@ -69,8 +69,10 @@ def make_plan(request: Request) -> Plan:
 
 
 def cost(space: Space, shape: Shape) -> Cost:
-    """Return the expected cost: at each rung one in eta goes on; of n trials in random order about ln n + 1 set a record, which is how
-    many a curve of unrelated sizes and scores would hold."""
+    """Return the expected cost: at each rung one in eta goes on, and of the n that arrive about ln n + 1 make the curve.
+
+    That is how many records n numbers in random order set: what a curve of unrelated sizes and scores would hold.
+    """
     rungs = rungs_of(space.training)
     reached = _reached(space.trials, rungs)
     finals = space.finalists * round(math.log(max(1, reached[rungs[-1]])) + 1)

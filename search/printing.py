@@ -57,7 +57,8 @@ def print_study(history: "History") -> None:
     from ..dashboards.tables import trials_table
 
     record, space = history.record, history.space
-    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}\n")
+    settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
+    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}\n")
     rows = trial_rows(history.trials, history.results, history.problems, last_step=space.training.steps)
     _show(trials_table(rows, width=_width()))
 

@@ -61,7 +61,8 @@ class History:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `show --json` prints."""
-        return {**asdict(self.record), "trials": [self._trial(trial) for trial in self.trials], "frontier": [p.trial for p in self.curve.front]}
+        trials = [self._trial(trial) for trial in self.trials]
+        return {**asdict(self.record), "trials": trials, "frontier": [point.trial for point in self.curve.front]}
 
     def _trial(self, trial: Trial) -> dict[str, Any]:
         results = [result.to_json() for result in self.results if result.trial == trial.number]
@@ -108,13 +109,15 @@ def summaries(home: Home) -> list[Summary]:
 
 def choose(history: History, *, best: bool, trial: int | None, max_parameters: int | None) -> tuple[Trial, Result]:
     """Return the trial that the options of `export` name, with the result whose adapter is meant; by default the best of the curve."""
-    given = [name for name, value in (("--best", best or None), ("--trial", trial), ("--max-parameters", max_parameters)) if value is not None]
+    options = {"--best": best or None, "--trial": trial, "--max-parameters": max_parameters}
+    given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:
         raise WrongInput(f"{' and '.join(given)} choose differently; give one of them")
     known = {each.number: each for each in history.trials}
     number = _on_curve(history, max_parameters) if trial is None else trial
     if number not in known:
-        raise WrongInput(f"--trial {number}: {history.record.name} has trials {_span(list(known))}; see `ulpt-search show {history.record.name}`")
+        name = history.record.name
+        raise WrongInput(f"--trial {number}: {name} has trials {_span(list(known))}; see `ulpt-search show {name}`")
     result = history.latest(number)
     if result is None:
         raise WrongInput(f"--trial {number}: it has no result yet; see `ulpt-search show {history.record.name}`")

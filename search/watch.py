@@ -60,7 +60,8 @@ class Watch:
         """Whether the search has to end now for the finals to be over within the limit."""
         if self._limit is None or self._finals:
             return False
-        return self.elapsed + time_for_finals(steps=self._final_steps(), done=self._steps, elapsed=self.elapsed, longest=self._longest) >= self._limit
+        finals = time_for_finals(steps=self._final_steps(), done=self._steps, elapsed=self.elapsed, longest=self._longest)
+        return self.elapsed + finals >= self._limit
 
     def progress(self) -> Progress:
         """Return how things stand, for a view."""

@@ -41,7 +41,7 @@ def test_errors_name_the_option_that_was_typed(source: str) -> None:
 
 
 def test_errors_of_overrides_stay(source: str) -> None:
-    with pytest.raises(WrongInput, match="--set methods.promt.lr=1: methods.promt: unknown method.*Did you mean prompt"):
+    with pytest.raises(WrongInput, match=r"--set methods.promt.lr=1: methods.promt: unknown method.*Did you mean prompt"):
         Request(source, 1000, "home", overrides=("methods.promt.lr=1",)).space()
 
 
@@ -70,7 +70,7 @@ def test_places_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert home.root == tmp_path / "here"
     assert home.ledger_url == f"sqlite:///{tmp_path}/here/ledger.sqlite"
     assert home.tracking_uri == f"sqlite:///{tmp_path}/here/mlflow.sqlite"
-    assert (home.store, os.listdir(tmp_path)) == (f"{tmp_path}/here/store", [])
+    assert (home.store, list(tmp_path.iterdir())) == (f"{tmp_path}/here/store", [])
 
 
 def test_urls_take_the_place_of_files(tmp_path: Path) -> None:

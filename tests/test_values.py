@@ -10,7 +10,16 @@ from ulpt_search.spaces.errors import WrongInput
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("1e4", 10_000), ("10000", 10_000), ("10k", 10_000), ("10K", 10_000), ("10_000", 10_000), ("10,000", 10_000), ("1.5k", 1500), ("2M", 2_000_000), ("1", 1)],
+    [
+        ("1e4", 10_000),
+        ("10000", 10_000),
+        ("10k", 10_000),
+        ("10K", 10_000),
+        ("10_000", 10_000),
+        ("10,000", 10_000),
+        ("1.5k", 1500),
+        ("1", 1),
+    ],
 )
 def test_counts(text: str, count: int) -> None:
     assert read_count(text, name="--budget") == count
@@ -39,13 +48,13 @@ def test_short_counts_read_back(count: int) -> None:
     assert read_count(short_count(count), name="it") == count
 
 
-@pytest.mark.parametrize(("count", "text"), [(10_000, "1e4"), (1000, "1e3"), (12_500, "12500"), (788, "788"), (130_000, "13e4"), (100, "100")])
+@pytest.mark.parametrize(("count", "text"), [(10_000, "1e4"), (1000, "1e3"), (12_500, "12500"), (130_000, "13e4"), (100, "100")])
 def test_short_counts(count: int, text: str) -> None:
     assert short_count(count) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("90", 90), ("2h", 7200), ("0.5h", 1800), ("1h1m1s", 3661), ("10M", 600)]
+    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("90", 90), ("2h", 7200), ("0.5h", 1800), ("1h1m1s", 3661)]
 )
 def test_durations(text: str, seconds: float) -> None:
     assert read_duration(text, name="--time") == seconds

@@ -7,13 +7,15 @@ import click
 from ..home import Home
 from ..options import Count, example, home_options, json_option, store_option
 
+_STYLE = click.Choice(["native", "peft", "merged"])
+
 
 @click.command("export", epilog=example("  ulpt-search export ulpt-pydocs-minilm-1e4 --best --format peft --out adapter"))
 @click.argument("study")
 @click.option("--best", is_flag=True, help="The best of the curve; the default.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="This trial.")
 @click.option("--max-parameters", type=Count(), metavar="N", help="The best with at most this many parameters.")
-@click.option("--format", "style", type=click.Choice(["native", "peft", "merged"]), default="peft", show_default=True, help="Who shall load it.")
+@click.option("--format", "style", type=_STYLE, default="peft", show_default=True, help="Who shall load it.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder.")
 @home_options
 @store_option

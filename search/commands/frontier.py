@@ -7,14 +7,14 @@ import click
 from ..home import Home
 from ..options import example, home_options, json_option
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
 
 @click.command("frontier", epilog=example("  ulpt-search frontier ulpt-pydocs-minilm-1e4 --html curve.html"))
 @click.argument("study")
 @home_options
 @json_option
-@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), metavar="FILE", help="Write it as CSV; - prints it.")
+@click.option("--csv", "csv_file", type=_FILE, metavar="FILE", help="Write it as CSV; - prints it.")
 @click.option("--png", "png_file", type=_FILE, metavar="FILE", help="Write a picture.")
 @click.option("--html", "html_file", type=_FILE, metavar="FILE", help="Write an interactive page.")
 def command(

@@ -6,8 +6,10 @@ from ..exits import exit_code
 from ..options import Asks, example, json_option, search_options
 from ..request import Request
 
+_EXAMPLE = "  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --space my.yaml --budget 10k --time 30m"
 
-@click.command("run", cls=Asks, epilog=example("  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --space my.yaml --budget 10k --time 30m"))
+
+@click.command("run", cls=Asks, epilog=example(_EXAMPLE))
 @search_options
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @json_option

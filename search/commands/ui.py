@@ -11,7 +11,7 @@ from ..options import example, home_options, tracking_option
 @tracking_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no password.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port to listen on.")
-@click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name under which browsers may ask, for other hosts.")
+@click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="A name by which browsers may ask for it.")
 @click.option("--study", metavar="NAME", help="Open on this study; default: the newest.")
 def command(
     home: str, ledger: str | None, tracking_uri: str | None, host: str, port: int, allowed_hosts: tuple[str, ...], study: str | None
