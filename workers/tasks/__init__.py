@@ -1,1 +1,35 @@
-"""One file per kind of task."""
+"""What is trained on: one file per kind of task. `load_task` is the door."""
+
+from collections.abc import Callable, Mapping
+
+from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.space import TaskSpec
+from .local import load_local
+from .pydocs import load_pydocs
+from .task import METRICS, Kind, Rows, Task
+
+__all__ = ["BUILT_IN", "METRICS", "Kind", "Rows", "Task", "load_task"]
+
+BUILT_IN: Mapping[str, Callable[[TaskSpec], Task]] = {"pydocs": load_pydocs}
+"""Name -> loader of the tasks that need no data from outside."""
+
+
+def load_task(spec: TaskSpec) -> Task:
+    """Return the task that `spec` describes, with train, validation and test that share no text.
+
+    Raises `WrongInput`, one line with file and line number, for data that cannot be used, and `Failure` where data that
+    should be there cannot be reached.
+    """
+    if spec.path and spec.hub:
+        raise WrongInput(f"task: both path ({spec.path}) and hub ({spec.hub}); keep the one that holds the data")
+    if spec.path:
+        return load_local(spec)
+    if spec.hub:
+        from .hub import load_hub  # the datasets library takes over a second to import
+
+        return load_hub(spec)
+    if spec.name not in BUILT_IN:
+        known = ", ".join(BUILT_IN)
+        hint = did_you_mean(spec.name, BUILT_IN)
+        raise WrongInput(f"task {spec.name}: no built-in task of this name ({known}); give data as task.path or task.hub.{hint}")
+    return BUILT_IN[spec.name](spec)

@@ -1,0 +1,94 @@
+"""Tables or rows -> `Task`: labels read, splits made, descriptions and metric chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.space import TaskSpec
+from .descriptions import describe_labels
+from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
+from .splits import arrange
+from .table import Table, texts_of
+from .task import METRICS, Kind, Rows, Task, digest_of
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the data says about itself; None where it is silent."""
+
+    kind: Kind | None = None
+    labels: tuple[str, ...] | None = None
+    metric: str | None = None
+
+
+def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known) -> Task:
+    """Return the task of the splits in `tables` (train, and validation and test where there are any).
+
+    Raises `WrongInput` with file and line for whatever cannot be used: see `labels.py` and `table.py`.
+    """
+    values = {split: table.column(spec.label, "label") for split, table in tables.items() if split != "test" or spec.label in table.names}
+    notes: tuple[str, ...] = ()
+    if "test" in tables and ("test" not in values or is_unlabelled(values["test"])):
+        values.pop("test", None)
+        notes = ("the test split has no labels and was left aside",)
+    kind = known.kind or infer_kind(values["train"], spec.metric)
+    codec = _codec(kind, tables["train"], values["train"], known.labels)
+    rows = {split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec)) for split, column in values.items()}
+    names = codec.names if codec else ()
+    _check_variety(tables["train"].source, rows["train"], names)
+    if names and known.labels is None and kind == "classification" and not spec.labels and all(name.isdecimal() for name in names):
+        notes = (*notes, f"the labels {listed(names)} have no names: say what they mean under task.labels")
+    task = task_from_rows(name, rows, spec, Known(kind, names, known.metric))
+    return replace(task, notes=(*notes, *task.notes))
+
+
+def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: Known) -> Task:
+    """Return the task of splits whose labels are numbers already; validation and test are carved where they are missing."""
+    kind, labels = known.kind or "classification", known.labels or ()
+    stratified = kind != "regression"
+    splits = arrange(name, rows["train"], rows.get("validation"), rows.get("test"), stratified=stratified, limit=spec.limit)
+    _check_variety(name, splits.train, labels)
+    metric = _metric(name, kind, spec.metric, known.metric)
+    descriptions = _descriptions(name, kind, labels, spec.labels)
+    parts = (splits.train, splits.validation, splits.test)
+    digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
+    return Task(name, kind, labels, descriptions, metric, *parts, digest, splits.notes)
+
+
+def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:
+    if kind == "regression":
+        return None
+    codec = codec_for(table, values, names)
+    if kind == "multiple_choice" and names is None and all(name.isdecimal() for name in codec.names):
+        options = [f"choice{number + 1}" for number in range(int(codec.names[-1]) + 1)]
+        return codec_for(table, values, options)
+    return codec
+
+
+def _metric(name: str, kind: Kind, asked: str | None, own: str | None) -> str:
+    allowed = METRICS[kind]
+    if asked is not None and asked not in allowed:
+        raise WrongInput(f"{name}: task.metric is {asked}, but a {kind.replace('_', '-')} task is measured by {' or '.join(allowed)}")
+    return asked or own or allowed[0]
+
+
+def _descriptions(name: str, kind: Kind, labels: Sequence[str], given: Mapping[str, str]) -> tuple[str, ...]:
+    for label in given:
+        if label not in labels:
+            has = f"{name} has {listed(labels)}" if labels else f"{name} is a regression task and has none"
+            raise WrongInput(f"task.labels.{label}: unknown label; {has}.{did_you_mean(label, labels)}")
+    own = [str(number + 1) for number in range(len(labels))] if kind == "multiple_choice" else describe_labels(labels)
+    descriptions = tuple(given.get(label, default).strip() for label, default in zip(labels, own, strict=True))
+    for number, text in enumerate(descriptions):
+        if not text or text in descriptions[:number]:
+            other = f"the same as that of {labels[descriptions.index(text)]}" if text else "empty"
+            raise WrongInput(f"task.labels.{labels[number]}: its description is {other} ({text!r}); give each label its own")
+    return descriptions
+
+
+def _check_variety(name: str, train: Rows, labels: Sequence[str]) -> None:
+    values = set(train.labels)
+    if len(values) == 1:
+        (value,) = values
+        shown = labels[int(value)] if labels else f"{value:g}"
+        raise WrongInput(f"{name}: all {len(train):,} training rows are labelled {shown}; give rows of two labels or more")

@@ -1,0 +1,56 @@
+"""What stands for the labels of well-known tasks, unless the user says otherwise under `task.labels`.
+
+One text serves encoders (its meaning is compared with that of the row) and language models (its first words are the answer),
+so the descriptions of a task begin with different words where that is possible.
+"""
+
+from collections.abc import Mapping, Sequence
+
+ENTAILMENT = {
+    "entailment": "yes, it follows",
+    "not_entailment": "no, it does not follow",
+    "neutral": "maybe, it is unclear",
+    "contradiction": "no, it contradicts",
+}
+WELL_KNOWN: tuple[Mapping[str, str], ...] = (
+    {"negative": "terrible, a negative opinion", "positive": "great, a positive opinion"},
+    {"unacceptable": "wrong, ungrammatical sentence", "acceptable": "correct, grammatical sentence"},
+    {"not_equivalent": "different meanings", "equivalent": "same meaning"},
+    {"different": "different senses of the word", "same": "same sense of the word"},
+    {"ham": "personal message to a friend", "spam": "unwanted advertising, prize or offer"},
+    {"subjective": "subjective opinion about a film", "objective": "plot of a film, told objectively"},
+    {
+        "description": "description, definition or reason",
+        "entity": "entity such as an animal, product or colour",
+        "abbreviation": "abbreviation and what it stands for",
+        "human": "human being or group of people",
+        "location": "location, city or country",
+        "number": "number, date or quantity",
+    },
+    {
+        "DESC": "description, definition or reason",
+        "ENTY": "entity such as an animal, product or colour",
+        "ABBR": "abbreviation and what it stands for",
+        "HUM": "human being or group of people",
+        "LOC": "location, city or country",
+        "NUM": "number, date or quantity",
+    },
+    {
+        "World": "world politics and conflicts",
+        "Sports": "sports and games",
+        "Business": "business and the economy",
+        "Sci/Tech": "science and technology",
+    },
+    {"entailment": ENTAILMENT["entailment"], "not_entailment": ENTAILMENT["not_entailment"]},
+    {label: ENTAILMENT[label] for label in ("entailment", "neutral", "contradiction")},
+)
+"""Label -> description, one mapping for each set of labels (sst2, cola, mrpc, wic, sms_spam, subj, trec, agnews, rte, mnli and cb)."""
+
+
+def describe_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands for each label: the well-known text, or else the label's own name in plain words."""
+    known = next((texts for texts in WELL_KNOWN if set(texts) == set(labels)), {})
+    plain = {label: label.replace("_", " ").strip(" ?") or label for label in labels}
+    # Labels that differ only in such signs keep them: a description must stand for one label.
+    readable = plain if len(set(plain.values())) == len(plain) else {label: label for label in labels}
+    return tuple(known.get(label, readable[label]) for label in labels)

@@ -1,0 +1,83 @@
+"""A hub data set with named columns: `owner/name`, `owner/name:config`, or the folder of one on this machine."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import datasets
+
+from ...spaces.errors import Failure, WrongInput
+from ...spaces.space import TaskSpec
+from .build import Known, task_from_tables
+from .labels import listed
+from .splits import SPLIT_NAMES
+from .table import Table, wanted_columns
+from .task import Task
+
+
+def load_hub(spec: TaskSpec) -> Task:
+    """Return the task of the data set `spec.hub`; it is downloaded once, into the hub's own cache.
+
+    Raises `WrongInput` for an unknown data set, config or column, `Failure` where the hub cannot be reached.
+    """
+    source, _, config = str(spec.hub).partition(":")
+    loaded = _load(source, config or None)
+    tables = {}
+    for split, names in SPLIT_NAMES.items():
+        found = next((name for name in names if name in loaded), None)
+        if found is not None:
+            tables[split] = _table(f"{spec.hub} {found}", loaded[found], spec)
+    if "train" not in tables:
+        raise WrongInput(f"{spec.hub}: no train split; it has {listed(list(loaded))}")
+    name = spec.name if spec.name != TaskSpec.name else Path(source).name
+    return task_from_tables(name, tables, spec, Known(labels=_label_names(loaded, spec.label)))
+
+
+def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:
+    try:
+        with _quiet():
+            loaded = datasets.load_dataset(source, config)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise WrongInput(f"{source}: {_line(error)}; check the name, or log in where it is gated") from error
+    except (ConnectionError, TimeoutError) as error:
+        offline = "HF_HUB_OFFLINE is set; unset it" if datasets.config.HF_HUB_OFFLINE else "check the network"
+        raise Failure(f"{source}: the hub cannot be reached: {offline}, or download the data and give its folder as task.path") from error
+    except (ValueError, RuntimeError, OSError, datasets.exceptions.DatasetsError) as error:
+        raise WrongInput(f"{source}: cannot be read: {_line(error)}") from error
+    return loaded  # type: ignore[no-any-return]
+
+
+def _table(source: str, data: "datasets.Dataset", spec: TaskSpec) -> Table:
+    names = tuple(data.column_names)
+    values = {name: data[name][:] for name in wanted_columns(spec) if name in names}
+    feature = data.features.get(spec.label)
+    if isinstance(feature, datasets.ClassLabel):
+        # By name, since -1 stands for "no label" there.
+        values[spec.label] = [None if value is None or value < 0 else feature.names[value] for value in values[spec.label]]
+    return Table(source, names, values)
+
+
+def _label_names(loaded: Mapping[str, "datasets.Dataset"], column: str) -> tuple[str, ...] | None:
+    feature = next(iter(loaded.values())).features.get(column)
+    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's progress bars and advice off the terminal: ours is the only voice there."""
+    level, bars = datasets.utils.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    datasets.utils.logging.set_verbosity(logging.CRITICAL)
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.utils.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+def _line(error: BaseException) -> str:
+    """The error in one line, with the cause where the library only says that something failed."""
+    cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) and error.__cause__ else error
+    return " ".join(str(cause).split())[:300].rstrip(".") or type(cause).__name__

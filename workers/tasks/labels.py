@@ -1,0 +1,127 @@
+"""Label values as they stand in the data -> label numbers, and the errors for those that cannot be one."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ...spaces.errors import WrongInput, did_you_mean
+from .table import Table, describe
+from .task import METRICS, Kind
+
+SHOWN = 12
+"""An error lists at most this many labels."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a label value becomes a number: by its name, or (where the data holds numbers of `names`) as it is."""
+
+    names: tuple[str, ...]
+    by_number: bool
+    origin: str = ""
+    """Where the names come from, for errors: ` (the labels of train.csv)`."""
+
+    def number(self, table: Table, row: int, value: object) -> int:
+        """Return the label's number. Raises `WrongInput` for no label and for one that is not in the list."""
+        text = plain(value)
+        if text is None or (self.by_number and text == "-1"):
+            raise WrongInput(f"{table.place(row)}: no label ({_shown(value)}); give it one, or delete the row")
+        if self.by_number and text.isdecimal() and int(text) < len(self.names):
+            return int(text)
+        if not self.by_number and text in self.names:
+            return self.names.index(text)
+        known = [str(number) for number in range(len(self.names))] if self.by_number else self.names
+        raise WrongInput(f"{table.place(row)}: label {text!r} is not one of {listed(known)}{self.origin}.{did_you_mean(text, known)}")
+
+
+def plain(value: object) -> str | None:
+    """Return a label value as text, or None where there is no label: nothing, an empty text, not-a-number."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip() or None
+
+
+def is_unlabelled(values: Sequence[object]) -> bool:
+    """Whether a whole split has no labels, as published test splits do (absent, or all -1)."""
+    marks = {plain(value) for value in values}
+    return len(marks) == 1 and marks <= {None, "-1"}
+
+
+def infer_kind(values: Sequence[object], metric: str | None) -> Kind:
+    """Return what the metric asks for; without one, regression where the labels are numbers with fractions."""
+    for kind in ("regression", "classification"):
+        if metric in METRICS[kind]:
+            return kind
+    numbers = [number(value) for value in values if plain(value) is not None]
+    fractions = None not in numbers and any(not float(n).is_integer() for n in numbers if n is not None)
+    return "regression" if fractions else "classification"
+
+
+def codec_for(table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec:
+    """Return the codec for training labels: given `names`, or those that occur, sorted (numbers by value)."""
+    _check_types(table, values)
+    present = {text for value in values if (text := plain(value)) is not None}
+    if names is None:
+        numeric = all(number(text) is not None for text in present)
+        inferred = sorted(present, key=lambda text: (number(text) or 0.0, text) if numeric else (0.0, text))
+        return Codec(tuple(inferred), by_number=False, origin=f" (the labels of {table.source})")
+    numbers = all(text.removeprefix("-").isdecimal() for text in present)
+    return Codec(tuple(names), by_number=numbers and not present <= set(names), origin=f" ({listed(names)})" if numbers else "")
+
+
+def encode(table: Table, values: Sequence[object], codec: Codec | None) -> tuple[float, ...]:
+    """Return the numbers of a split's labels; without a codec (regression) the labels are numbers already."""
+    if codec is None:
+        return tuple(_score(table, row, value) for row, value in enumerate(values))
+    _check_types(table, values)
+    return tuple(codec.number(table, row, value) for row, value in enumerate(values))
+
+
+def listed(names: Collection[str]) -> str:
+    """The first names, and how many there are beyond them."""
+    shown = list(names)[:SHOWN]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(shown)}{more}"
+
+
+def number(value: object) -> float | None:
+    """Return a finite number (or a text that is one) as a float, anything else as None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def _score(table: Table, row: int, value: object) -> float:
+    if plain(value) is None:
+        raise WrongInput(f"{table.place(row)}: no label ({_shown(value)}); give it one, or delete the row")
+    result = number(value)
+    if result is None:
+        raise WrongInput(f"{table.place(row)}: label is {describe(value)}, wanted a number (this is a regression task)")
+    return result
+
+
+def _check_types(table: Table, values: Sequence[object]) -> None:
+    """Text, numbers and truth values must not mix: `"1"` and `1` are two labels to one reader and the same to the next."""
+    first: tuple[int, str] | None = None
+    for row, value in enumerate(values):
+        if plain(value) is None:
+            continue
+        if not isinstance(value, str | int | float):
+            raise WrongInput(f"{table.place(row)}: label is {describe(value)}, wanted a name or a number")
+        kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
+        first = first or (row, kind)
+        if kind != first[1]:
+            unlike = f"label is {describe(value)} but {table.place(first[0])} has {first[1]}"
+            raise WrongInput(f"{table.place(row)}: {unlike}; write all labels alike")
+
+
+def _shown(value: object) -> str:
+    return "empty" if value in (None, "") else str(value)

@@ -1,0 +1,99 @@
+"""A task on this machine: a folder with train/validation(/test) files and perhaps a `meta.json`, or one file that is split.
+
+`meta.json` may hold labels (in the order of their numbers), metric and kind: `{"labels": ["negative", "positive"], "metric": "f1"}`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.space import TaskSpec
+from .build import Known, task_from_tables
+from .files import READERS, read_table, read_text
+from .splits import SPLIT_NAMES
+from .table import describe, wanted_columns
+from .task import METRICS, Kind, Task
+
+ALIASES: Mapping[str, str] = {"f1_macro": "f1", "matthews_correlation": "matthews", "pearsonr": "pearson", "spearmanr": "spearman"}
+"""Other names of metrics that `meta.json` may use."""
+
+
+def load_local(spec: TaskSpec) -> Task:
+    """Return the task at `spec.path`. Raises `WrongInput` with file and line for whatever cannot be used."""
+    path = Path(str(spec.path)).expanduser()
+    files = _files(path)
+    tables = {split: read_table(file, wanted_columns(spec)) for split, file in files.items()}
+    known = _meta(path / "meta.json") if (path / "meta.json").is_file() else Known()
+    name = spec.name if spec.name != TaskSpec.name else path.stem
+    return task_from_tables(name, tables, spec, known)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Split -> its file; a single file is all training rows."""
+    if path.is_file():
+        if path.suffix not in READERS:
+            raise WrongInput(f"{path}: its ending is {path.suffix or 'missing'}; wanted {', '.join(READERS)}")
+        return {"train": path}
+    if not path.is_dir():
+        beside = [str(other) for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise WrongInput(f"{path}: no such file or folder; give one with data in it.{did_you_mean(str(path), beside)}")
+    files = {split: file for split, names in SPLIT_NAMES.items() if (file := _split_file(path, names))}
+    if "train" not in files:
+        there = sorted(other.name for other in path.iterdir())
+        has = f"it has {', '.join(there[:10])}" if there else "it is empty"
+        raise WrongInput(f"{path}: no train.jsonl, train.csv or train.parquet; {has}.{did_you_mean('train.jsonl', there)}")
+    return files
+
+
+def _split_file(folder: Path, names: tuple[str, ...]) -> Path | None:
+    found = [folder / f"{name}{ending}" for name in names for ending in READERS if (folder / f"{name}{ending}").is_file()]
+    if len(found) > 1:
+        raise WrongInput(f"{folder}: both {found[0].name} and {found[1].name}; keep one of them")
+    return found[0] if found else None
+
+
+def _meta(path: Path) -> Known:
+    try:
+        meta = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise WrongInput(f"{path}:{error.lineno}: not valid JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(meta, dict):
+        raise WrongInput(f"{path}: {describe(meta)}, wanted a JSON object with keys such as labels and metric")
+    kind = _kind(path, meta)
+    return Known(kind, _labels(path, meta), _metric(path, meta, kind))
+
+
+def _kind(path: Path, meta: Mapping[str, Any]) -> Kind | None:
+    given = meta.get("kind")
+    for kind in METRICS:
+        if given == kind:
+            return kind
+    if given is None:
+        return None
+    raise WrongInput(f"{path}: kind is {given!r}; wanted {', '.join(METRICS)}.{did_you_mean(str(given), METRICS)}")
+
+
+def _labels(path: Path, meta: Mapping[str, Any]) -> tuple[str, ...] | None:
+    given = meta.get("labels")
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(label, str) and label.strip() for label in given):
+        raise WrongInput(f'{path}: labels is {describe(given)}, wanted a list of names such as ["negative", "positive"]')
+    if len(given) < 2 or len(set(given)) < len(given):
+        raise WrongInput(f"{path}: labels {', '.join(given) or 'is empty'}: wanted two different names or more")
+    return tuple(given)
+
+
+def _metric(path: Path, meta: Mapping[str, Any], kind: Kind | None) -> str | None:
+    """The first metric in the file's list (`accuracy,f1`) that fits the kind."""
+    given = meta.get("metric")
+    if given is None:
+        return None
+    listed = [name.strip() for name in str(given).split(",")]
+    names = [ALIASES.get(name, name) for name in listed]
+    allowed = METRICS[kind] if kind else tuple(dict.fromkeys(name for metrics in METRICS.values() for name in metrics))
+    if names[0] not in allowed:
+        raise WrongInput(f"{path}: metric is {given!r}; wanted {', '.join(allowed)}.{did_you_mean(names[0], allowed)}")
+    return names[0]

@@ -1,0 +1,73 @@
+"""A task as frozen values: three disjoint splits of texts with labels, and what stands for each label."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["classification", "regression", "multiple_choice"]
+
+METRICS: Mapping[Kind, tuple[str, ...]] = {
+    "classification": ("accuracy", "f1", "matthews"),
+    "regression": ("pearson", "spearman"),
+    "multiple_choice": ("accuracy",),
+}
+"""What may be measured on each kind of task; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split, column by column; all columns are equally long."""
+
+    texts_a: tuple[str, ...]
+    texts_b: tuple[str | None, ...]
+    """The second text of a pair; None for single texts."""
+    labels: tuple[float, ...]
+    """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression."""
+
+    def __post_init__(self) -> None:
+        lengths = (len(self.texts_a), len(self.texts_b), len(self.labels))
+        if len(set(lengths)) != 1:
+            raise ValueError(f"a split needs as many first texts as second texts and labels, got {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.texts_a)
+
+    def take(self, numbers: Iterable[int]) -> "Rows":
+        """Return the rows of these numbers, in the order given."""
+        chosen = list(numbers)
+        texts_a, texts_b = (tuple(texts[i] for i in chosen) for texts in (self.texts_a, self.texts_b))
+        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, ready to be trained on. No two splits share a text (or pair of texts).
+
+    A multiple-choice row lists its options, numbered, in the second text; its labels are the options' numbers.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    """Names of the labels; none for regression."""
+    descriptions: tuple[str, ...]
+    """What stands for each label: its description for encoders, its word for language models."""
+    metric: str
+    """accuracy, f1, matthews, pearson or spearman; higher is better."""
+    train: Rows
+    validation: Rows
+    test: Rows
+    digest: str
+    """sha256 of everything but the name and the notes: equal for equal content in equal splits, on any machine."""
+    notes: tuple[str, ...] = ()
+    """What was done to the data beyond reading it, each a sentence for people."""
+
+
+def digest_of(*, kind: Kind, labels: Sequence[str], descriptions: Sequence[str], metric: str, splits: Sequence[Rows]) -> str:
+    """Return `Task.digest` of these contents."""
+    digest = hashlib.sha256(json.dumps([kind, labels, descriptions, metric]).encode())
+    for split in splits:
+        digest.update(json.dumps([split.texts_a, split.texts_b, split.labels]).encode())
+    return digest.hexdigest()
