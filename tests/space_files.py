@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.schema import load_space

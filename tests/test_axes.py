@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int, Value
 
 AXES = [Int(1, 16, log=True), Float(0.0, 1.0), Choice(("all", "last:1")), Choice((True, False)), Choice((1, 2.5))]

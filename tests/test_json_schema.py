@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int
 from ulpt_search.spaces.lines import read_lines
 from ulpt_search.spaces.schema import json_schema, shipped_spaces

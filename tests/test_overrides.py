@@ -1,6 +1,7 @@
 """`--set key=value` changes a space before it is validated, and names itself when it is wrong."""
 
 import pytest
+
 from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
 

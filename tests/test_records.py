@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Point, Problem, Result, Trial
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ulpt_search.spaces import document
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int, Value
 from ulpt_search.spaces.complaints import Section
@@ -49,6 +50,7 @@ def test_a_space_with_nothing_but_methods_takes_every_default() -> None:
         ("rungs: []", "rungs: wanted 1 or more entries, got []"),
         ("rungs: [2, 4]\nsteps: 8", "rungs: the last rung is 4 but steps is 8; end the rungs at 8, or leave one of the two out"),
         ("rungs: {first: 300}", "rungs.first: the first rung is 300 but steps is 200; start at 25"),
+        ("rungs: {first: 0}", "rungs.first: wanted a number above 0, got 0"),
         ("rungs: {first: 2, factor: 1}", "rungs.factor: wanted a number above 1, got 1"),
         ("rungs: {frist: 2}", "rungs.frist: unknown key; rungs has first, factor. Did you mean first?"),
         ("rungs: {factor: 2}", "rungs.first: missing; rungs needs it, such as first: 25"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int, Value
 from ulpt_search.spaces.schema import load_space, space_from_json, space_to_json
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training

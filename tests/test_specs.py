@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import TaskSpec
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.shape import Linear, Shape
