@@ -1,6 +1,6 @@
 """What the commands print, as rich tables that fit 80 columns and say more on wider terminals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,10 @@ from rich.text import Text
 from ..spaces.records import Point
 from .rows import MethodRow, PlanRow, StudyRow, TrialRow, frontier_rows
 
+WRAP = 16
+"""Columns that a wrapping column keeps at least, as long as other text can give way."""
+SHORTEST = 6
+
 
 @dataclass(frozen=True)
 class Column:
@@ -21,7 +25,7 @@ class Column:
     title: str
     number: bool = False
     wraps: bool = False
-    """Takes the room that is left, over several lines where needed; other columns stay on one line."""
+    """Takes the room that is left, over several lines where needed; other columns take what their texts need."""
     from_width: int = 0
 
 
@@ -101,20 +105,35 @@ def plan_table(rows: Sequence[PlanRow], *, width: int) -> Table:
 def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int) -> Table:
     """Lay `rows` out under those of `columns` that are shown at `width` terminal columns; no text is read as markup.
 
-    Where room is short, columns that wrap give way first, then other text, never a number.
+    Where room is short, columns that wrap give way first, then other text, never a number; nothing is cut off.
     """
     shown = [column for column in columns if column.from_width <= width]
+    longest = {column.field: max(cell_len(cell) for cell in _cells(column, rows)) for column in shown}
+    cap = _text_cap(shown, longest, width)
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, width=width, pad_edge=False, padding=(0, 1, 0, 0))
     for column in shown:
-        cells = [column.title, *(getattr(row, column.field) for row in rows)]
         drawn.add_column(
             column.title,
             justify="right" if column.number else "left",
-            no_wrap=not column.wraps,
-            overflow="fold" if column.wraps else "ellipsis",
+            no_wrap=column.number,
+            overflow="fold",
             ratio=1 if column.wraps else None,
-            min_width=max(map(cell_len, cells)) if column.number else None,
+            width=None if column.wraps else longest[column.field] if column.number else min(longest[column.field], cap),
         )
     for row in rows:
         drawn.add_row(*(Text(getattr(row, column.field)) for column in shown))
     return drawn
+
+
+def _cells(column: Column, rows: Sequence[NamedTuple]) -> list[str]:
+    """The column's texts, heading included, line by line."""
+    return [line for text in (column.title, *(getattr(row, column.field) for row in rows)) for line in (text.splitlines() or [""])]
+
+
+def _text_cap(shown: Sequence[Column], longest: Mapping[str, int], width: int) -> int:
+    """The most that a column of text may take, so that numbers stay whole and every wrapping column keeps `WRAP`."""
+    texts = [column for column in shown if not column.number and not column.wraps]
+    taken = sum(longest[column.field] for column in shown if column.number)
+    gaps = 2 * (len(shown) - 1)
+    left = width - taken - gaps - WRAP * sum(column.wraps for column in shown)
+    return max(SHORTEST, left // max(1, len(texts)), left - sum(longest[column.field] for column in texts[1:]))

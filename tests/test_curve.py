@@ -13,6 +13,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from curve_records import METHODS, curve, point, searched
+
 from ulpt_search.dashboards.chart import figure, hover
 from ulpt_search.dashboards.curve import Curve, csv_text, write_csv, write_html, write_png
 from ulpt_search.dashboards.page import html, verdict

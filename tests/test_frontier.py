@@ -8,6 +8,7 @@ import pytest
 from curve_records import curve, finished, point, result, searched, trial
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ulpt_search.dashboards.frontier import frontier, points
 from ulpt_search.dashboards.intervals import Interval, difference, over_rows, over_seeds
 from ulpt_search.dashboards.verdicts import cheapest_tie, notes, optimism, tied, ties

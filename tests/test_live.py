@@ -14,6 +14,7 @@ import pytest
 from curve_records import METHODS, curve, point, searched, trial
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+
 from ulpt_search.dashboards.curve import Curve
 from ulpt_search.dashboards.events import events
 from ulpt_search.dashboards.frontier import points
@@ -217,6 +218,14 @@ def erased(text: str) -> str:
     rest = text.rpartition("\x1b[?25h")[2]
     assert rest.count("\x1b[2K") >= 10
     return rest
+
+
+def test_a_screen_leaves_prints_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    file = io.StringIO()
+    with LiveView(console=Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm"})):
+        print("result")  # noqa: T201
+    assert capsys.readouterr().out == "result\n"
+    assert "result" not in file.getvalue()
 
 
 def test_quiet_never_takes_over_a_terminal() -> None:

@@ -5,6 +5,7 @@ import pytest
 from curve_records import curve, finished, point, result, searched, trial
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+
 from ulpt_search.dashboards.rows import frontier_rows, method_row, plan_row, state_of, study_row, trial_rows
 from ulpt_search.dashboards.tables import frontier_table, methods_table, plan_table, studies_table, trials_table
 from ulpt_search.dashboards.words import axis, configuration, duration, shorten, size
@@ -15,7 +16,7 @@ WHY = "the smallest needs 13,824 parameters; layers: last:50% would need 6,912, 
 STUDIES = [
     study_row(study="demo", task="pydocs", model="minilm", budget=10_000, trials=40, best=0.7333, created="2026-03-01T10:11:12+00:00"),
     study_row(
-        study="x" * 40, task="sst2", model="/data/" + "m" * 60, budget=10**8, trials=1240, best=None, created="2026-03-01T10:11:12+00:00"
+        study="x" * 60, task="t" * 30, model="/data/" + "m" * 60, budget=10**8, trials=1240, best=None, created="2026-03-01T10:11:12+00:00"
     ),
 ]
 METHOD = method_row(
@@ -67,6 +68,12 @@ def test_no_number_is_cut_on_80_columns(name: str) -> None:
         "plan": ["13,824", "9,984"],
     }
     assert [number for number in numbers[name] if number not in text] == []
+
+
+def test_a_long_name_is_folded_not_cut() -> None:
+    text = "".join("\n".join(shown(studies_table(STUDIES, width=80), 80)).split())
+    assert text.count("x") == 60
+    assert text.count("m") >= 60
 
 
 def test_wider_terminals_say_more() -> None:
