@@ -7,16 +7,12 @@ from typing import Any
 
 from ulpt_search.search.entries import IDENTITY, KEY, Snapshot, identity
 from ulpt_search.search.ledger import StudyRecord
+from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.records import Point, Problem, Result, Split, Trial
+from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
+from ulpt_search.spaces.space_json import space_to_json
 
-SPACE = {
-    "name": "ulpt",
-    "model": {"name": "minilm"},
-    "task": {"name": "pydocs"},
-    "training": {"steps": 200, "batch": 16, "rungs": [25, 50, 100, 200]},
-    "methods": {"ulpt": {}, "lora": {}},
-    "trials": 4,
-}
+SPACE = space_to_json(Space("ulpt", ModelSpec(), TaskSpec(), Training(), {"ulpt": {"dim": Int(2, 256, log=True)}, "lora": {}}))
 STUDY = StudyRecord("tiny", SPACE, 10_000, 0, "53aa51", "ab12", "2025-11-20T20:00:00+00:00")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from mirror_records import STUDY, add, assert_mirrored, history, keys, many, result, runs, small, sqlite, statuses, trial
+
 from ulpt_search.search.entries import KEY, Snapshot
 from ulpt_search.search.mirror import Mirror
 from ulpt_search.search.tracking import MlflowClient, close_orphans, find_chart, prepare
