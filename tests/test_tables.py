@@ -57,9 +57,10 @@ def test_every_table_fits_its_width(name: str, width: int) -> None:
     assert max(cell_len(line) for line in shown(TABLES[name](width), width)) <= width
 
 
+@pytest.mark.parametrize("width", [60, 80])
 @pytest.mark.parametrize("name", TABLES)
-def test_no_number_is_cut_on_80_columns(name: str) -> None:
-    text = "\n".join(shown(TABLES[name](80), 80))
+def test_no_number_is_cut_or_folded(name: str, width: int) -> None:
+    text = "\n".join(shown(TABLES[name](width), width))
     numbers = {
         "frontier": [f"{p.trainable_parameters:,}" for p in curve().front],
         "trials": [f"{t.parameters:,}" for t in searched()[0]],
