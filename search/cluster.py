@@ -79,16 +79,20 @@ class _JobSearcher(Searcher):
 
 
 class _Watch(tune.Callback):
-    """Asked before each of Tune's steps, ten times a second or more, and told of lost workers."""
+    """Asked before each of Tune's steps, ten times a second or more, and told of lost workers, whose error reports it keeps."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, errors: Path) -> None:
         self._name = name
+        self._errors = errors
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         _RUNS[self._name].check()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        _RUNS[self._name].lose(trial.trial_id, _reason(Path(trial.local_path, trial.run_metadata.error_filename)))
+        report = Path(trial.local_path, trial.run_metadata.error_filename).read_text()
+        self._errors.mkdir(exist_ok=True)
+        (self._errors / f"{self._name}-{trial.trial_id}.txt").write_text(report)
+        _RUNS[self._name].lose(trial.trial_id, _reason(report))
 
 
 class Cluster:
@@ -99,7 +103,8 @@ class Cluster:
         cpus_per_worker: CPUs of each; its torch gets as many threads (at least one).
         gpus_per_worker: GPUs of each; 0.5 lets two share one, 0 hides them.
         address: A running Ray cluster, in the forms of `ray.init`; None starts one on this machine, closed to others by a token.
-        storage: Folder for what Ray Tune writes. Sockets and logs live in a temporary folder that goes with the cluster.
+        storage: Folder for what Ray Tune writes while it runs; `errors/` in it keeps the full report of each lost worker. Sockets
+            and logs live in a temporary folder that goes with the cluster.
         setup: What every job of the study shares.
         run_job: `module:function` that does a job in the worker: `(setup, job) -> outcome`. Module-level caches live as long as
             the worker. An exception makes every trial of the job a problem, and the next job gets a fresh process.
@@ -163,10 +168,12 @@ class Cluster:
             raise run.reason or Failure("the run ended early for no reason") from None
         finally:
             del _RUNS[name]
+            shutil.rmtree(self._storage / name, ignore_errors=True)
             if run.reason is not None:
                 self._undo.close()
 
     def _tuner(self, name: str) -> tune.Tuner:
+        watch = _Watch(name, self._storage / "errors")
         train = _trainable(self._setup, run_job=self._run_job, threads=max(1, int(self._cpus)))
         return tune.Tuner(
             tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}),
@@ -178,7 +185,7 @@ class Cluster:
                 trial_name_creator=_trial_id,
                 trial_dirname_creator=_trial_id,
             ),
-            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, callbacks=[_Watch(name)]),
+            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, callbacks=[watch]),
         )
 
     def _join(self) -> None:
@@ -239,14 +246,13 @@ def _outcome(result: Mapping[str, Any]) -> Outcome:
     return Outcome.from_json(json.loads(result["outcome"]))
 
 
-def _reason(report: Path) -> str:
-    """Why Tune lost a worker, in one line, from what it wrote about it."""
-    text = report.read_text() if report.exists() else ""
-    if "running low on memory" in text:
+def _reason(report: str) -> str:
+    """Why Tune lost a worker, in one line, from its report."""
+    if "running low on memory" in report:
         return "Ray ended its worker process because the machine ran low on memory; fewer workers or smaller packs need less"
-    if not text or "worker process has died" in text:
+    if "worker process has died" in report:
         return "its worker process died: killed, out of memory, or its machine was lost"
-    return text.strip().splitlines()[-1][:300]
+    return (report.strip().splitlines() or ["its worker was lost"])[-1][:300]
 
 
 def _trial_id(trial: Any) -> str:

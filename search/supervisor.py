@@ -108,7 +108,7 @@ def _be_child(main: Callable[[], int], *, parent: int, folder: str, unblock: set
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         with stop_signals(_raise):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
-            status = main() if os.getppid() == parent else 128 + signal.SIGTERM
+            status = int(main()) if os.getppid() == parent else 128 + signal.SIGTERM
     except BaseException as error:
         status = _status(error)
     finally:

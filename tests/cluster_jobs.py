@@ -1,0 +1,155 @@
+"""Jobs without a model: real, small computations whose results tell which process did them, and a brain that repeats what failed.
+
+A trial's hyperparameter `does` says what its worker meets: `work`, `raise` and `die` (once; the next attempt works), `sleep`,
+`follow` (once the trial before it sleeps), `look`.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from ulpt_search.search.cluster import Cluster
+from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+
+DONE: list[int] = []
+"""Numbers of the jobs that this process has done: it grows as long as the worker lives."""
+
+
+def setup(folder: Path) -> Setup:
+    return Setup(ModelSpec(), TaskSpec(), Training(), store=str(folder))
+
+
+def compute(given: Setup, job: Job) -> Outcome:
+    """Score each trial as `-(x - 3)²`; `seconds` counts the jobs of this process, `bytes` is its id."""
+    DONE.append(job.number)
+    return Outcome(job.number, tuple(_result(given, job, assignment.trial) for assignment in job.assignments))
+
+
+def _result(given: Setup, job: Job, trial: Trial) -> Result:
+    does = str(trial.hyperparameters["does"])
+    told = {"work": str, "raise": _raise, "die": _die, "sleep": _sleep, "follow": _follow, "look": _look}[does](
+        Path(given.store, str(trial.number))
+    )
+    score = -((float(trial.hyperparameters["x"]) - 3) ** 2)
+    return Result(trial.number, job.stop, "validation", score, 0.0, 0.0, float(len(DONE)), str(told), os.getpid())
+
+
+def _raise(mark: Path) -> str:
+    if not mark.exists():
+        mark.touch()
+        raise ValueError(f"no such\n thing: {mark.name}")
+    return "fine"
+
+
+def _die(mark: Path) -> str:
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def _sleep(mark: Path) -> str:
+    mark.touch()
+    time.sleep(600)
+    return "awake"
+
+
+def _follow(mark: Path) -> str:
+    while not mark.with_name(str(int(mark.name) - 1)).exists():
+        time.sleep(0.02)
+    return "followed"
+
+
+def _look(mark: Path) -> str:
+    import torch
+
+    return f"{torch.get_num_threads()} threads, devices {os.environ.get('CUDA_VISIBLE_DEVICES')!r}"
+
+
+class Other:
+    """An actor of somebody else's."""
+
+    def answer(self) -> int:
+        return 42
+
+
+class Brain:
+    """Gives out one job per trial, and each trial with a problem again, up to three times."""
+
+    def __init__(self, *what: str, pack: int = 1) -> None:
+        trials = [Trial(number, "none", {"does": does, "x": number / 2}, 0, 1) for number, does in enumerate(what)]
+        self.waiting = deque(tuple(trials[i : i + pack]) for i in range(0, len(trials), pack))
+        self.running: dict[int, Job] = {}
+        self.outcomes: list[Outcome] = []
+        self.most_running = 0
+        self.asked = 0
+
+    def next_job(self) -> Job | None:
+        self.asked += 1
+        if not self.waiting:
+            return None
+        job = Job(len(self.running) + len(self.outcomes), tuple(Assignment(trial) for trial in self.waiting.popleft()), stop=10)
+        self.running[job.number] = job
+        self.most_running = max(self.most_running, len(self.running))
+        return job
+
+    def record(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        trials = {assignment.trial.number: assignment.trial for assignment in self.running.pop(outcome.job).assignments}
+        failures = [problem.trial for each in self.outcomes for problem in each.problems]
+        self.waiting.extend((trials[problem.trial],) for problem in outcome.problems if failures.count(problem.trial) < 3)
+
+    def finished(self) -> bool:
+        return not self.waiting and not self.running
+
+    @property
+    def results(self) -> list[Result]:
+        return [result for outcome in self.outcomes for result in outcome.results]
+
+    @property
+    def errors(self) -> list[str]:
+        return [problem.error for outcome in self.outcomes for problem in outcome.problems]
+
+    def run(self, cluster: Cluster) -> "Brain":
+        cluster.run(next_job=self.next_job, record=self.record, finished=self.finished)
+        return self
+
+
+def search(home: Path, what: Sequence[str]) -> int:
+    """Drive a local cluster of one worker and write each outcome down: the `main` of a supervised process."""
+    brain = Brain(*what)
+
+    def record(outcome: Outcome) -> None:
+        brain.record(outcome)
+        with (home / "outcomes").open("a") as file:
+            file.write(json.dumps(outcome.to_json()) + "\n")
+
+    with Cluster(
+        workers=1,
+        cpus_per_worker=1,
+        gpus_per_worker=0,
+        address=None,
+        storage=home / "ray",
+        setup=setup(home),
+        run_job="cluster_jobs:compute",
+    ) as cluster:
+        cluster.run(next_job=brain.next_job, record=record, finished=brain.finished)
+    return 0
+
+
+def main() -> int:
+    """`python cluster_jobs.py HOME WHAT…` under the supervisor; prints what `after` is told."""
+    from ulpt_search.search.supervisor import run_supervised
+
+    home, what = Path(sys.argv[1]), sys.argv[2:]
+    return run_supervised(lambda: search(home, what), after=lambda status: print(f"after {status}", flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""The cluster on the real Ray Tune: outcomes once, workers that last, and nothing left behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import ray
+from cluster_jobs import Brain, Other, setup
+from processes import ROOT, Program
+from ray.cluster_utils import Cluster as RayCluster
+
+from ulpt_search.search.cluster import Cluster
+from ulpt_search.search.supervisor import Interrupted
+from ulpt_search.spaces.errors import Failure, WrongInput
+from ulpt_search.spaces.records import Job, Outcome
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*subprocess .* is still running:ResourceWarning")  # Ray's test cluster
+Open = Callable[..., Cluster]
+
+
+@pytest.fixture(scope="module")
+def short() -> Iterator[Path]:
+    """A temporary folder with a short name, since Ray puts sockets there."""
+    folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def address(short: Path) -> Iterator[str]:
+    """Somebody else's cluster of two CPUs and, so it says, one GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", str(short))
+        node = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
+        cluster = RayCluster(initialize_head=True, head_node_args=node)
+        yield cluster.address
+        cluster.shutdown()
+
+
+@pytest.fixture
+def join(address: str, tmp_path: Path) -> Open:
+    """Join that cluster with two workers, or as told."""
+
+    def join(*, workers: int = 2, gpus: float = 0, patience: float = 60) -> Cluster:
+        return Cluster(
+            workers=workers,
+            cpus_per_worker=1,
+            gpus_per_worker=gpus,
+            address=address,
+            storage=tmp_path / "ray",
+            setup=setup(tmp_path),
+            run_job="cluster_jobs:compute",
+            patience=patience,
+        )
+
+    return join
+
+
+def test_outcomes_arrive_once_from_workers_that_remember(join: Open) -> None:
+    with join() as cluster:
+        brain = Brain(*["work"] * 12, pack=2).run(cluster)
+        again = Brain("work").run(cluster)
+    assert sorted((result.trial, result.score) for result in brain.results) == [(n, -((n / 2 - 3) ** 2)) for n in range(12)]
+    assert sorted(outcome.job for outcome in brain.outcomes) == list(range(6))
+    jobs_of = {result.bytes: result.seconds for result in brain.results}
+    assert len(jobs_of) <= 2
+    assert sum(jobs_of.values()) == 6, "a worker's module-level values live as long as its process"
+    assert brain.most_running <= 2, "a job is only asked for when a worker is free to start it"
+    assert len(again.results) == 1
+
+
+def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join: Open, tmp_path: Path) -> None:
+    with join() as cluster:
+        brain = Brain("die", "raise", "work").run(cluster)
+    assert sorted(result.trial for result in brain.results) == [0, 1, 2]
+    died, raised = sorted(brain.errors, key=len, reverse=True)
+    assert died == "its worker process died: killed, out of memory, or its machine was lost"
+    assert re.fullmatch(r"ValueError: no such thing: 1 \(cluster_jobs.py:\d+\)", raised)
+    assert not any(problem.fatal for outcome in brain.outcomes for problem in outcome.problems)
+    (folder,) = (tmp_path / "ray").iterdir()
+    reports = "".join(path.read_text() for path in folder.iterdir())
+    assert folder.name == "errors", "what Tune wrote for itself is gone"
+    assert "worker process has died" in reports
+    assert 'in _raise\n    raise ValueError(f"no such' in reports
+
+
+def test_workers_take_their_share_and_leave_others_alone(join: Open, address: str) -> None:
+    with somebody_else(address):
+        other = ray.remote(Other).options(name="other", lifetime="detached", num_cpus=0).remote()
+        assert ray.get(other.answer.remote()) == 42
+    with join(gpus=0.5) as cluster:
+        brain = Brain("look").run(cluster)
+    assert [result.adapter for result in brain.results] == ["1 threads, devices '0'"]
+    with somebody_else(address):
+        assert ray.get(ray.get_actor("other").answer.remote()) == 42
+
+
+@contextmanager
+def somebody_else(address: str) -> Iterator[None]:
+    ray.init(address=address, namespace="others", log_to_driver=False, configure_logging=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def test_a_cluster_without_room_says_what_it_has(join: Open) -> None:
+    with pytest.raises(WrongInput) as caught, join(workers=4, gpus=0.5):
+        pass
+    assert str(caught.value) == (
+        "--workers 4: each takes 1 CPUs and 0.5 GPUs, and the cluster (2 CPUs and 1 GPUs) has room for 2; take fewer workers or give each less"
+    )
+    assert not ray.is_initialized()
+
+
+def test_what_record_raises_ends_the_run_at_once(join: Open) -> None:
+    brain = Brain("sleep", "follow")
+
+    def lose(outcome: Outcome) -> None:
+        began.append(time.monotonic())
+        raise OSError("the ledger's disk is gone")
+
+    began: list[float] = []
+    with join() as cluster:
+        with pytest.raises(OSError, match="the ledger's disk is gone"):
+            cluster.run(next_job=brain.next_job, record=lose, finished=brain.finished)
+        with pytest.raises(Failure, match="the cluster is closed"):
+            brain.run(cluster)
+    assert time.monotonic() - began[0] < 10, "it does not wait for the job that sleeps"
+
+
+def test_a_signal_ends_the_run_and_is_handled_as_before_afterwards(join: Open, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    brain = Brain("work", "sleep")
+    with join(workers=1) as cluster:
+        threading.Thread(target=lambda: (wait_for(tmp_path / "1"), os.kill(os.getpid(), signal.SIGTERM))).start()
+        with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+            brain.run(cluster)
+    assert [result.trial for result in brain.results] == [0], "what was recorded stays"
+    assert (signal.getsignal(signal.SIGTERM), dict(os.environ)) == before
+
+
+def test_nothing_to_do_is_waited_for_quietly_but_not_for_ever(join: Open) -> None:
+    empty, late = Brain(), Brain("work")
+    asked: list[float] = []
+
+    def later() -> Job | None:
+        asked.append(time.monotonic())
+        return late.next_job() if len(asked) > 2 else None
+
+    with join(patience=1) as cluster:
+        cluster.run(next_job=later, record=late.record, finished=late.finished)
+        assert len(late.results) == 1
+        assert asked[2] - asked[0] > 0.5, "no busy loop"
+        with pytest.raises(Failure, match="no job to run for 1 s although the search is not finished and none is running"):
+            cluster.run(next_job=empty.next_job, record=empty.record, finished=lambda: False)
+
+
+def test_no_cluster_at_that_address(tmp_path: Path) -> None:
+    absent = Cluster(workers=1, cpus_per_worker=1, gpus_per_worker=0, address="not an address", storage=tmp_path, setup=setup(tmp_path))
+    with pytest.raises(WrongInput, match="--address not an address: no Ray cluster there"), absent:
+        pass
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Run a search on a cluster of its own, under the supervisor."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
+        yield lambda *what: Program([str(ROOT / "cluster_jobs.py"), str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
+
+
+def test_ctrl_c_in_the_middle(program: Callable[..., Program], tmp_path: Path) -> None:
+    search = program("die", "work", "sleep")
+    search.until((tmp_path / "2").exists)
+    began = time.monotonic()
+    os.killpg(search.process.pid, signal.SIGINT)
+    status, out, err = search.end()
+    assert (status, out, err) == (130, "after 130\n", ""), "and Ray has said nothing meanwhile"
+    assert time.monotonic() - began < 10
+    assert_nothing_left(search)
+    assert recorded(tmp_path) == [[], [1]]
+
+
+@pytest.mark.parametrize("victim", ["driver", "supervisor"])
+def test_kill_9(program: Callable[..., Program], tmp_path: Path, victim: str) -> None:
+    search = program("work", "sleep")
+    search.until((tmp_path / "1").exists)
+    (search.child() if victim == "driver" else search.process).kill()
+    status, out, _ = search.end()
+    assert (status, out) == ((137, "after 137\n") if victim == "driver" else (-9, ""))
+    assert_nothing_left(search)
+    assert recorded(tmp_path) == [[0]]
+
+
+def assert_nothing_left(search: Program) -> None:
+    assert any("raylet" in name for name in search.family)
+    assert any("gcs_server" in name for name in search.family)
+    assert any("ray::" in name for name in search.family)
+    assert search.left(within=10) == []
+    assert list(search.home.iterdir()) == [], "Ray writes to nobody's home"
+    assert list(search.temporary.iterdir()) == [], "sockets and logs are gone"
+
+
+def recorded(home: Path) -> list[list[int]]:
+    """The trials with results, outcome by outcome."""
+    lines = (home / "outcomes").read_text().splitlines()
+    return sorted([result.trial for result in Outcome.from_json(json.loads(line)).results] for line in lines)
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert path.exists()

@@ -1,0 +1,163 @@
+"""The supervisor: exit statuses, signals, and nothing left behind by anybody's end."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from processes import Program
+
+from ulpt_search.search import supervisor
+from ulpt_search.search.supervisor import Interrupted, run_supervised, stop_signals
+
+SCRIPT = """
+import os, signal, subprocess, sys, tempfile, time
+from ulpt_search.search.supervisor import Interrupted, run_supervised
+
+def daemons():
+    "A process whose parent has gone, in a session of its own, and one that is nobody's either."
+    for _ in range(2):
+        subprocess.run(["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & sleep 600 >/dev/null 2>&1 &"])
+    open("ready", "w").close()
+
+def main():
+{body}
+
+sys.exit(run_supervised(main, after=lambda status: print("after", status, flush=True)))
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[[str], Program]]:
+    """Run a `main` with this body under the supervisor."""
+    temporary = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    yield lambda body: Program(
+        ["-c", SCRIPT.format(body=textwrap.indent(textwrap.dedent(body), "    "))], folder=tmp_path, temporary=temporary
+    )
+    shutil.rmtree(temporary)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("return 0", 0),
+        ("return 3", 3),
+        ("sys.exit(4)", 4),
+        ("sys.exit()", 0),
+        ("raise Interrupted(signal.SIGINT)", 130),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137),
+    ],
+)
+def test_status(program: Callable[[str], Program], body: str, status: int) -> None:
+    assert program(body).end() == (status, f"after {status}\n", "")
+
+
+def test_an_error_nobody_foresaw_keeps_its_traceback(program: Callable[[str], Program]) -> None:
+    status, out, err = program("raise OSError('no disk')").end()
+    assert (status, out) == (1, "after 1\n")
+    assert err.startswith("Traceback")
+    assert err.endswith("OSError: no disk\n")
+
+
+@pytest.mark.parametrize("end", ["return 0", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_daemons_end_with_the_work(program: Callable[[str], Program], end: str) -> None:
+    run = program(f"daemons()\nwhile not os.path.exists('go'): time.sleep(0.01)\n{end}")
+    run.until((run.folder / "ready").exists)
+    assert [name for name in run.family if "sleep" in name] == ["sleep 600"] * 4
+    (run.folder / "go").touch()
+    assert run.end()[1].startswith("after")
+    assert run.left(within=0) == []
+
+
+def test_kill_9_of_the_supervisor_ends_the_work_gracefully(program: Callable[[str], Program]) -> None:
+    run = program(
+        """
+        daemons()
+        tempfile.NamedTemporaryFile(delete=False)
+        try:
+            time.sleep(600)
+        except Interrupted as stop:
+            time.sleep(0.2)
+            print(stop, flush=True)
+            return stop.status
+        """
+    )
+    run.until((run.folder / "ready").exists)
+    run.process.kill()
+    assert run.end() == (-signal.SIGKILL, "stopped by SIGTERM\n", "")
+    assert run.left() == []
+    assert list(run.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("send", "received", "status"), [("SIGINT", "SIGINT", 130), ("SIGTERM", "SIGTERM", 143), ("SIGHUP", "SIGTERM", 143)]
+)
+def test_a_signal_is_one_wish_however_often_it_is_delivered(
+    program: Callable[[str], Program], send: str, received: str, status: int
+) -> None:
+    """A terminal signals the whole group, and the supervisor passes its own on: the work hears of it twice and tidies up once."""
+    run = program(
+        """
+        open("ready", "w").close()
+        try:
+            time.sleep(600)
+        except Interrupted as stop:
+            time.sleep(0.3)
+            print(stop, flush=True)
+            raise
+        """
+    )
+    run.until((run.folder / "ready").exists)
+    if send == "SIGHUP":
+        run.process.send_signal(signal.SIGHUP)
+    else:
+        os.killpg(run.process.pid, signal.Signals[send])
+    assert run.end() == (status, f"stopped by {received}\nafter {status}\n", "")
+
+
+def test_temporary_files_go_with_the_work(program: Callable[[str], Program]) -> None:
+    run = program("print(tempfile.mkdtemp())\nreturn 0")
+    status, out, _ = run.end()
+    assert status == 0
+    assert Path(out.splitlines()[0]).parent.parent == run.temporary
+    assert list(run.temporary.iterdir()) == []
+
+
+def test_a_later_second_signal_is_obeyed_at_once() -> None:
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM") as caught, stop_signals(heard.append):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.6)
+        assert heard == [signal.SIGINT]
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.status == 143
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_signals(lambda signum: pytest.fail(f"heard {signum}")):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_elsewhere_the_work_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert run_supervised(lambda: os.getpid(), after=told.append) == os.getpid()
+    assert told == [os.getpid()]
+
+
+def test_a_refused_prctl_is_an_error() -> None:
+    with pytest.raises(OSError, match=r"prctl\(-1, 0\) failed: Invalid argument"):
+        supervisor._prctl(-1, 0)
