@@ -119,8 +119,7 @@ class Tracking:
         if self._file != _file_identity(self._uri):
             self.forget()
         if self._client is None:
-            prepare(self._uri)
-            client = MlflowClient(tracking_uri=self._uri)
+            client = connect(self._uri)
             self._experiment = self._find_experiment(client)
             self._logged = self._find_runs(client)
             self._file, self._client = _file_identity(self._uri), client
@@ -202,6 +201,12 @@ class Tracking:
             self._logged[STUDY] = replace(parent, tags={**parent.tags, _FILES: text})
 
 
+def connect(tracking_uri: str) -> MlflowClient:
+    """Return mlflow's client of a store whose schema is there."""
+    prepare(tracking_uri)
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
 def prepare(tracking_uri: str) -> None:
     """Create the schema where the URI names an SQLite file that is not there yet; does nothing for other stores.
 
@@ -227,8 +232,7 @@ def find_chart(tracking_uri: str, study: "StudyRecord") -> str:
 
     Raises whatever mlflow raises when the store cannot be reached.
     """
-    prepare(tracking_uri)
-    experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(EXPERIMENTS + study.name)
+    experiment = connect(tracking_uri).get_experiment_by_name(EXPERIMENTS + study.name)
     return page(str(experiment.experiment_id), identity(study)) if experiment else ""
 
 
@@ -246,7 +250,7 @@ def close_orphans(tracking_uri: str) -> list[str]:
     path = sqlite_file(tracking_uri)
     if path is not None and not path.exists():
         return []
-    client = MlflowClient(tracking_uri=tracking_uri)
+    client = connect(tracking_uri)
     experiments = [e.experiment_id for e in client.search_experiments(filter_string=f"name LIKE '{EXPERIMENTS}%'")]
     running = list(_search(client, experiments, "attributes.status = 'RUNNING'")) if experiments else []
     parents = [run for run in running if run.data.tags.get(KEY) == STUDY and gone(run.data.tags)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ulpt_search.search.entries import IDENTITY, KEY, Snapshot, identity
 from ulpt_search.search.ledger import StudyRecord
+from ulpt_search.search.tracking import connect
 from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.records import Point, Problem, Result, Split, Trial
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
@@ -50,10 +51,9 @@ def sqlite(home: Path) -> str:
 
 def runs(uri: str, study: StudyRecord = STUDY) -> list[Any]:
     """Every run of the study that a person sees, asked of MLflow itself."""
-    from ulpt_search.search.tracking import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
+    client = connect(uri)
     experiment = client.get_experiment_by_name(f"ulpt-search/{study.name}")
+    assert experiment
     return list(client.search_runs([experiment.experiment_id], f"tags.`{IDENTITY}` = '{identity(study)}'", max_results=5000))
 
 
@@ -67,9 +67,7 @@ def statuses(uri: str) -> dict[str, str]:
 
 def history(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
     """`(step, value)` of everything that was ever logged, duplicates and all."""
-    from ulpt_search.search.tracking import MlflowClient
-
-    return sorted((m.step, m.value) for m in MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, metric))
+    return sorted((m.step, m.value) for m in connect(uri).get_metric_history(run.info.run_id, metric))
 
 
 def assert_mirrored(uri: str, snapshot: Snapshot) -> None:

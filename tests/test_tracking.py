@@ -14,7 +14,7 @@ from mirror_records import STUDY, add, assert_mirrored, history, keys, many, res
 
 from ulpt_search.search.entries import KEY, Snapshot
 from ulpt_search.search.mirror import Mirror
-from ulpt_search.search.tracking import MlflowClient, close_orphans, find_chart, prepare
+from ulpt_search.search.tracking import close_orphans, connect, find_chart, prepare
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Result, Trial
 
@@ -160,7 +160,7 @@ def test_runs_that_contradict_the_ledger_are_replaced(home: Path) -> None:
 
 def test_duplicates_go_and_deleted_runs_come_back(home: Path) -> None:
     mirror(home).sync(small(), status="RUNNING")
-    client = MlflowClient(tracking_uri=sqlite(home))
+    client = connect(sqlite(home))
     for run in runs(sqlite(home)):
         if run.data.tags[KEY] in ("study", "1"):
             client.create_run(run.info.experiment_id, tags=run.data.tags)
@@ -238,7 +238,7 @@ def test_pictures_tables_and_folders_are_uploaded_when_they_change(home: Path) -
     snapshot = replace(small(), files=[page, adapter, later])
     ours = mirror(home)
     ours.sync(snapshot, status="RUNNING")
-    client = MlflowClient(tracking_uri=sqlite(home))
+    client = connect(sqlite(home))
     parent = next(run for run in runs(sqlite(home)) if run.data.tags[KEY] == "study")
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best-adapter", "pareto.html"]
     folder = Path(parent.info.artifact_uri.removeprefix("file://"))
