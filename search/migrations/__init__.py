@@ -1,1 +1,1 @@
-"""The ledger's schema, one step a file."""
+"""The ledger's database: its tables, the steps that led to them, and how it is opened."""
