@@ -78,6 +78,7 @@ def drive(request: Request) -> int:
     """
     began = time.monotonic()
     space = request.space()
+    request.name(space)
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
     subject = examine(space)

@@ -29,9 +29,9 @@ class Home:
         )
 
     @property
-    def artifacts(self) -> Path:
-        """MLflow's pictures and adapters."""
-        return self.root / "mlartifacts"
+    def artifacts(self) -> Path | None:
+        """MLflow's pictures and adapters; None where an MLflow server keeps them."""
+        return None if self.tracking_uri.startswith(("http://", "https://")) else self.root / "mlartifacts"
 
     @property
     def ray(self) -> Path:

@@ -1,8 +1,10 @@
 """What is on offer: methods, spaces and tasks, as values that tables and JSON are made of."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ..spaces.axes import Axis
@@ -66,6 +68,16 @@ def space_offers() -> list[Offer]:
     return [Offer(name, path.read_text(encoding="utf8").splitlines()[0].lstrip("# "), str(path)) for name, path in shipped_spaces().items()]
 
 
+def task_offers() -> list[Offer]:
+    """Return the built-in tasks, and the two ways to bring one's own."""
+    from ..workers.tasks import BUILT_IN
+
+    built_in = [Offer(name, _about(sys.modules[load.__module__])) for name, load in BUILT_IN.items()]
+    own = Offer("PATH", "A JSONL, CSV or Parquet file, or a folder with train and validation (and test) files of that kind.")
+    hub = Offer("OWNER/NAME", "A hub data set; OWNER/NAME:CONFIG takes one of its configurations. --set task.text_a=... names its columns.")
+    return [*built_in, own, hub]
+
+
 def schema_for_editors() -> dict[str, Any]:
     """Return the JSON Schema of space files."""
     from ..spaces.schema import json_schema
@@ -84,6 +96,11 @@ def read_task(text: str) -> TaskSpec:
         return task_spec(TaskSection(name=text), (Path.cwd(),))
     except Unfit as error:
         raise WrongInput(f"--task {text}: {error}") from error
+
+
+def _about(module: ModuleType) -> str:
+    """The first line of a module's docstring, without the name that it starts with."""
+    return (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
 
 
 def _shape(model: str | None) -> Shape | None:

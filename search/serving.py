@@ -1,7 +1,9 @@
-"""`ui`: bring MLflow up to date with the ledger, end what a killed driver left running, then serve."""
+"""`ui`: end what a killed driver left running, bring MLflow up to date with the ledger, serve."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,46 +13,63 @@ from .mirror import Mirror
 from .pages import Pages
 from .viewer import ui
 
+if TYPE_CHECKING:
+    from .ledger import Ledger, StudyRecord
+
 
 def serve(home: Home, *, study: str | None, host: str, port: int, allowed_hosts: Sequence[str]) -> int:
     """Serve the MLflow UI until Ctrl-C, opened on `study` (default: the newest)."""
-    chart = _catch_up(home, study)
-    return ui(
-        tracking_uri=home.tracking_uri,
-        artifacts=home.artifacts,
-        say=_say,
-        chart=chart,
-        host=host,
-        port=port,
-        allowed_hosts=allowed_hosts,
-    )
+    chart = catch_up(home, study)
+    artifacts = home.artifacts or home.root
+    return ui(tracking_uri=home.tracking_uri, artifacts=artifacts, say=_say, chart=chart, host=host, port=port, allowed_hosts=allowed_hosts)
+
+
+def catch_up(home: Home, study: str | None) -> str:
+    """Mirror the studies that nobody drives right now; return the page of the one to open.
+
+    Raises `WrongInput` where there is nothing to show, `Failure` where MLflow's store cannot be reached.
+    """
+    if not home.has_ledger:
+        raise WrongInput(f"nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
+    from .ledger import Ledger
+    from .tracking import close_orphans
+
+    ledger = Ledger.open(home.ledger_url)
+    records = ledger.studies()
+    if not records:
+        raise WrongInput(f"nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
+    opened = ledger.study(study) if study else max(records, key=lambda record: record.created)
+    with _reachable(home.tracking_uri):
+        close_orphans(home.tracking_uri)
+        charts = {record.name: _mirrored(home, ledger, record) for record in records}
+    return charts[opened.name]
+
+
+def _mirrored(home: Home, ledger: "Ledger", record: "StudyRecord") -> str:
+    """Mirror one study unless its driver does; return its page."""
+    from .tracking import find_chart
+
+    mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
+    try:
+        with ledger.claim(record.name):
+            mirror.sync(Pages(ledger, record, folder=home.pages / record.name).snapshot(), status=None)
+            return mirror.chart
+    except WrongInput:
+        return find_chart(home.tracking_uri, record)
+
+
+@contextmanager
+def _reachable(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow and its store raise into one line; its exceptions cannot be named here without importing it."""
+    try:
+        yield
+    except (Failure, WrongInput):
+        raise
+    except Exception as error:
+        raise Failure(f"MLflow at {uri} cannot be reached: {error}; is it running?") from error
 
 
 def _say(address: str) -> None:
     click.echo(address)
     sys.stdout.flush()
     click.echo("Ctrl-C ends it", err=True)
-
-
-def _catch_up(home: Home, study: str | None) -> str:
-    """Mirror the studies that nobody drives right now; return the page of the one to open."""
-    if not home.has_ledger:
-        raise WrongInput(f"nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
-    from .ledger import Ledger
-
-    ledger = Ledger.open(home.ledger_url)
-    if study is not None:
-        ledger.study(study)
-    chart = ""
-    for record in ledger.studies():
-        mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
-        try:
-            with ledger.claim(record.name):
-                mirror.sync(Pages(ledger, record, folder=home.pages / record.name).snapshot(), status="FINISHED")
-        except WrongInput:
-            continue  # its driver keeps it up to date
-        except Failure as error:
-            click.echo(str(error), err=True)
-        if study in (None, record.name):
-            chart = mirror.chart
-    return chart

@@ -22,7 +22,7 @@ class TaskSpec:
     text_a: str = "text_a"
     text_b: str | None = "text_b"
     label: str = "label"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Label -> the description (encoders) or the label word (language models) that stands for it."""
     metric: str | None = None
     """accuracy, f1, matthews, pearson or spearman; None takes the task's own."""
