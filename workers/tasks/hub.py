@@ -21,8 +21,8 @@ def load_hub(spec: TaskSpec) -> Task:
 
     Raises `WrongInput` for an unknown data set, config or column, `Failure` where the hub cannot be reached.
     """
-    source, _, config = str(spec.hub).partition(":")
-    loaded = _load(source, config or None)
+    source, config = _parts(str(spec.hub))
+    loaded = _load(source, config)
     tables = {}
     for split, names in SPLIT_NAMES.items():
         found = next((name for name in names if name in loaded), None)
@@ -32,6 +32,12 @@ def load_hub(spec: TaskSpec) -> Task:
         raise WrongInput(f"{spec.hub}: no train split; it has {listed(list(loaded))}")
     name = spec.name if spec.name != TaskSpec.name else Path(source).name
     return task_from_tables(name, tables, spec, Known(labels=_label_names(loaded, spec.label)))
+
+
+def _parts(hub: str) -> tuple[str, str | None]:
+    """`owner/name:config` -> its name and its config; a colon inside a folder's name is part of the name."""
+    source, colon, config = hub.rpartition(":")
+    return (source, config or None) if colon and not Path(hub).exists() else (hub, None)
 
 
 def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:

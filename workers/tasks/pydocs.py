@@ -29,7 +29,7 @@ PACKAGES = {
 """Package -> what stands for it."""
 
 SHORTEST, LONGEST = 5, 60
-"""Words of a sentence."""
+"""Words of a sentence; identifiers, numbers and signs are not words."""
 CAP = 252
 """Sentences of one package, so that the large ones do not rule."""
 SIXTEENTHS = {"train": 10, "validation": 3, "test": 3}
@@ -70,7 +70,7 @@ def _sentences(package: Path) -> Iterator[str]:
 
 
 def _definitions(module: ast.Module) -> Iterator[Documented]:
-    """Whatever may have a docstring, however deep. (`ast.walk` would visit every expression too, at four times the price.)"""
+    """Whatever may have a docstring, however deep; `ast.walk` would visit every expression too, at four times the price."""
     waiting: list[ast.AST] = [module]
     while waiting:
         node = waiting.pop()
@@ -84,8 +84,12 @@ def _split_sentences(docstring: str) -> Iterator[str]:
         if ">>>" in paragraph:
             continue
         for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", " ".join(paragraph.split())):
-            if len(re.findall(r"[A-Za-z]{2,}", sentence)) >= SHORTEST and len(sentence.split()) <= LONGEST:
+            if SHORTEST <= sum(map(_is_word, sentence.split())) <= LONGEST:
                 yield sentence
+
+
+def _is_word(token: str) -> bool:
+    return token.strip(".,;:!?()\"'`*").isalpha()
 
 
 def _split(position: int, count: int) -> str:

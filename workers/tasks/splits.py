@@ -94,9 +94,9 @@ def _without_overlap(splits: Splits) -> Splits:
     train, seen = _without(splits.train, test | _texts(validation))
     notes = list(splits.notes)
     if twice:
-        notes.append(f"{twice:,} validation rows were dropped: their text is in test")
+        notes.append(f"dropped from validation, since their text is in test: {twice:,}")
     if seen:
-        notes.append(f"{seen:,} training rows were dropped: their text is in validation or test")
+        notes.append(f"dropped from training, since their text is in validation or test: {seen:,}")
     return Splits(train, validation, splits.test, tuple(notes))
 
 

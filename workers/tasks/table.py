@@ -50,12 +50,16 @@ def texts_of(table: Table, spec: TaskSpec) -> Texts:
     optional = spec.text_b is None or (spec.text_b == TaskSpec.text_b and spec.text_b not in table.names)
     seconds = [None] * len(firsts) if optional else table.column(str(spec.text_b), "text_b")
     texts_a = tuple(_text(table, row, spec.text_a, value) for row, value in enumerate(firsts))
-    texts_b = tuple(None if value in (None, "") else _text(table, row, str(spec.text_b), value) for row, value in enumerate(seconds))
+    texts_b = tuple(None if _blank(value) else _text(table, row, str(spec.text_b), value) for row, value in enumerate(seconds))
     return texts_a, texts_b
 
 
+def _blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def _text(table: Table, row: int, column: str, value: object) -> str:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if _blank(value):
         raise WrongInput(f"{table.place(row)}: no text in column {column}; fill it in, or delete the row")
     if not isinstance(value, str):
         raise WrongInput(f"{table.place(row)}: {column} is {describe(value)}, wanted text; put it in quotes, or name another column")
