@@ -6,12 +6,15 @@ import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from ulpt_search.spaces.document import Metric
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.space import TaskSpec
-from ulpt_search.workers.tasks import BUILT_IN, METRICS, Rows, Task, load_task, pydocs
+from ulpt_search.workers import scoring
+from ulpt_search.workers.tasks import BUILT_IN, METRICS, Rows, Task, load_task
 
 from .task_files import folder, records
 
@@ -174,7 +177,7 @@ def test_pydocs_takes_the_users_descriptions_metric_and_limit(docs: Task) -> Non
 
 
 def test_pydocs_without_source_files_fails_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pydocs.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     with pytest.raises(Failure, match=r"task pydocs: .*asyncio has no source files in this Python; give task\.path or task\.hub"):
         load_task(TaskSpec())
 
@@ -193,6 +196,8 @@ def test_the_digest_names_content_and_split_and_nothing_else(tmp_path: Path) -> 
     one = load_task(TaskSpec(path=str(folder(tmp_path / "one", train=rows[:20], validation=rows[20:30], test=rows[30:]))))
     # Pinned: a study names its task by this, so it must not change with the machine or the version.
     assert one.digest == "d5e147c6a9401098e07ed4986cba90b3537a7c392d4044e44b4298f4fd240a90"
+    carved = load_task(TaskSpec(path=str(folder(tmp_path / "carved", train=rows)), limit=12))
+    assert carved.digest == "9f2df998794f17dfbc1b926dc9a81ea0ca3db67af15a0a44d798e46efd89c341"
     copy = folder(tmp_path / "two", train=rows[:20], validation=rows[20:30], test=rows[30:])
     assert load_task(TaskSpec(name="other", path=str(copy))).digest == one.digest
     others = {
@@ -210,10 +215,5 @@ def test_rows_of_different_lengths_are_a_programming_error() -> None:
 
 
 def test_every_kind_has_metrics_and_every_built_in_a_loader() -> None:
-    from typing import get_args
-
-    from ulpt_search.spaces.document import Metric
-    from ulpt_search.workers import scoring
-
     assert {name for names in METRICS.values() for name in names} == set(get_args(Metric)) == set(scoring.METRICS)
     assert TaskSpec.name in BUILT_IN

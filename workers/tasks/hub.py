@@ -71,15 +71,18 @@ def _label_names(loaded: Mapping[str, "datasets.Dataset"], column: str) -> tuple
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's progress bars and advice off the terminal: ours is the only voice there."""
-    level, bars = datasets.utils.logging.get_verbosity(), datasets.are_progress_bars_disabled()
-    datasets.utils.logging.set_verbosity(logging.CRITICAL)
+    """Keep the libraries' progress bars, retries and advice off the terminal: ours is the only voice there."""
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels, bars = [logger.level for logger in loggers], not datasets.are_progress_bars_disabled()
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     datasets.disable_progress_bars()
     try:
         yield
     finally:
-        datasets.utils.logging.set_verbosity(level)
-        if not bars:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
             datasets.enable_progress_bars()
 
 

@@ -1,0 +1,136 @@
+"""Metrics against worked examples and scikit-learn; their variances against brute force and simulation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.scoring import METRICS, Score, score
+
+Numbers = Sequence[float]
+CORRELATIONS = ("pearson", "spearman")
+
+
+def labelled(rows: int, *, classes: int, seed: int) -> tuple[list[int], list[int]]:
+    """Predictions that are right about 70 % of the time, and targets."""
+    draw = np.random.default_rng(seed)
+    targets = draw.integers(classes, size=rows)
+    predictions = np.where(draw.random(rows) < 0.6, targets, draw.integers(classes, size=rows))
+    return predictions.tolist(), targets.tolist()
+
+
+def measured(rows: int, *, seed: int) -> tuple[list[float], list[float]]:
+    """Predictions that correlate with the targets by about 0.6, and targets."""
+    draw = np.random.default_rng(seed)
+    targets = draw.normal(size=rows)
+    return (0.75 * targets + draw.normal(size=rows)).tolist(), targets.tolist()
+
+
+@pytest.mark.parametrize(
+    ("metric", "predictions", "targets", "value"),
+    [
+        ("accuracy", (0, 1, 1, 2), (0, 1, 2, 2), 0.75),
+        ("f1", (1, 1, 0, 1, 0), (1, 0, 1, 1, 0), 2 / 3),  # label 1: two right of three predicted and three there
+        ("f1", (0, 1, 2, 2), (0, 1, 1, 2), (1 + 2 / 3 + 2 / 3) / 3),
+        ("matthews", (1, 1, 0, 1, 0), (1, 0, 1, 1, 0), 1 / 6),  # (2*1 - 1*1) / sqrt(3*3*2*2)
+        ("matthews", (0, 1, 2), (0, 1, 2), 1.0),
+        ("matthews", (1, 0), (0, 1), -1.0),
+        ("pearson", (1, 2, 3), (2, 4, 7), 5 / np.sqrt(2 * 38 / 3)),
+        ("spearman", (10, 20, 30, 40), (1, 3, 2, 4), 0.8),  # 1 - 6 * 2 / (4 * 15)
+    ],
+)
+def test_worked_examples(metric: str, predictions: Numbers, targets: Numbers, value: float) -> None:
+    assert score(metric, predictions, targets).value == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 77])
+def test_f1_and_matthews_are_those_of_scikit_learn(classes: int) -> None:
+    oracle = pytest.importorskip("sklearn.metrics")
+    predictions, targets = labelled(150, classes=classes, seed=classes)
+    f1 = oracle.f1_score(targets, predictions, average="binary" if classes == 2 else "macro")
+    assert score("f1", predictions, targets).value == pytest.approx(f1, abs=1e-12)
+    assert score("matthews", predictions, targets).value == pytest.approx(oracle.matthews_corrcoef(targets, predictions), abs=1e-12)
+
+
+def test_correlations_are_those_of_scipy_with_ties_too() -> None:
+    predictions, targets = measured(200, seed=1)
+    tied = [round(target) for target in targets]
+    assert score("pearson", predictions, tied).value == pytest.approx(stats.pearsonr(predictions, tied).statistic)
+    assert score("spearman", predictions, tied).value == pytest.approx(stats.spearmanr(predictions, tied).statistic)
+
+
+def test_the_variance_of_accuracy_is_that_of_a_share() -> None:
+    assert score("accuracy", (0, 1, 1, 2), (0, 1, 2, 2)) == Score(0.75, 0.75 * 0.25 / 4)
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews"])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_jackknife_leaves_out_each_row_in_turn(metric: str, classes: int) -> None:
+    predictions, targets = labelled(60, classes=classes, seed=5)
+    without = [
+        score(metric, predictions[:i] + predictions[i + 1 :], targets[:i] + targets[i + 1 :], classes=classes).value for i in range(60)
+    ]
+    assert score(metric, predictions, targets, classes=classes).variance == pytest.approx(59 * np.var(without), rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_variance_is_that_of_fresh_rows_of_the_same_kind(metric: str) -> None:
+    samples = [measured(150, seed=i) if metric in CORRELATIONS else labelled(150, classes=3, seed=i) for i in range(300)]
+    scores = [score(metric, predictions, targets) for predictions, targets in samples]
+    observed = np.var([value for value, _ in scores], ddof=1)
+    # 300 samples give the observed variance to 8 %.
+    assert np.mean([variance for _, variance in scores]) == pytest.approx(observed, rel=0.3)
+
+
+def test_the_bootstrap_of_a_correlation_agrees_with_its_large_sample_formula() -> None:
+    predictions, targets = measured(2000, seed=2)
+    value, variance = score("pearson", predictions, targets)
+    assert variance == pytest.approx((1 - value**2) ** 2 / 1999, rel=0.25)
+    assert score("pearson", predictions, targets).variance == variance
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_perfect_score_is_one_and_the_order_of_rows_does_not_matter(metric: str) -> None:
+    predictions, targets = labelled(90, classes=2, seed=3)
+    assert score(metric, targets, targets).value == pytest.approx(1)
+    assert score(metric, predictions[::-1], targets[::-1]).value == pytest.approx(score(metric, predictions, targets).value)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_constant_prediction_scores_without_a_warning(metric: str) -> None:
+    result = score(metric, (0, 0, 0, 0), (0, 1, 0, 1))
+    assert result.value == (0.5 if metric == "accuracy" else 0)
+    assert np.isfinite(result.variance)
+
+
+def test_f1_is_of_the_last_of_two_labels_and_macro_beyond() -> None:
+    predictions, targets = (0, 0, 1, 1), (0, 0, 1, 0)
+    assert score("f1", predictions, targets).value == pytest.approx(2 / 3)
+    assert score("f1", predictions, targets, classes=3).value == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert score("f1", (0, 0), (0, 0)).value == 0  # the positive label never occurs
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_row_is_enough_to_score(metric: str) -> None:
+    value, variance = score(metric, (1,), (1,))
+    assert (np.isfinite(value), variance) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "targets", "message"),
+    [
+        ((), (), r"accuracy needs as many predictions as targets, one or more: got \(0,\) and \(0,\)"),
+        ((1, 0), (1,), r"got \(2,\) and \(1,\)"),
+        ((float("nan"), 1), (1, float("inf")), r"accuracy needs finite numbers: 2 rows are not"),
+    ],
+)
+def test_what_cannot_be_scored_is_a_programming_error(predictions: Numbers, targets: Numbers, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        score("accuracy", predictions, targets)
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(WrongInput, match=r"metric acuracy: unknown; there are accuracy, f1, .*\. Did you mean accuracy\?"):
+        score("acuracy", (1,), (1,))
