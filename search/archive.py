@@ -21,15 +21,19 @@ class Archive:
     def __init__(self) -> None:
         self._best: list[Entry] = []
         self._recent: deque[Entry] = deque(maxlen=RECENT)
-        self._count = 0
+        self._seen: set[int] = set()
 
     def __len__(self) -> int:
         """How many results were added, kept or not."""
-        return self._count
+        return len(self._seen)
+
+    def __contains__(self, trial: int) -> bool:
+        """Whether a result of this trial was added, kept or not."""
+        return trial in self._seen
 
     def add(self, trial: Trial, result: Result) -> None:
         """Enter a result with a finite score."""
-        self._count += 1
+        self._seen.add(trial.number)
         self._best.append((trial, result))
         self._recent.append((trial, result))
         if len(self._best) >= 2 * BEST:

@@ -1,11 +1,13 @@
 """Which configurations are retrained, and under which seeds, so that the curve can be reported honestly."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from ..dashboards.frontier import frontier, points
 from ..spaces.records import Result, Trial
 from ..spaces.space import Space
 
+UNNUMBERED = -1  # a trial gets its number when it is handed out
 FRESH = 1000  # the first seed of the finals; a space that searches more seeds than this moves it up
 
 
@@ -32,16 +34,14 @@ def configuration(trial: Trial) -> tuple[object, ...]:
     return (trial.method, tuple(sorted(trial.hyperparameters.items())))
 
 
-def retrained(finalist: Trial, *, seed: int, number: int) -> Trial:
-    """Return the final trial that repeats a finalist from scratch under a fresh seed."""
-    return Trial(number, finalist.method, finalist.hyperparameters, seed, finalist.parameters, purpose="final", finalist=finalist.number)
-
-
-def wanted(chosen: Iterable[Trial], *, known: Iterable[Trial], seeds: tuple[int, ...], number: int) -> Iterator[Trial]:
-    """Yield the final trials of the chosen finalists: those already known, and new ones numbered from `number`."""
+def wanted(chosen: Iterable[Trial], *, known: Iterable[Trial], seeds: tuple[int, ...]) -> Iterator[Trial]:
+    """Yield the final trials of the chosen finalists: those already known, and new ones that have no number yet."""
     existing = {(trial.finalist, trial.seed): trial for trial in known if trial.purpose == "final"}
     for finalist in chosen:
         for seed in seeds:
-            trial = existing.get((finalist.number, seed)) or retrained(finalist, seed=seed, number=number)
-            number += trial.number == number
-            yield trial
+            yield existing.get((finalist.number, seed)) or retrained(finalist, seed=seed)
+
+
+def retrained(finalist: Trial, *, seed: int) -> Trial:
+    """Return the final trial, not yet numbered, that repeats a finalist from scratch under a fresh seed."""
+    return replace(finalist, number=UNNUMBERED, seed=seed, purpose="final", finalist=finalist.number)

@@ -2,8 +2,7 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 
 from ..spaces.records import Problem, Result, Split, Trial
 
@@ -15,6 +14,7 @@ class Memory:
     """Trials, results and problems. The first result for a (trial, step, split) counts, later ones are ignored."""
 
     def __init__(self, *, on_result: Callable[[Trial, Result], None], on_failure: Callable[[Trial], None]) -> None:
+        """`on_result` hears of validation results of search trials, `on_failure` of trials given up."""
         self.trials: dict[int, Trial] = {}
         self.results: list[Result] = []
         self.latest: dict[int, Result] = {}
@@ -22,11 +22,14 @@ class Memory:
         self.strikes: Counter[int] = Counter()
         self.failed: dict[int, str] = {}
         """Failed trial -> why."""
+        self.searched_results: list[Result] = []
+        """Validation results of search trials."""
         self.searched = 0
         """How many search trials there are."""
         self.identities: set[tuple[object, ...]] = set()
         self._keys: set[tuple[int, int, Split]] = set()
         self._failures: deque[int] = deque(maxlen=RECENT)
+        self._highest = -1
         self._on_result = on_result
         self._on_failure = on_failure
 
@@ -34,8 +37,6 @@ class Memory:
     def next_number(self) -> int:
         """The number of the next new trial: one above the highest."""
         return self._highest + 1
-
-    _highest = -1
 
     def add_trial(self, trial: Trial) -> None:
         """Enter a trial, once."""
@@ -92,9 +93,7 @@ class Memory:
         trial = self.trials[result.trial]
         if result.step > self.step(trial.number):
             self.latest[trial.number] = result
-        self._on_result(trial, result)
+        if trial.purpose == "search":
+            self.searched_results.append(result)
+            self._on_result(trial, result)
 
-
-def first(items: Iterable[Trial], n: int) -> tuple[Trial, ...]:
-    """Return the first `n` items."""
-    return tuple(islice(items, n))

@@ -1,18 +1,19 @@
 """Who gets more steps.
 
 The rule. Trials meet at rungs, the steps of `training.rungs`. A trial with a result at a rung is compared with its peers: the
-trials with a result at the same step that use no more parameters (itself included). It may go on to the next rung when
+trials with a result at the same step that use no more parameters, itself included. `ahead` of them score better. It may go on
+to the next rung when
 
-    ahead · eta < peers
+    ahead = 0    or    (ahead + 1) · eta <= peers
 
-where `ahead` counts the peers with a better score and eta is the ratio of the next rung's step to this one's, at least 2: it
-must be in the top 1/eta of its peers, rounded up. So a trial with nobody ahead, which none with as few parameters beats, may always
-go on, and goes first; the others follow by ahead / peers. The rule is asked again whenever another result at the rung could
-have changed the answer, which makes it asynchronous: nobody waits for a rung to fill.
+that is, when no trial with as few parameters beats it, or when it is in the top 1/eta of its peers. Eta is the ratio of the next
+rung's step to this one's, but at least 3. Those with nobody ahead go first, the others follow by ahead / peers. The rule is
+asked again whenever another result at the rung could have changed the answer, so nobody waits for a rung to fill; and at the
+end of a search no trial is left behind that is not beaten by another with as few parameters at its own step.
 
-This is ASHA (Li et al. 2020, arXiv 1810.05934) with two changes. ASHA compares with everyone at the rung, which
-would stop every small adapter that is the best of its size; and it rounds 1/eta of the rung down, which would leave the
-smallest trials, with few peers, for ever below the last rung although they are part of the curve.
+This is ASHA (Li et al. 2020, arXiv 1810.05934) with two changes. ASHA compares with everyone at the rung, which would stop
+every small adapter that is the best of its size; and it rounds 1/eta of a rung down to nobody while the rung is small, which would
+keep the smallest trials, whose peers are always few, from ever reaching the last rung although they are part of the curve.
 """
 
 import heapq
@@ -20,10 +21,13 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..spaces.space import Training
 
 Key = tuple[float, int, int]
+
+LEAST = 3.0  # rungs that double would promote every second trial, and a search that improves more than that
 
 
 def rungs_of(training: Training) -> tuple[int, ...]:
@@ -32,8 +36,8 @@ def rungs_of(training: Training) -> tuple[int, ...]:
 
 
 def ratios(rungs: Sequence[int]) -> dict[int, float]:
-    """Return eta per rung: by how much the next rung is longer, at least 2; infinite at the last, which nobody leaves."""
-    steps = {low: max(2.0, high / low) for low, high in zip(rungs, rungs[1:], strict=False)}
+    """Return eta per rung: by how much the next rung is longer, at least `LEAST`; infinite at the last, which nobody leaves."""
+    steps = {low: max(LEAST, high / low) for low, high in pairwise(rungs)}
     return {**steps, rungs[-1]: math.inf}
 
 
@@ -86,12 +90,12 @@ class Standing:
     peers: int
 
     def promotable(self, eta: float) -> bool:
-        """Whether the trial is in the top 1/eta of its peers, rounded up."""
-        return self.ahead * eta < self.peers if self.ahead else math.isfinite(eta)
+        """Whether nobody is ahead, or the trial is in the top 1/eta of its peers."""
+        return self.ahead == 0 or (self.ahead + 1) * eta <= self.peers
 
     def earliest(self, eta: float) -> int:
-        """After how many more results at the rung it could be, at best."""
-        return math.floor(self.ahead * eta) - self.peers + 1
+        """Return after how many more results at the rung a trial that is not promotable could be, at best."""
+        return math.ceil((self.ahead + 1) * eta) - self.peers
 
 
 class Rung:
@@ -104,8 +108,9 @@ class Rung:
         self._ready: set[int] = set()
         self._gone: set[int] = set()
         self._unsure = False
+        self._added = 0
         self._later: list[tuple[int, int]] = []
-        """Heap of (rung size at which to look again, trial)."""
+        """Heap of (number of results added at which to look again, trial)."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -115,8 +120,9 @@ class Rung:
         key = (score, -parameters, -trial)
         self._places[trial] = (parameters, key)
         self._ranking.add(parameters, key)
+        self._added += 1
         if math.isfinite(self.eta):
-            heapq.heappush(self._later, (len(self), trial))
+            heapq.heappush(self._later, (self._added, trial))
             self._look_again()
 
     def standing(self, trial: int) -> Standing:
@@ -147,13 +153,13 @@ class Rung:
         """Look at everybody again if a withdrawal may have let some of them pass. O(n log n), so for the end of a search."""
         if self._unsure:
             self._unsure = False
-            self._later = [(0, trial) for trial in self._places if trial not in self._gone]
+            self._later = [(0, trial) for trial in self._places]
             self._look_again()
 
     def _look_again(self) -> None:
-        while self._later and self._later[0][0] <= len(self):
+        while self._later and self._later[0][0] <= self._added:
             _, trial = heapq.heappop(self._later)
-            if trial not in self._places:
+            if trial in self._gone or trial not in self._places:
                 continue
             standing = self.standing(trial)
             if standing.promotable(self.eta):
@@ -163,7 +169,7 @@ class Rung:
 
     def _postpone(self, trial: int, standing: Standing) -> None:
         self._ready.discard(trial)
-        heapq.heappush(self._later, (len(self) + standing.earliest(self.eta), trial))
+        heapq.heappush(self._later, (self._added + standing.earliest(self.eta), trial))
 
 
 Ladder = Mapping[int, Rung]

@@ -1,0 +1,315 @@
+"""The brain as a whole: a plain loop on simulated learning curves, with crashes, losses and failures at any point."""
+
+import random
+import statistics
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulated import METHODS, Curves, Executor, count, drive, hypervolume, space
+
+from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.search.domain import Domain
+from ulpt_search.search.feasible import feasible
+from ulpt_search.search.study import Study
+from ulpt_search.spaces.axes import Choice
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial
+from ulpt_search.spaces.space import Space
+
+BUDGET = 10_000
+LAST = 200
+
+
+def study_of(chosen: Space, *, before: Study | None = None, seed: int = 0, pack: int = 8, problems: list[Problem] | None = None) -> Study:
+    """A new study, or one rebuilt from what another knew."""
+    trials = list(before.trials.values()) if before else []
+    results = list(before.results) if before else []
+    return Study(
+        space=chosen, budget=BUDGET, count=count, trials=trials, results=results, problems=problems or [], seed=seed, pack=pack
+    )
+
+
+def check_whole(study: Study, chosen: Space) -> None:
+    """What must be true of every finished study."""
+    searched = [trial for trial in study.trials.values() if trial.purpose == "search"]
+    assert len(searched) == chosen.trials
+    assert len({trial.identity for trial in searched}) == len(searched)
+    assert all(trial.parameters == count(trial.method, trial.hyperparameters) <= BUDGET for trial in searched)
+    keys = [(result.trial, result.step, result.split) for result in study.results]
+    assert len(keys) == len(set(keys))
+    tested = {result.trial for result in study.results if result.split == "test"}
+    finals = [trial for trial in study.trials.values() if trial.purpose == "final"]
+    assert tested <= {trial.number for trial in finals}
+    assert {trial.number for trial in finals} - tested <= study.failed.keys()
+    assert sorted(study.trials) == list(range(len(study.trials)))
+    curve = frontier(points(study.trials.values(), [r for r in study.results if study.trials[r.trial].purpose == "search"]))
+    expected = {(point.trial, seed) for point in curve for seed in range(1000, 1000 + chosen.finalists)}
+    assert {(trial.finalist, trial.seed) for trial in finals} == expected
+
+
+def check_climb(study: Study, rungs: tuple[int, ...]) -> None:
+    """Nobody is left at a rung who was beaten there by no trial with as few parameters."""
+    scores = {(r.trial, r.step): r.score for r in study.results if r.split == "validation" and study.trials[r.trial].purpose == "search"}
+    for low, high in zip(rungs, rungs[1:], strict=False):
+        here = {n: score for (n, step), score in scores.items() if step == low and n not in study.failed}
+        for number, score in here.items():
+            mine = study.trials[number].parameters
+            beaten = any(study.trials[n].parameters <= mine and s >= score and n != number for n, s in here.items())
+            assert beaten or (number, high) in scores
+
+
+@pytest.mark.parametrize("trials", [1, 5, 32, 90])
+def test_a_study_runs_to_its_end(trials: int) -> None:
+    """Every trial once, the curve at the last rung, finals on the test split, and then nothing more."""
+    chosen = space(trials=trials)
+    study = study_of(chosen)
+    drive(study, Executor())
+    check_whole(study, chosen)
+    check_climb(study, chosen.training.rungs)
+    assert study.finished
+    assert study.next_job() is None
+    assert study.progress.planned == study.progress.done == len(study.trials)
+
+
+def test_a_job_is_one_climb_and_no_larger_than_the_pack() -> None:
+    """All trials of a job start and stop together; rungs are climbed one at a time."""
+    executor = Executor()
+    drive(study_of(space(trials=60), pack=6), executor)
+    for job in executor.jobs:
+        assert len(job.assignments) <= 6
+        starts = {assignment.start for assignment in job.assignments}
+        final = job.assignments[0].trial.purpose == "final"
+        assert (starts, job.stop) in ([({0}, LAST)] if final else [({0}, 25), ({25}, 50), ({50}, 100), ({100}, LAST)])
+        assert job.splits == (("validation", "test") if final else ("validation",))
+
+
+def test_the_first_trials_cover_every_method() -> None:
+    """The start-up share takes the methods in turn."""
+    study = study_of(space(trials=16), pack=4)
+    drive(study, Executor(), stop_after=1)
+    assert {trial.method for trial in study.trials.values()} == set(METHODS)
+
+
+def test_the_same_seed_and_outcomes_give_the_same_study() -> None:
+    """Nothing but the seed and the records decides."""
+    runs = []
+    for seed in (3, 3, 4):
+        study = study_of(space(trials=40), seed=seed)
+        drive(study, Executor(), chance=random.Random(1))
+        runs.append(list(study.trials.values()))
+    assert runs[0] == runs[1] != runs[2]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    cuts=st.lists(st.integers(0, 12), max_size=5),
+    seed=st.integers(0, 5),
+    workers=st.integers(1, 4),
+    trials=st.integers(1, 40),
+    pack=st.integers(1, 9),
+)
+def test_a_study_cut_anywhere_and_rebuilt_goes_on(cuts: list[int], seed: int, workers: int, trials: int, pack: int) -> None:
+    """Kill the driver again and again, with jobs in flight: the records alone lead to a whole study."""
+    chosen, executor, chance = space(trials=trials), Executor(Curves(seed)), random.Random(seed)
+    study = study_of(chosen, seed=seed, pack=pack)
+    for cut in cuts:
+        drive(study, executor, workers=workers, chance=chance, stop_after=cut)
+        study = study_of(chosen, before=study, seed=seed, pack=pack)
+    drive(study, executor, workers=workers, chance=chance)
+    check_whole(study, chosen)
+    check_climb(study, chosen.training.rungs)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 10_000), losing=st.floats(0, 0.3), failing=st.floats(0, 0.2), fatal=st.booleans(), workers=st.integers(1, 4))
+def test_losses_and_failures_end_no_search(seed: int, losing: float, failing: float, fatal: bool, workers: int) -> None:
+    """Whatever is lost or fails, every trial is either scored or failed, and the search ends."""
+    chance = random.Random(seed)
+    problems: list[Problem] = []
+
+    def fail(trial: Trial, step: int) -> Problem | None:
+        if chance.random() >= failing:
+            return None
+        problems.append(Problem(trial.number, f"broke on the way to {step}", fatal))
+        return problems[-1]
+
+    chosen = space(trials=24)
+    study = study_of(chosen, seed=seed)
+    drive(study, Executor(lose=lambda job: chance.random() < losing, fail=fail), workers=workers, chance=chance)
+    check_whole(study, chosen)
+    check_climb(study, chosen.training.rungs)
+    scored = {result.trial for result in study.results}
+    assert all(n in scored or n in study.failed for n in study.trials)
+    counts = Counter(problem.trial for problem in problems)
+    assert all(n in study.failed for n, times in counts.items() if times >= 3 or fatal)
+    again = study_of(chosen, before=study, seed=seed, problems=problems)
+    assert again.failed.keys() <= study.failed.keys()
+
+
+def test_a_bad_trial_fails_alone() -> None:
+    """A trial that kills its worker every time is given up after three attempts; the others of its pack are scored."""
+    study = study_of(space(trials=24))
+    executor = Executor(lose=lambda job: any(a.trial.number == 3 for a in job.assignments))
+    drive(study, executor)
+    assert list(study.failed) == [3]
+    assert "lost" in study.failed[3]
+    sizes = [len(job.assignments) for job in executor.jobs if any(a.trial.number == 3 for a in job.assignments)]
+    assert sizes[-1] == 1
+    assert len(sizes) == 3
+    assert sizes[0] > sizes[1] > 1
+
+
+def test_a_fatal_problem_is_not_tried_again() -> None:
+    """NaN stays NaN."""
+    executor = Executor(fail=lambda trial, step: Problem(trial.number, "loss is nan", fatal=True) if trial.number == 2 else None)
+    study = study_of(space(trials=12))
+    drive(study, executor)
+    assert dict(study.failed) == {2: "loss is nan"}
+    assert sum(any(a.trial.number == 2 for a in job.assignments) for job in executor.jobs) == 1
+    assert study.state(2) == "failed"
+
+
+def test_a_score_that_is_no_number_fails_its_trial() -> None:
+    """Such a score can be compared with nothing."""
+    study = study_of(space(trials=4))
+    job = study.next_job()
+    assert job is not None
+    good = Executor().run(job)
+    study.record(replace(good, results=(replace(good.results[0], score=float("nan")), *good.results[1:])))
+    first = good.results[0].trial
+    assert study.failed == {first: "the validation score at step 25 is nan"}
+
+
+def test_memory_shortage_shrinks_later_packs_and_blames_nobody() -> None:
+    """The pack limit of an outcome holds from then on."""
+    executor = Executor(limit=2)
+    study = study_of(space(trials=32))
+    drive(study, executor)
+    assert not study.failed
+    sizes = [len(job.assignments) for job in executor.jobs]
+    assert sizes[0] == 8
+    assert max(sizes[8:]) <= 2
+    check_whole(study, space(trials=32))
+
+
+def test_an_outcome_may_come_twice_or_late() -> None:
+    """A worker thought lost that answers after all changes nothing that is known."""
+    study, executor = study_of(space(trials=12)), Executor()
+    job = study.next_job()
+    assert job is not None
+    outcome = executor.run(job)
+    study.record(Outcome(job.number))
+    again = study.next_job()
+    assert again is not None
+    study.record(outcome)
+    known = list(study.results)
+    study.record(executor.run(again))
+    study.record(outcome)
+    assert list(study.results)[: len(known)] == known
+    assert len({(r.trial, r.step) for r in study.results}) == len(study.results)
+    drive(study, executor)
+    check_whole(study, space(trials=12))
+
+
+def test_closing_the_search_leaves_only_the_finals() -> None:
+    """After `close_search` nothing of the search is handed out, and finals wait for what is under way."""
+    chosen, executor = space(trials=60), Executor()
+    study = study_of(chosen)
+    drive(study, executor, workers=1, stop_after=9)
+    flying = study.next_job()
+    assert flying is not None
+    study.close_search()
+    before = {n for n, trial in study.trials.items() if trial.purpose == "search"}
+    assert study.next_job() is None
+    assert not study.finished
+    study.record(executor.run(flying))
+    drive(study, executor)
+    assert {n for n, trial in study.trials.items() if trial.purpose == "search"} == before
+    assert any(result.split == "test" for result in study.results)
+    assert study.progress.planned == len(study.trials)
+
+
+def test_closing_before_anything_came_back_ends_with_nothing() -> None:
+    """There is no curve to retrain."""
+    study = study_of(space())
+    study.close_search()
+    assert study.finished
+    assert not study.trials
+
+
+def test_a_space_smaller_than_the_search_ends_when_all_is_tried() -> None:
+    """Two seeds of three configurations are six trials, whatever was asked for."""
+    tiny = replace(space(trials=50), seeds=2, methods={"prompt": {"prompt_length": Choice((1, 2, 3)), "lr": 0.03}})
+    study = study_of(tiny)
+    drive(study, Executor())
+    assert len([trial for trial in study.trials.values() if trial.purpose == "search"]) == 6
+    assert study.finished
+    assert study.progress.planned == len(study.trials)
+
+
+def test_nothing_fits() -> None:
+    """The error names every method's way out."""
+    with pytest.raises(WrongInput, match=r"no method fits under a budget of 300.*prompt: needs at least 384; raise --budget to 384"):
+        Study(space=space(methods=["prompt", "bitfit"]), budget=300, count=count)
+
+
+def test_states() -> None:
+    """Every state is reached."""
+    study, executor = study_of(space(trials=32)), Executor()
+    assert study.progress.planned == 32
+    job = study.next_job()
+    assert job is not None
+    assert {study.state(a.trial.number) for a in job.assignments} == {"running"}
+    assert study.progress.running == len(job.assignments)
+    study.record(Outcome(job.number))
+    assert study.state(0) == "waiting"
+    drive(study, executor)
+    assert {study.state(n) for n in study.trials} == {"done", "stopped"}
+
+
+def test_records_under_other_rungs_are_kept_and_not_compared() -> None:
+    """A study continued with other rungs neither loses its results nor mixes steps."""
+    old = study_of(space(trials=6, rungs=(30, 60)))
+    drive(old, Executor(), stop_after=1)
+    kept = [result for result in old.results]
+    study = study_of(space(trials=6), before=old)
+    drive(study, Executor(), stop_after=3)
+    assert list(study.results)[: len(kept)] == kept
+
+
+def random_search(curves: Curves, *, steps: int, seed: int) -> float:
+    """Hypervolume of uniform feasible trials, each trained to the end, in as many trial-steps."""
+    domain, chance = Domain(feasible(METHODS, budget=BUDGET, count=count), 3), random.Random(seed)
+    trials: dict[int, Trial] = {}
+    for number in range(steps // LAST):
+        drawn = domain.draw(accept=lambda p: count(p.method, p.hyperparameters) <= BUDGET, chance=chance)
+        assert drawn is not None
+        trials[number] = Trial(number, drawn.method, drawn.hyperparameters, drawn.seed, count(drawn.method, drawn.hyperparameters))
+    results = [Result(n, LAST, "validation", curves.score(trial, LAST), 1e-4, 0.0, 0.0, "", 0) for n, trial in trials.items()]
+    return hypervolume(trials, results, curves=curves, budget=BUDGET)
+
+
+def test_better_than_random_search_at_equal_trial_steps() -> None:
+    """The curve of 32 trials covers more than that of random search, on average over simulated tasks."""
+    ours, theirs = [], []
+    for seed in range(12):
+        curves = Curves(seed)
+        study, executor = study_of(space(finalists=0), seed=seed), Executor(curves)
+        drive(study, executor, chance=random.Random(seed))
+        ours.append(hypervolume(study.trials, study.results, curves=curves, budget=BUDGET))
+        theirs.append(statistics.mean(random_search(curves, steps=executor.trial_steps, seed=10 * seed + k) for k in range(3)))
+    assert statistics.mean(ours) > statistics.mean(theirs) + 0.03
+    assert sum(a > b for a, b in zip(ours, theirs, strict=True)) >= 9
+
+
+def test_a_lost_job_continues_from_the_last_rung() -> None:
+    """What was trained before the loss is not trained again."""
+    executor = Executor(lose=lambda job: job.stop == LAST and len(executor.jobs) % 3 == 0)
+    drive(study_of(space(trials=32)), executor)
+    climbs: Counter[tuple[int, int]] = Counter((a.trial.number, a.start) for job in executor.jobs for a in job.assignments)
+    retried: list[Job] = [job for job in executor.jobs if any(climbs[a.trial.number, a.start] > 1 for a in job.assignments)]
+    assert retried
+    assert all(a.start == 100 for job in retried for a in job.assignments if a.trial.purpose == "search")
