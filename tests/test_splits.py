@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ulpt_search.spaces.errors import WrongInput
@@ -105,9 +105,17 @@ def test_a_regression_is_cut_without_strata() -> None:
     assert len(arrange("t", numbers, None, None, stratified=False, limit=3).train) == 3
 
 
-@given(st.dictionaries(st.integers(0, 9), st.integers(1, 60), min_size=1), st.data())
-def test_quotas_add_up_fit_and_follow_the_shares(sizes: dict[float, int], data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, sum(sizes.values())))
+@st.composite
+def divisions(draw: st.DrawFn) -> tuple[dict[float, int], int]:
+    """Sizes of strata, and a count to divide over them."""
+    sizes = draw(st.dictionaries(st.integers(0, 9).map(float), st.integers(1, 60), min_size=1))
+    return sizes, draw(st.integers(1, sum(sizes.values())))
+
+
+@example(({0: 1, 1: 1, 2: 1, 3: 9}, 4))
+@given(divisions())
+def test_quotas_add_up_fit_and_follow_the_shares(division: tuple[dict[float, int], int]) -> None:
+    sizes, count = division
     result = quotas(sizes, count)
     assert sum(result.values()) == count
     assert all(0 <= result[label] <= size for label, size in sizes.items())

@@ -135,5 +135,6 @@ def quotas(sizes: Mapping[float, int], count: int) -> dict[float, int]:
     while sum(result.values()) < count:
         result[max(sorted(sizes), key=lambda label: shares[label] - result[label])] += 1
     while sum(result.values()) > count:
-        result[max(sorted(sizes), key=lambda label: result[label] - shares[label] if result[label] > least else -1)] -= 1
+        spare = sorted(label for label in sizes if result[label] > least)
+        result[max(spare, key=lambda label: result[label] - shares[label])] -= 1
     return result
