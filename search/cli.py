@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,8 @@ class Door(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command and exit: 0 done, 1 failed, 2 wrong input, 128 + signal."""
+        if not sys.warnoptions:
+            warnings.filterwarnings("ignore", category=FutureWarning)  # what one library tells the developers of another
         run = super().main
         sys.exit(exit_code(lambda: run(args, prog_name or "ulpt-search", complete_var, standalone_mode=False, **extra)))
 

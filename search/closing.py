@@ -1,64 +1,57 @@
-"""The end of a run: the curve's files, the best adapter as a file, MLflow up to date, and the last screen."""
+"""The end of a run: the curve's files, the best adapter as a file, and the last screen."""
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..spaces.errors import Failure, WrongInput
 from .home import Home
-from .mirror import Mirror
-from .pages import Pages, draw, read_history
+from .pages import draw
 from .printing import print_json, print_last_screen
 from .reading import History, choose
 from .request import Request
 
-if TYPE_CHECKING:
-    from .ledger import Ledger, StudyRecord
 
+def deliver(request: Request, history: History) -> Path | None:
+    """Write what a study has found into its folder in the home; return where its best adapter is, as most programs load it.
 
-def finish(request: Request, ledger: "Ledger", record: "StudyRecord", *, seconds: float) -> int:
-    """Show what a finished study has found. Raises `Failure` where no trial was scored."""
-    home, history = request.places, read_history(ledger, record)
+    Raises `Failure` where no trial was scored.
+    """
     if not history.curve.points:
         raise Failure(_nothing(history))
-    folder = home.pages / record.name
+    folder = request.places.pages / history.record.name
     draw(history.curve, folder)
-    best = _export_best(history, folder, store=home.store, quiet=request.quiet)
-    _mirror(ledger, record, home, folder)
-    places = _places(home, folder, best)
+    try:
+        return _export_best(history, folder, store=request.places.store)
+    except (Failure, WrongInput) as error:  # a search is not undone by an export that fails
+        click.echo(f"the best adapter was not written as a file: {error}", err=True)
+        return None
+
+
+def finish(request: Request, history: History, *, best: Path | None, seconds: float) -> int:
+    """Show what a finished study has found; return the exit code."""
+    home = request.places
+    places = _places(home, home.pages / history.record.name, best)
     if request.as_json:
         curve = [point.to_json() for point in history.curve.front]
-        print_json({"study": record.name, "seconds": round(seconds, 1), "frontier": curve, "places": places})
+        print_json({"study": history.record.name, "seconds": round(seconds, 1), "frontier": curve, "places": places})
     else:
         print_last_screen(history, places=places, seconds=seconds, home=request.home)
     return 0
 
 
-def _export_best(history: History, folder: Path, *, store: str, quiet: bool) -> Path | None:
-    """Write the best adapter in the format that most programs load; a search is not undone by an export that fails."""
+def _export_best(history: History, folder: Path, *, store: str) -> Path:
     from ..workers.exports import export, formats
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
     style = next(style for style in ("peft", "merged", "native") if style in formats(trial))
     out = folder / f"trial-{trial.number}-{style}"
-    if out.is_dir():
-        return out
-    try:
+    if not out.is_dir():
         export(history.setup(store), trial, result.adapter, style=style, out=out)
-    except (Failure, WrongInput) as error:
-        if not quiet:
-            click.echo(f"the best adapter was not written as a file: {error}", err=True)
-        return None
+    for old in set(folder.glob("trial-*")) - {out}:
+        shutil.rmtree(old)
     return out
-
-
-def _mirror(ledger: "Ledger", record: "StudyRecord", home: Home, folder: Path) -> None:
-    try:
-        mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
-        mirror.sync(Pages(ledger, record, folder=folder).snapshot(), status="FINISHED")
-    except Failure as error:
-        click.echo(str(error), err=True)
 
 
 def _places(home: Home, folder: Path, best: Path | None) -> dict[str, str]:

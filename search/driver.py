@@ -9,19 +9,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from ..dashboards.live import LiveView
 from ..spaces.records import Job, Outcome
 from ..spaces.space import Setup, Space
-from .closing import finish
+from ..workers.catalogue import axes_of
+from .closing import deliver, finish
 from .cluster import Cluster
 from .entries import Status
-from .feasible import feasible
+from .feasible import feasible, require_feasible
 from .ledger import Ledger, StudyRecord
 from .mirror import Mirror
-from .pages import Pages
+from .pages import Pages, read_history
 from .planning import cost
 from .request import Request
 from .resources import Resources, own_cpus, own_gpus, resources
@@ -30,7 +32,7 @@ from .subject import Subject, examine
 from .supervisor import Interrupted
 from .watch import Watch
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
 
 
@@ -82,16 +84,16 @@ def drive(request: Request) -> int:
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
     subject = examine(space)
-    _say_what_is_left_out(space, subject, request)
+    _require_a_method(space, subject, request)
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, subject)
     with ledger.claim(record.name):
         try:
-            _search(request, space, subject, ledger, record, means)
+            best = _work(request, space, subject, ledger, record, means)
         except Interrupted as stop:
             return _stopped(record, stop)
-        return finish(request, ledger, record, seconds=time.monotonic() - began)
+        return finish(request, read_history(ledger, record), best=best, seconds=time.monotonic() - began)
 
 
 def close_behind(request: Request, status: int) -> None:
@@ -115,37 +117,41 @@ def _record(ledger: Ledger, request: Request, space: Space, subject: Subject) ->
     )
 
 
-def _search(request: Request, space: Space, subject: Subject, ledger: Ledger, record: StudyRecord, means: Resources) -> None:
-    trials, results, problems = ledger.trials(record.name), ledger.results(record.name), ledger.problems(record.name)
+def _work(request: Request, space: Space, subject: Subject, ledger: Ledger, record: StudyRecord, means: Resources) -> Path | None:
+    """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
+    problems = ledger.problems(record.name)
     study = Study(
         space=space,
         budget=request.budget,
         count=subject.count,
-        trials=trials,
-        results=results,
+        trials=ledger.trials(record.name),
+        results=ledger.results(record.name),
         problems=problems,
         seed=record.seed,
         pack=means.pack,
-    )
-    if study.finished:
-        return
-    home = request.places
-    cluster = Cluster(
-        workers=means.workers,
-        cpus_per_worker=means.cpus_per_worker,
-        gpus_per_worker=means.gpus_per_worker,
-        address=request.address,
-        storage=home.ray,
-        setup=Setup(space.model, space.task, space.training, home.store),
     )
     expected = cost(space, subject.shape).trial_steps
     watch = Watch(
         study, name=record.name, budget=record.budget, space=space, expected_steps=expected, limit=request.limit, problems=problems
     )
-    if not request.quiet:
-        click.echo(f"{record.name}: {means}; state in {home.root}", err=True)
-    with _mirrored(request, ledger, record) as mirror, LiveView(quiet=request.quiet) as view, cluster:
-        driver = Driver(study=study, ledger=ledger, name=record.name, watch=watch, view=view, mirror=mirror)
+    with _mirrored(request, ledger, record) as mirror:
+        if not study.finished:
+            _say(request, f"{record.name}: {means}; state in {request.places.root}")
+            _search(request, Setup(space.model, space.task, space.training, request.places.store), study, ledger, watch, mirror, means)
+        return deliver(request, read_history(ledger, record))
+
+
+def _search(request: Request, setup: Setup, study: Study, ledger: Ledger, watch: Watch, mirror: Mirror, means: Resources) -> None:
+    cluster = Cluster(
+        workers=means.workers,
+        cpus_per_worker=means.cpus_per_worker,
+        gpus_per_worker=means.gpus_per_worker,
+        address=request.address,
+        storage=request.places.ray,
+        setup=setup,
+    )
+    with LiveView(quiet=request.quiet) as view, cluster:
+        driver = Driver(study=study, ledger=ledger, name=watch.name, watch=watch, view=view, mirror=mirror)
         cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
 
 
@@ -167,11 +173,17 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
             click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
 
 
-def _say_what_is_left_out(space: Space, subject: Subject, request: Request) -> None:
-    judged = feasible(space.methods, budget=request.budget, count=subject.count)
-    for method, one in judged.items():
-        if not one.feasible and not request.quiet:
-            click.echo(f"{method} is left out: {one.why}", err=True)
+def _require_a_method(space: Space, subject: Subject, request: Request) -> None:
+    """Say which methods are left out; raise `WrongInput` where none fits."""
+    judged = feasible(space.methods, budget=request.budget, count=subject.count, catalogue=axes_of)
+    fitting = require_feasible(judged, budget=request.budget)
+    for method in judged.keys() - fitting.keys():
+        _say(request, f"{method} is left out: {judged[method].why}")
+
+
+def _say(request: Request, line: str) -> None:
+    if not request.quiet:
+        click.echo(line, err=True)
 
 
 def _stopped(record: StudyRecord, stop: Interrupted) -> int:

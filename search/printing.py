@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,13 +143,14 @@ def print_last_screen(history: "History", *, places: Mapping[str, str], seconds:
 
     failed = sum(history.state(trial) == "failed" for trial in history.trials)
     plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
-    _show(final_screen(history.curve, places=places, seconds=seconds, failed=failed, width=_width(), ascii_only=plain))
+    curve = replace(history.curve, home=home)
+    _show(final_screen(curve, places=places, seconds=seconds, failed=failed, width=_width(), ascii_only=plain))
 
 
 def _show(drawn: "RenderableType") -> None:
     from rich.console import Console
 
-    Console(width=_width(), soft_wrap=False).print(drawn)
+    Console(width=_width()).print(drawn, crop=False)  # a command to paste is never cut
 
 
 def _width() -> int:

@@ -26,7 +26,7 @@ class Watch:
         problems: Sequence[Problem] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._study, self._name, self._budget, self._space = study, name, budget, space
+        self._study, self.name, self._budget, self._space = study, name, budget, space
         self._expected, self._limit, self._clock = expected_steps, limit, clock
         self._began = clock()
         self._jobs: dict[int, tuple[Job, float]] = {}
@@ -70,7 +70,7 @@ class Watch:
         jobs = tuple(RunningJob(job.number, describe(job), now - since) for job, since in self._jobs.values())
         left = estimate_remaining(work_done=self._steps, work_total=self._work(), elapsed=self.elapsed, limit=self._limit)
         return Progress(
-            study=self._name,
+            study=self.name,
             budget=self._budget,
             planned=count.planned,
             done=count.done,
