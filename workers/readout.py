@@ -56,6 +56,8 @@ class Readout:
     """Scores a task's labels from what the frozen model computes. Holds no trainable number."""
 
     def __init__(self, backbone: Backbone, task: Task) -> None:
+        if not task.labels:
+            raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
         self._backbone = backbone
         self.labels = task.labels
         if backbone.family == "encoder":

@@ -149,7 +149,7 @@ def _results(
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
     data = session.splits[split]
     predicted: Tensor = session.trainer.predict(pack, data).argmax(-1)
-    return [score(session.task.metric, labels.tolist(), data.targets) for labels in predicted]
+    return [score(session.task.metric, labels.tolist(), data.targets, classes=len(session.task.labels)) for labels in predicted]
 
 
 def _healthy(pack: Pack, losses: Tensor) -> list[bool]:

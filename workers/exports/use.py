@@ -95,7 +95,7 @@ def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: 
     if task.labels != predictor.card.labels:
         raise WrongInput(f"evaluate: {task.name} has labels {', '.join(task.labels)}; the adapter knows {', '.join(predictor.card.labels)}")
     rows: Rows = getattr(task, split)
-    value = score(task.metric, predictor.scores(rows).argmax(-1).tolist(), rows.labels)
+    value = score(task.metric, predictor.scores(rows).argmax(-1).tolist(), rows.labels, classes=len(task.labels))
     return {"task": task.name, "split": split, "metric": task.metric, "score": value.value, "rows": len(rows.labels)}
 
 
