@@ -11,12 +11,13 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray tells stdout abou
 
 import ray
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from ..spaces.errors import Failure, WrongInput
@@ -51,9 +53,10 @@ _LONGEST_FOLDER = 43
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
 _OBJECT_STORE = 100 * 2**20
 """Bytes. Only Tune's own messages go through it."""
+_LOST = "its worker process died: killed, out of memory, or its machine was lost"
 
 _RUNS: dict[str, Dispatch] = {}
-"""Runs in progress by name. Tune pickles its searcher and callbacks, which therefore know only the name."""
+"""Runs in progress by name. Tune pickles its helpers, which therefore know only the name."""
 
 
 class _JobSearcher(Searcher):
@@ -76,23 +79,39 @@ class _JobSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result and not error:
             _RUNS[self._name].settle(trial_id, _outcome(result))
+        else:
+            _RUNS[self._name].lose(trial_id, _LOST)
 
 
-class _Watch(tune.Callback):
-    """Asked before each of Tune's steps, ten times a second or more, and told of lost workers, whose error reports it keeps."""
+class _Keeper(FIFOScheduler):
+    """First to hear of a lost worker: keeps Tune's report of it and says why. Not a callback: given one, Tune imports MLflow."""
 
     def __init__(self, name: str, errors: Path) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = name
         self._errors = errors
 
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        _RUNS[self._name].check()
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        if trial.should_recover():  # its machine was taken away, and Tune runs it again by itself
+            return
         report = Path(trial.local_path, trial.run_metadata.error_filename).read_text()
         self._errors.mkdir(exist_ok=True)
         (self._errors / f"{self._name}-{trial.trial_id}.txt").write_text(report)
         _RUNS[self._name].lose(trial.trial_id, _reason(report))
+
+
+class _Leaver(tune.Stopper):
+    """Asked in each of Tune's steps, ten times a second or more: the place to leave from."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        _RUNS[self._name].check()
+        return False
 
 
 class Cluster:
@@ -138,7 +157,6 @@ class Cluster:
         with ExitStack() as undo:
             undo.enter_context(environment(_QUIET))
             undo.enter_context(silence(_LOGGERS))
-            undo.enter_context(signal_handlers())
             undo.callback(ray.shutdown)
             self._start(undo) if self._address is None else self._join()
             _check_room(self._workers, cpus=self._cpus, gpus=self._gpus)
@@ -161,7 +179,7 @@ class Cluster:
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience)
         try:
-            with _stopping(run):
+            with signal_handlers(), _stopping(run):
                 self._tuner(name).fit()
             run.check()
         except Halt:
@@ -173,24 +191,25 @@ class Cluster:
                 self._undo.close()
 
     def _tuner(self, name: str) -> tune.Tuner:
-        watch = _Watch(name, self._storage / "errors")
         train = _trainable(self._setup, run_job=self._run_job, threads=max(1, int(self._cpus)))
         return tune.Tuner(
             tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=_JobSearcher(name),
+                scheduler=_Keeper(name, self._storage / "errors"),
                 num_samples=-1,
                 max_concurrent_trials=self._workers,  # else Tune asks for a job ahead, proposed before the last results were known
                 reuse_actors=True,
                 trial_name_creator=_trial_id,
                 trial_dirname_creator=_trial_id,
             ),
-            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, callbacks=[watch]),
+            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, stop=_Leaver(name)),
         )
 
     def _join(self) -> None:
         try:
-            ray.init(address=self._address, log_to_driver=False, configure_logging=False)
+            with _connecting():
+                ray.init(address=self._address, log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise WrongInput(f"--address {self._address}: no Ray cluster there ({one_line(error)}); leave it out to start one") from error
 
@@ -200,18 +219,29 @@ class Cluster:
         undo.enter_context(environment({"RAY_AUTH_TOKEN": _TOKEN}))
         undo.callback(ray.shutdown)
         try:
-            ray.init(
-                address="local",
-                num_cpus=math.ceil(self._workers * self._cpus),
-                num_gpus=None if self._gpus else 0,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=_OBJECT_STORE,
-                _temp_dir=folder,
-            )
+            with _connecting():
+                ray.init(
+                    address="local",
+                    num_cpus=math.ceil(self._workers * self._cpus),
+                    num_gpus=None if self._gpus else 0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    object_store_memory=_OBJECT_STORE,
+                    _temp_dir=folder,
+                )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise Failure(f"Ray does not start on this machine: {one_line(error)}") from error
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Undo that `ray.init` makes SIGTERM exit with status 15."""
+    with signal_handlers():
+        try:
+            yield
+        except SystemExit:
+            raise Interrupted(signal.SIGTERM) from None
 
 
 def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping[str, str]], None]:
@@ -251,8 +281,8 @@ def _reason(report: str) -> str:
     if "running low on memory" in report:
         return "Ray ended its worker process because the machine ran low on memory; fewer workers or smaller packs need less"
     if "worker process has died" in report:
-        return "its worker process died: killed, out of memory, or its machine was lost"
-    return (report.strip().splitlines() or ["its worker was lost"])[-1][:300]
+        return _LOST
+    return (report.strip().splitlines() or [_LOST])[-1][:300]
 
 
 def _trial_id(trial: Any) -> str:

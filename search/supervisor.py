@@ -21,7 +21,7 @@ import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SAME_WISH = 0.5
-"""Seconds. A terminal and the parent both deliver one Ctrl-C, and timeout(1) signals twice: that is one wish to stop."""
+"""Seconds. timeout(1) signals a process and then its group, which is one wish to stop."""
 _LONGEST_FOLDER = 24
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
 
@@ -103,6 +103,7 @@ def _wait(child: int, *, unblock: set[signal.Signals]) -> int:
 def _be_child(main: Callable[[], int], *, parent: int, folder: str, unblock: set[signal.Signals]) -> NoReturn:
     status = 1
     try:
+        os.setpgid(0, 0)  # so that a signal to our group reaches the work once, through the parent, and none of its workers
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

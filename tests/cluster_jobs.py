@@ -7,10 +7,9 @@ A trial's hyperparameter `does` says what its worker meets: `work`, `raise` and 
 import json
 import os
 import signal
-import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ulpt_search.search.cluster import Cluster
@@ -33,11 +32,13 @@ def compute(given: Setup, job: Job) -> Outcome:
 
 def _result(given: Setup, job: Job, trial: Trial) -> Result:
     does = str(trial.hyperparameters["does"])
-    told = {"work": str, "raise": _raise, "die": _die, "sleep": _sleep, "follow": _follow, "look": _look}[does](
-        Path(given.store, str(trial.number))
-    )
+    told = MEETS[does](Path(given.store, str(trial.number)))
     score = -((float(trial.hyperparameters["x"]) - 3) ** 2)
-    return Result(trial.number, job.stop, "validation", score, 0.0, 0.0, float(len(DONE)), str(told), os.getpid())
+    return Result(trial.number, job.stop, "validation", score, 0.0, 0.0, float(len(DONE)), told, os.getpid())
+
+
+def _work(_mark: Path) -> str:
+    return "worked"
 
 
 def _raise(mark: Path) -> str:
@@ -72,11 +73,14 @@ def _look(mark: Path) -> str:
     return f"{torch.get_num_threads()} threads, devices {os.environ.get('CUDA_VISIBLE_DEVICES')!r}"
 
 
-class Other:
-    """An actor of somebody else's."""
-
-    def answer(self) -> int:
-        return 42
+MEETS: Mapping[str, Callable[[Path], str]] = {
+    "work": _work,
+    "raise": _raise,
+    "die": _die,
+    "sleep": _sleep,
+    "follow": _follow,
+    "look": _look,
+}
 
 
 class Brain:
@@ -122,7 +126,7 @@ class Brain:
 
 
 def search(home: Path, what: Sequence[str]) -> int:
-    """Drive a local cluster of one worker and write each outcome down: the `main` of a supervised process."""
+    """Drive a local cluster of one worker and write each outcome down."""
     brain = Brain(*what)
 
     def record(outcome: Outcome) -> None:
@@ -141,15 +145,3 @@ def search(home: Path, what: Sequence[str]) -> int:
     ) as cluster:
         cluster.run(next_job=brain.next_job, record=record, finished=brain.finished)
     return 0
-
-
-def main() -> int:
-    """`python cluster_jobs.py HOME WHAT…` under the supervisor; prints what `after` is told."""
-    from ulpt_search.search.supervisor import run_supervised
-
-    home, what = Path(sys.argv[1]), sys.argv[2:]
-    return run_supervised(lambda: search(home, what), after=lambda status: print(f"after {status}", flush=True))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

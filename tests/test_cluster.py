@@ -1,5 +1,6 @@
 """The cluster on the real Ray Tune: outcomes once, workers that last, and nothing left behind."""
 
+import gc
 import json
 import os
 import re
@@ -8,14 +9,14 @@ import signal
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
-from cluster_jobs import Brain, Other, setup
-from processes import ROOT, Program
 from ray.cluster_utils import Cluster as RayCluster
 
 from ulpt_search.search.cluster import Cluster
@@ -23,8 +24,21 @@ from ulpt_search.search.supervisor import Interrupted
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*subprocess .* is still running:ResourceWarning")  # Ray's test cluster
+from .cluster_jobs import Brain, setup
+from .processes import ROOT, Program
+
 Open = Callable[..., Cluster]
+SUPERVISED = """
+import sys
+from pathlib import Path
+from ulpt_search.search.supervisor import run_supervised
+
+def main():
+    from cluster_jobs import search
+    return search(Path(sys.argv[1]), sys.argv[2:])
+
+sys.exit(run_supervised(main, after=lambda status: print("after", status, flush=True)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +56,14 @@ def address(short: Path) -> Iterator[str]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_TMPDIR", str(short))
+        patch.setenv("PYTHONPATH", str(ROOT))
         node = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
         cluster = RayCluster(initialize_head=True, head_node_args=node)
         yield cluster.address
         cluster.shutdown()
+        del cluster
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):  # Ray's own log files
+            gc.collect()
 
 
 @pytest.fixture
@@ -96,14 +114,19 @@ def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join:
 
 
 def test_workers_take_their_share_and_leave_others_alone(join: Open, address: str) -> None:
+    class Other:
+        def answer(self) -> int:
+            return 42
+
     with somebody_else(address):
-        other = ray.remote(Other).options(name="other", lifetime="detached", num_cpus=0).remote()
+        other: Any = ray.remote(Other).options(name="other", lifetime="detached", num_cpus=0).remote()
         assert ray.get(other.answer.remote()) == 42
     with join(gpus=0.5) as cluster:
         brain = Brain("look").run(cluster)
     assert [result.adapter for result in brain.results] == ["1 threads, devices '0'"]
     with somebody_else(address):
-        assert ray.get(ray.get_actor("other").answer.remote()) == 42
+        other = ray.get_actor("other")
+        assert ray.get(other.answer.remote()) == 42, "it lives on"
 
 
 @contextmanager
@@ -119,7 +142,8 @@ def test_a_cluster_without_room_says_what_it_has(join: Open) -> None:
     with pytest.raises(WrongInput) as caught, join(workers=4, gpus=0.5):
         pass
     assert str(caught.value) == (
-        "--workers 4: each takes 1 CPUs and 0.5 GPUs, and the cluster (2 CPUs and 1 GPUs) has room for 2; take fewer workers or give each less"
+        "--workers 4: each takes 1 CPUs and 0.5 GPUs, and the cluster (2 CPUs and 1 GPUs) has room for 2; "
+        "take fewer workers or give each less"
     )
     assert not ray.is_initialized()
 
@@ -144,7 +168,7 @@ def test_a_signal_ends_the_run_and_is_handled_as_before_afterwards(join: Open, t
     before = signal.getsignal(signal.SIGTERM), dict(os.environ)
     brain = Brain("work", "sleep")
     with join(workers=1) as cluster:
-        threading.Thread(target=lambda: (wait_for(tmp_path / "1"), os.kill(os.getpid(), signal.SIGTERM))).start()
+        threading.Thread(target=terminate, args=(tmp_path / "1",)).start()
         with pytest.raises(Interrupted, match="stopped by SIGTERM"):
             brain.run(cluster)
     assert [result.trial for result in brain.results] == [0], "what was recorded stays"
@@ -177,7 +201,7 @@ def test_no_cluster_at_that_address(tmp_path: Path) -> None:
 def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
     """Run a search on a cluster of its own, under the supervisor."""
     with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
-        yield lambda *what: Program([str(ROOT / "cluster_jobs.py"), str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
+        yield lambda *what: Program(["-c", SUPERVISED, str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
 
 
 def test_ctrl_c_in_the_middle(program: Callable[..., Program], tmp_path: Path) -> None:
@@ -218,8 +242,9 @@ def recorded(home: Path) -> list[list[int]]:
     return sorted([result.trial for result in Outcome.from_json(json.loads(line)).results] for line in lines)
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < deadline:
+def terminate(once: Path) -> None:
+    """Send this process SIGTERM as soon as there is such a file, or after a minute."""
+    deadline = time.monotonic() + 60
+    while not once.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert path.exists()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from processes import Program
 
 from ulpt_search.search import supervisor
 from ulpt_search.search.supervisor import Interrupted, run_supervised, stop_signals
+
+from .processes import Program
 
 SCRIPT = """
 import os, signal, subprocess, sys, tempfile, time
@@ -101,7 +102,7 @@ def test_kill_9_of_the_supervisor_ends_the_work_gracefully(program: Callable[[st
 def test_a_signal_is_one_wish_however_often_it_is_delivered(
     program: Callable[[str], Program], send: str, received: str, status: int
 ) -> None:
-    """A terminal signals the whole group, and the supervisor passes its own on: the work hears of it twice and tidies up once."""
+    """As timeout(1) does: to the process, then to its group."""
     run = program(
         """
         open("ready", "w").close()
@@ -114,10 +115,9 @@ def test_a_signal_is_one_wish_however_often_it_is_delivered(
         """
     )
     run.until((run.folder / "ready").exists)
-    if send == "SIGHUP":
-        run.process.send_signal(signal.SIGHUP)
-    else:
-        os.killpg(run.process.pid, signal.Signals[send])
+    run.process.send_signal(signal.Signals[send])
+    time.sleep(0.1)
+    os.killpg(run.process.pid, signal.Signals[send])
     assert run.end() == (status, f"stopped by {received}\nafter {status}\n", "")
 
 
@@ -132,7 +132,7 @@ def test_temporary_files_go_with_the_work(program: Callable[[str], Program]) -> 
 def test_a_later_second_signal_is_obeyed_at_once() -> None:
     heard: list[int] = []
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Interrupted, match="stopped by SIGTERM") as caught, stop_signals(heard.append):
+    with pytest.raises(Interrupted, match="stopped by SIGTERM") as caught, stop_signals(heard.append):  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.6)
@@ -154,7 +154,7 @@ def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_elsewhere_the_work_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert run_supervised(lambda: os.getpid(), after=told.append) == os.getpid()
+    assert run_supervised(os.getpid, after=told.append) == os.getpid()
     assert told == [os.getpid()]
 
 
