@@ -7,8 +7,8 @@ from ..spaces.records import Point, Result, Trial
 
 Entry = tuple[Trial, Result]
 
-BEST = 64  # kept for good: the first layers of the frontier
-RECENT = 64  # and the latest, which say where the search has just been
+BEST = 48  # kept for good: the first layers of the frontier
+RECENT = 48  # and the latest, which say where the search has just been
 
 
 class Archive:

@@ -118,4 +118,3 @@ def _shuffled(options: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Valu
     chance = random.Random(0)
     while True:
         yield {name: chance.choice(values) for name, values in options.items()}
-

@@ -138,4 +138,3 @@ def _say(axis: Axis) -> str:
     if isinstance(axis, Choice):
         return " or ".join(str(option) for option in axis.options)
     return f"{axis.low} to {axis.high}"
-

@@ -96,4 +96,3 @@ class Memory:
         if trial.purpose == "search":
             self.searched_results.append(result)
             self._on_result(trial, result)
-

@@ -119,8 +119,8 @@ class Planner:
 
     def _busy(self, now: Situation) -> list[Trial]:
         """Search trials that the sampler should keep away from although they have no result to show for it."""
-        under_way = [self._memory.trials[number] for number in (*now.running, *now.lost)]
-        return [*(trial for trial in under_way if trial.purpose == "search"), *self._memory.failures()]
+        under_way = [self._memory.trials[number] for number in sorted({*now.running, *now.lost})]
+        return [*self._memory.failures(), *(trial for trial in under_way if trial.purpose == "search")]
 
     def _chosen(self) -> list[Trial]:
         results = self._memory.searched_results

@@ -69,6 +69,7 @@ class Ranking:
     def count(self, parameters: int, key: Key) -> tuple[int, int]:
         """Return (ahead, peers) of a trial among those entered."""
         ahead = peers = 0
+        parameters = min(parameters, self._size)
         while parameters:
             node = self._nodes.get(parameters, ())
             peers += len(node)

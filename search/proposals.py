@@ -17,6 +17,7 @@ STARTUP = 4  # one trial in so many is drawn at random, before the sampler has a
 STARTUP_LIMIT = 32  # but never more than this, however long the search
 ENOUGH = 12  # results at a step before it is the one that is modelled
 BATCH = 64  # the largest batch; a batch is at most an eighth of the trials so far, so that it is not stale
+PENDING = 64  # trials without a result, the latest ones, that the sampler is told to keep away from
 
 
 class Proposals:
@@ -38,11 +39,10 @@ class Proposals:
 
         `tried` holds the identities of all trials; `busy` gives those that are under way, or came to nothing.
         """
-        short = n - len(self._queue)
-        if short > 0 and not self.exhausted:
-            more = self._refill(short, tried=tried, busy=busy)
+        while len(self._queue) < n and not self.exhausted:
+            more = self._refill(n - len(self._queue), tried=tried, busy=busy)
             self._queue += more
-            self.exhausted = len(more) < short
+            self.exhausted = not more
         return self._queue
 
     def remove(self, taken: Iterable[Trial]) -> None:
@@ -90,8 +90,8 @@ class Proposals:
     def _observations(self, step: int, busy: Iterable[Trial]) -> list[Observation]:
         archive = self._archives[step]
         known = [Observation(_proposal(trial), self._values(trial, result)) for trial, result in archive.chosen()]
-        pending = [Observation(_proposal(trial), None) for trial in busy if trial.number not in archive]
-        return [*known, *pending, *(Observation(proposal, None) for proposal in self._queue)]
+        pending = [*(_proposal(trial) for trial in busy if trial.number not in archive), *self._queue]
+        return [*known, *(Observation(proposal, None) for proposal in pending[-PENDING:])]
 
     def _values(self, trial: Trial, result: Result) -> tuple[float, ...]:
         return tuple(_value(objective, trial, result) for objective in self._space.objectives)

@@ -21,7 +21,7 @@ from .domain import Accept, Domain, Proposal
 
 Direction = Literal["maximize", "minimize"]
 Distributions = dict[str, BaseDistribution]
-REJECTIONS = 8  # unacceptable draws in a row before a proposal is drawn uniformly instead
+METHOD_DRAWS, VALUE_DRAWS = 2, 4  # methods, and values for each, tried before a proposal is drawn uniformly instead
 
 METHOD, SEED = "method", "seed"
 
@@ -40,7 +40,7 @@ def propose(
 ) -> list[Proposal]:
     """Return up to `n` different proposals that `accept` lets through; fewer only when the space has been tried out.
 
-    The same arguments give the same proposals. Costs about 3 ms a proposal with 200 observations.
+    The same arguments give the same proposals. Costs about 3 ms a proposal with 150 observations.
     """
     chance = random.Random(seed)
     study = _study(domain, observations, directions=directions)
@@ -70,12 +70,16 @@ def _study(domain: Domain, observations: Sequence[Observation], *, directions: S
 
 def _draws(domain: Domain, study: optuna.Study, sampler: TPESampler) -> Iterator[Proposal]:
     asking = study.get_trials(deepcopy=False)[0]
-    for _ in range(REJECTIONS):
+    for _ in range(METHOD_DRAWS):
         outer = {METHOD: next(iter(domain.methods)), SEED: 0, **_sample(sampler, study, asking, _outer(domain))}
-        method = str(outer[METHOD])
-        inner = _sample(sampler, study, asking, _inner(domain, method))
-        values = {name: inner.get(f"{method}/{name}", axis.corners()[0]) for name, axis in domain.axes(method).items()}
-        yield Proposal(method, values, int(outer[SEED]))
+        for _ in range(VALUE_DRAWS):
+            inner = _sample(sampler, study, asking, _inner(domain, str(outer[METHOD])))
+            yield _drawn(domain, str(outer[METHOD]), int(outer[SEED]), inner)
+
+
+def _drawn(domain: Domain, method: str, seed: int, sampled: dict[str, Any]) -> Proposal:
+    axes = domain.axes(method)
+    return Proposal(method, {name: sampled.get(f"{method}/{name}", axis.corners()[0]) for name, axis in axes.items()}, seed)
 
 
 def _sample(sampler: TPESampler, study: optuna.Study, asking: FrozenTrial, group: Distributions) -> dict[str, Any]:

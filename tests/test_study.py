@@ -4,6 +4,7 @@ import random
 import statistics
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,9 +28,7 @@ def study_of(chosen: Space, *, before: Study | None = None, seed: int = 0, pack:
     """A new study, or one rebuilt from what another knew."""
     trials = list(before.trials.values()) if before else []
     results = list(before.results) if before else []
-    return Study(
-        space=chosen, budget=BUDGET, count=count, trials=trials, results=results, problems=problems or [], seed=seed, pack=pack
-    )
+    return Study(space=chosen, budget=BUDGET, count=count, trials=trials, results=results, problems=problems or [], seed=seed, pack=pack)
 
 
 def check_whole(study: Study, chosen: Space) -> None:
@@ -53,7 +52,7 @@ def check_whole(study: Study, chosen: Space) -> None:
 def check_climb(study: Study, rungs: tuple[int, ...]) -> None:
     """Nobody is left at a rung who was beaten there by no trial with as few parameters."""
     scores = {(r.trial, r.step): r.score for r in study.results if r.split == "validation" and study.trials[r.trial].purpose == "search"}
-    for low, high in zip(rungs, rungs[1:], strict=False):
+    for low, high in pairwise(rungs):
         here = {n: score for (n, step), score in scores.items() if step == low and n not in study.failed}
         for number, score in here.items():
             mine = study.trials[number].parameters
@@ -274,7 +273,7 @@ def test_records_under_other_rungs_are_kept_and_not_compared() -> None:
     """A study continued with other rungs neither loses its results nor mixes steps."""
     old = study_of(space(trials=6, rungs=(30, 60)))
     drive(old, Executor(), stop_after=1)
-    kept = [result for result in old.results]
+    kept = list(old.results)
     study = study_of(space(trials=6), before=old)
     drive(study, Executor(), stop_after=3)
     assert list(study.results)[: len(kept)] == kept
@@ -307,7 +306,8 @@ def test_better_than_random_search_at_equal_trial_steps() -> None:
 
 def test_a_lost_job_continues_from_the_last_rung() -> None:
     """What was trained before the loss is not trained again."""
-    executor = Executor(lose=lambda job: job.stop == LAST and len(executor.jobs) % 3 == 0)
+    executor = Executor()
+    executor.lose = lambda job: job.stop == LAST and len(executor.jobs) % 3 == 0
     drive(study_of(space(trials=32)), executor)
     climbs: Counter[tuple[int, int]] = Counter((a.trial.number, a.start) for job in executor.jobs for a in job.assignments)
     retried: list[Job] = [job for job in executor.jobs if any(climbs[a.trial.number, a.start] > 1 for a in job.assignments)]
