@@ -6,6 +6,7 @@ holder checks in its own transaction that the claim is still its own.
 
 import threading
 import uuid
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class Ledger:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine, self._writer = engine, engine.execution_options(writes=True)
         self._claims: dict[str, Claim] = {}
+        weakref.finalize(self, engine.dispose)  # a ledger that nobody holds any more leaves no connection open
 
     @classmethod
     def open(cls, url: str) -> "Ledger":
@@ -241,7 +243,7 @@ def _trials(connection: sa.Connection, study: int, which: "sa.ColumnElement[bool
 def _attempts(connection: sa.Connection, study: int, problems: Sequence[Problem]) -> Counter[int]:
     table, trials = tables.problems, {problem.trial for problem in problems}
     counts = sa.select(table.c.trial, sa.func.count()).where(table.c.study == study, table.c.trial.in_(trials)).group_by(table.c.trial)
-    return Counter(dict(connection.execute(counts).tuples().all())) if trials else Counter()
+    return Counter({row[0]: row[1] for row in connection.execute(counts)}) if trials else Counter()
 
 
 def _take(connection: sa.Connection, claim: Claim) -> None:

@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +20,6 @@ PATIENCE = 30.0
 
 _SQLITE = "sqlite:///"
 _LOCK = 5_501_025_040_220_502  # any fixed number: who holds it in PostgreSQL may change the schema
-_DIALECTS = ("sqlite", "postgresql")
 
 
 def open_database(url: str) -> sa.Engine:
@@ -30,12 +31,22 @@ def open_database(url: str) -> sa.Engine:
     target = _target(url)
     try:
         engine = _sqlite(target) if target.drivername == "sqlite" else sa.create_engine(target, pool_pre_ping=True)
-        _bring_up_to_date(engine)
+        with _closed_on_error(engine):
+            _bring_up_to_date(engine)
     except ModuleNotFoundError as error:
         raise WrongInput(f'--ledger {plain(target)}: needs the Python package {error.name}; pip install "psycopg[binary]"') from error
     except (sa.exc.DBAPIError, OSError) as error:
         raise WrongInput(f"--ledger {plain(target)}: cannot be opened: {reason(error)}; give another with --ledger or --home") from error
     return engine
+
+
+@contextmanager
+def _closed_on_error(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def plain(target: sa.URL) -> str:
@@ -53,16 +64,16 @@ def reason(error: Exception) -> str:
 
 
 def _target(url: str) -> sa.URL:
-    if "://" not in url or url.startswith(_SQLITE):
-        return _file(url.removeprefix(_SQLITE))
+    if "://" not in url or url.startswith(_SQLITE) or url == "sqlite://":
+        return _file(url.removeprefix(_SQLITE).removeprefix("sqlite://"))
     try:
         target = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise WrongInput(f"--ledger {url}: not a URL; wanted a file's path or postgresql://user:password@host/database") from error
-    name = target.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise WrongInput("--ledger: not a URL; wanted a file's path or postgresql://user:password@host/database") from error
+    name = target.drivername.partition("+")[0]
     if name in ("postgresql", "postgres"):
         return target.set(drivername="postgresql+psycopg")
-    hint = did_you_mean(name, _DIALECTS)
+    hint = did_you_mean(name, ["postgresql"])
     raise WrongInput(f"--ledger {plain(target)}: wanted a file's path or postgresql://user:password@host/database, not {name}.{hint}")
 
 
