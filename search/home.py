@@ -66,6 +66,11 @@ class Home:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise WrongInput(f"--home {self.root}: cannot be written to ({reason}); give a folder of yours with --home") from error
+        self.keep_caches()
+
+    def keep_caches(self) -> None:
+        """Let matplotlib keep its list of fonts here; it would write it into the person's own folders otherwise."""
+        os.environ.setdefault("MPLCONFIGDIR", str(self.root / "cache" / "matplotlib"))
 
 
 def _absolute(url: str) -> str:

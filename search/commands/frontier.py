@@ -24,7 +24,9 @@ def command(
     from ..printing import print_frontier, print_json, write_curve
     from ..reading import read_study
 
-    curve = read_study(Home.at(home, ledger=ledger), study).curve
+    places = Home.at(home, ledger=ledger)
+    places.keep_caches()
+    curve = read_study(places, study).curve
     written = write_curve(curve, csv=csv_file, png=png_file, html=html_file)
     if as_json:
         print_json([point.to_json() for point in curve.front])

@@ -1,0 +1,248 @@
+"""The whole command on a tiny model: from a space file to the last screen, and what is left when it is stopped on the way."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from ulpt_search.search.ledger import Ledger
+from ulpt_search.spaces.records import Result
+
+from . import tiny
+from .door import call, drive, inside, values
+from .processes import Program
+
+SHAPE = {
+    "trial",
+    "method",
+    "hyperparameters",
+    "seed",
+    "trainable_parameters",
+    "bytes",
+    "steps",
+    "score",
+    "score_low",
+    "score_high",
+    "test_score",
+    "seeds",
+}
+"""What programs rely on in `frontier --json`."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A folder in which the tiny study was run."""
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.open(f"sqlite:///{self.folder / 'home' / 'ledger.sqlite'}")
+
+    @property
+    def results(self) -> list[Result]:
+        return self.ledger.results("tiny")
+
+    def json(self, command: str, *words: str) -> Any:
+        """What another command prints about it."""
+        with inside(self.folder):
+            return values(command, *words, "--home", "home")
+
+    def runs(self) -> list[Any]:
+        """Every MLflow run of the study."""
+        client = MlflowClient(tracking_uri=f"sqlite:///{self.folder / 'home' / 'mlflow.sqlite'}")
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments, max_results=1000))
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="t-", dir="/tmp") as folder:  # Ray's socket paths must be short
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str, str]:
+    """The finished study, with what it printed."""
+    study = Study(tmp_path_factory.mktemp("done"))
+    tiny.prepare(study.folder)
+    with TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
+        program = Program(tiny.run(), folder=study.folder, temporary=Path(temporary))
+        status, out, err = program.end(seconds=280)
+        assert status == 0, err
+        assert program.left() == []
+        assert (list(Path(temporary).iterdir()), list(program.home.iterdir())) == ([], [])
+    return study, out, err
+
+
+def start(folder: Path, temporary: Path, *words: str) -> tuple[Study, Program]:
+    tiny.prepare(folder)
+    return Study(folder), Program([*tiny.COMMAND, *words], folder=folder, temporary=temporary)
+
+
+def has_results(study: Study, count: int) -> Callable[[], bool]:
+    return lambda: (study.folder / "home" / "ledger.sqlite").exists() and len(_results_so_far(study)) >= count
+
+
+def _results_so_far(study: Study) -> list[Result]:
+    return study.results if any(record.name == "tiny" for record in study.ledger.studies()) else []
+
+
+def test_the_last_screen(done: tuple[Study, str, str]) -> None:
+    study, out, err = done
+    assert f"curve         {study.folder}/home/curves/tiny/frontier.html" in out
+    assert "  ulpt-search ui --home home\n" in out
+    assert "6 trials planned, budget 200 parameters" in err
+    assert "finals: retraining the frontier over fresh seeds" in err
+
+
+def test_everything_is_under_the_home(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    assert {path.name for path in study.folder.iterdir()} == {"home", "user", "space.yaml", "encoder", "colours.jsonl"}
+    assert {"ledger.sqlite", "mlflow.sqlite", "mlartifacts", "store", "ray", "curves"} <= {
+        path.name for path in (study.folder / "home").iterdir()
+    }
+
+
+def test_the_ledger_holds_the_study(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    trials = study.ledger.trials("tiny")
+    searched = [trial for trial in trials if trial.purpose == "search"]
+    assert len(searched) == 6
+    assert all(trial.parameters <= 200 for trial in trials)
+    finals = [result for result in study.results if result.split == "test"]
+    assert {result.trial for result in finals} == {trial.number for trial in trials if trial.purpose == "final"}
+    assert {result.step for result in finals} == {8}
+
+
+def test_every_adapter_is_in_the_store(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    stored = {path.stem for path in (study.folder / "home" / "store").glob("*/*.safetensors")}
+    assert {result.adapter for result in study.results} == stored
+
+
+def test_the_frontier_has_the_promised_shape(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    front = study.json("frontier", "tiny")
+    assert front
+    assert all(set(point) == SHAPE for point in front)
+    assert [point["trainable_parameters"] for point in front] == sorted(point["trainable_parameters"] for point in front)
+    assert all(point["seeds"] == [1000, 1001] and point["test_score"] is not None for point in front)
+
+
+def test_the_curve_as_files(done: tuple[Study, str, str], tmp_path: Path) -> None:
+    study, *_ = done
+    with inside(study.folder):
+        result = call("frontier", "tiny", "--home", "home", "--csv", "-", "--png", f"{tmp_path}/a.png", "--html", f"{tmp_path}/b/a.html")
+    assert result.stdout.startswith("trial,method,")
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<html" in (tmp_path / "b" / "a.html").read_text(encoding="utf8")
+
+
+def test_show_and_studies(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    shown = study.json("show", "tiny")
+    assert {trial["state"] for trial in shown["trials"]} <= {"done", "stopped"}
+    assert shown["frontier"] == [point["trial"] for point in study.json("frontier", "tiny")]
+    (summary,) = study.json("studies")
+    assert (summary["study"], summary["task"], summary["trials"], summary["budget"]) == ("tiny", "colours", 6, 200)
+
+
+def test_mlflow_shows_the_same(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    runs = study.runs()
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(parents) == 1
+    assert len(runs) == 1 + len(study.ledger.trials("tiny"))
+    names = {run.data.tags["method"] for run in runs if run is not parents[0]}
+    assert names == {trial.method for trial in study.ledger.trials("tiny")}
+
+
+def test_the_best_adapter_is_exported_and_used(done: tuple[Study, str, str], tmp_path: Path) -> None:
+    study, *_ = done
+    words = ["tiny", "--best", "--format", "peft", "--out", str(tmp_path / "adapter")]
+    report = study.json("export", *words)
+    assert set(report) == {"path", "format", "trial", "trainable_parameters", "max_abs_logit_difference"}
+    assert report["trial"] == study.json("frontier", "tiny")[-1]["trial"]
+    assert report["max_abs_logit_difference"] < 1e-4
+    with inside(study.folder):
+        answers = values("predict", report["path"], "w0 w11 w12", "w1 w40")
+        scored = values("evaluate", report["path"], "--task", "colours.jsonl")
+    assert [answer["label"] in tiny.COLOURS for answer in answers] == [True, True]
+    assert (scored["task"], scored["metric"], scored["split"]) == ("colours", "accuracy", "test")
+
+
+def test_the_same_command_again_changes_nothing(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    before = (study.ledger.trials("tiny"), study.results, len(study.runs()))
+    with inside(study.folder):
+        again = drive([*tiny.OPTIONS, "--json"])
+    assert again.code == 0, again.err
+    assert (study.ledger.trials("tiny"), study.results, len(study.runs())) == before
+    assert json.loads(again.out)["frontier"] == study.json("frontier", "tiny")
+
+
+def test_another_budget_is_another_study(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    with inside(study.folder):
+        other = drive([*tiny.OPTIONS, "--budget", "300"])
+    assert (other.code, other.out) == (2, "")
+    assert "budget" in other.err
+    assert "200" in other.err
+    assert "300" in other.err
+
+
+def test_a_second_driver_is_refused(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    with study.ledger.claim("tiny"), inside(study.folder):
+        second = drive(tiny.OPTIONS)
+    assert (second.code, second.out) == (2, "")
+    assert str(os.getpid()) in second.err
+
+
+@pytest.mark.parametrize("victim", ["driver", pytest.param("supervisor", marks=pytest.mark.slow)])
+def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: Path, victim: str) -> None:
+    study, program = start(tmp_path, temporary)
+    program.until(has_results(study, 4))
+    (program.child() if victim == "driver" else program.process).send_signal(signal.SIGKILL)
+    status, _, err = program.end()
+    acknowledged = study.results
+    assert status != 0, err
+    assert program.left() == []
+
+    (tmp_path / "user").rmdir()
+    again = Program(tiny.COMMAND, folder=tmp_path, temporary=temporary)
+    status, _, err = again.end(seconds=280)
+    assert status == 0, err
+    results = study.results
+    assert results[: len(acknowledged)] == acknowledged
+    keys = [(result.trial, result.step, result.split) for result in results]
+    assert len(keys) == len(set(keys))
+    trials = study.ledger.trials("tiny")
+    assert len([trial for trial in trials if trial.purpose == "search"]) == 6
+    assert len({trial.identity for trial in trials}) == len(trials)
+    runs = study.runs()
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 1 + len(trials)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
+    study, program = start(tmp_path, temporary)
+    program.until(has_results(study, 2))
+    program.process.send_signal(signal.SIGINT)
+    status, out, err = program.end(seconds=90)
+    assert (status, out) == (130, "")
+    assert (
+        "tiny: stopped by SIGINT. Everything acknowledged is kept; the same command goes on:\n  ulpt-search run --space space.yaml" in err
+    )
+    assert program.left() == []
+    assert study.results
+    assert "RUNNING" not in {run.info.status for run in study.runs()}
