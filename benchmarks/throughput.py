@@ -1,0 +1,165 @@
+"""Trial-steps per second of packs against one trial at a time, and how far from the matrix-product rate that is.
+
+    python benchmarks/throughput.py [--json] [--quick] [--model FOLDER] [--task TASK] [--device cpu|cuda]
+
+Everything compared is measured in turns within one process, so that a noisy machine slows all alike; figures are medians over
+the repeats with their range. Floating-point operations are counted from the model's shape: a forward pass and a backward pass
+without weight gradients are 2 + 2 operations per weight and token, padding not counted as work done.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from ulpt_search.spaces.axes import Hyperparameters
+from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
+from ulpt_search.workers.backbone import Backbone, load
+from ulpt_search.workers.batches import Batches
+from ulpt_search.workers.catalogue import parts
+from ulpt_search.workers.pack import Pack, build_parts
+from ulpt_search.workers.readout import Encoded, Readout, encode
+from ulpt_search.workers.tasks import load_task
+from ulpt_search.workers.training import Trainer
+from ulpt_search.workers.updates.adamw import AdamW
+
+BATCH, PROMPT = 16, 10
+HALF: Hyperparameters = {"layers": "last:50%"}
+MIXES: dict[str, tuple[tuple[str, Hyperparameters], ...]] = {
+    "ulpt": (("ulpt", {"prompt_length": PROMPT}),),
+    "lora": (("lora", {}),),
+    "mix": (
+        ("ulpt", {"prompt_length": PROMPT, "dim": 2}), ("ulpt", {"prompt_length": PROMPT, "dim": 16}),
+        ("prompt", {"prompt_length": PROMPT}), ("lora", {}), ("lora", {"rank": 4, **HALF}),
+        ("ia3", {}), ("bitfit", {}), ("ulpt+bitfit", {"ulpt.prompt_length": PROMPT}),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One model in one dtype with a tokenised task."""
+
+    backbone: Backbone
+    trainer: Trainer
+    data: Encoded
+
+    @classmethod
+    def start(cls, dtype: str, *, model: str, task: str, device: str) -> "Bench":
+        """Load everything once."""
+        backbone, data = load(ModelSpec(model, dtype=dtype, device=device)), load_task(TaskSpec(task))
+        trainer = Trainer(backbone, Readout(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
+        return cls(backbone, trainer, encode(backbone, data.train, max_tokens=128))
+
+    def run(self, mix: str, size: int, *, steps: int) -> float:
+        """Seconds of one training step of a pack of `size` trials, after one step to warm up."""
+        configs = [MIXES[mix][k * len(MIXES[mix]) // size] for k in range(size)] if size > 1 else [MIXES[mix][0]]
+        built = [build_parts(k, parts(name, values), self.backbone.shape, k) for k, (name, values) in enumerate(configs)]
+        pack = Pack(built, device=self.backbone.device)
+        state, seeds = AdamW.start(pack.flat), list(range(size))
+        self.trainer.train(pack, state, seeds, self.data, start=0, stop=1)
+        return self.trainer.train(pack, state, seeds, self.data, start=1, stop=1 + steps).seconds / steps
+
+    def tokens(self, *, steps: int, prompt: int) -> tuple[float, float]:
+        """Mean tokens of one trial's step without padding, and the share of padding, over the first steps of one trial."""
+        batches = Batches(self.data.lengths, batch=BATCH)
+        rows = [[self.data.lengths[row] + prompt for row in batches.rows(seed=0, step=step)] for step in range(steps)]
+        real, padded = sum(map(sum, rows)), sum(len(row) * max(row) for row in rows)
+        return real / steps, 1 - real / padded
+
+
+def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
+    """Share of padding among the tokens of a pack's steps, each trial drawing its own rows."""
+    batches, lengths = Batches(bench.data.lengths, batch=BATCH), bench.data.lengths
+    steps_rows = [[lengths[row] + PROMPT for seed in range(size) for row in batches.rows(seed=seed, step=step)] for step in range(steps)]
+    return 1 - sum(map(sum, steps_rows)) / sum(len(rows) * max(rows) for rows in steps_rows)
+
+
+def matmul_rate(dtype: torch.dtype, device: torch.device, *, repeats: int) -> float:
+    """Floating-point operations per second of one matrix product in the shape of the model's larger linears."""
+    a, b = torch.randn(4096, 384, device=device).to(dtype), torch.randn(384, 1536, device=device).to(dtype)
+    best = min(_timed(lambda: [a @ b for _ in range(20)], device) for _ in range(repeats))
+    return 20 * 2 * 4096 * 384 * 1536 / best
+
+
+def _timed(function: Callable[[], object], device: torch.device) -> float:
+    began = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def peak_memory(size: int, *, model: str, task: str) -> int:
+    """Peak resident memory in bytes of a fresh process that trains a pack of this size."""
+    code = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); import throughput\n"
+        "bench = throughput.Bench.start('auto', model=sys.argv[3], task=sys.argv[4], device='cpu'); bench.run('ulpt', int(sys.argv[2]), steps=1)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    here = __file__.rpartition("/")[0] or "."
+    done = subprocess.run([sys.executable, "-c", code, here, str(size), model, task], capture_output=True, text=True, check=True)
+    return int(done.stdout.strip().splitlines()[-1])
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and range."""
+    return {"median": round(statistics.median(values), 4), "low": round(min(values), 4), "high": round(max(values), 4)}
+
+
+def measure(asked: argparse.Namespace) -> dict[str, Any]:
+    """All figures."""
+    repeats, steps = (2, 1) if asked.quick else (asked.repeats, 3)
+    benches = {dtype: Bench.start(dtype, model=asked.model, task=asked.task, device=asked.device) for dtype in ("float32", "bfloat16")}
+    sizes = (1, 16) if asked.quick else (1, 4, 16, 64)
+    rows = [("bfloat16", mix, size) for mix in (("ulpt",) if asked.quick else MIXES) for size in sizes] + [("float32", "ulpt", 1)]
+    seconds: dict[tuple[str, str, int], list[float]] = {row: [] for row in rows}
+    for _ in range(repeats):
+        for row in rows:
+            seconds[row].append(benches[row[0]].run(row[1], row[2], steps=steps))
+    return summary(benches["bfloat16"], seconds, repeats=repeats, asked=asked)
+
+
+def summary(bench: Bench, seconds: dict[tuple[str, str, int], list[float]], *, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """Ratios from the seconds per step of every row, repeat by repeat."""
+    rates = {row: [row[2] / value for value in values] for row, values in seconds.items()}
+    packed, solo16, solo32 = rates["bfloat16", "ulpt", 16], rates["bfloat16", "ulpt", 1], rates["float32", "ulpt", 1]
+    tokens, _ = bench.tokens(steps=20, prompt=PROMPT)
+    weights = sum(site.inputs * site.outputs for site in bench.backbone.shape.linears)
+    ceiling = matmul_rate(torch.bfloat16, bench.backbone.device, repeats=repeats)
+    few, many = (1, 4) if asked.quick else (1, 16)
+    memory = [(peak_memory(many, model=asked.model, task=asked.task) - peak_memory(few, model=asked.model, task=asked.task)) / (many - few)]
+    return {
+        "machine": {"cores": psutil.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "device": str(bench.backbone.device)},
+        "trial_steps_per_second": {" ".join(map(str, row)): spread(values) for row, values in rates.items()},
+        "pack16_bf16_over_solo_fp32": spread([a / b for a, b in zip(packed, solo32, strict=True)]),
+        "pack16_bf16_over_solo_bf16": spread([a / b for a, b in zip(packed, solo16, strict=True)]),
+        "fraction_of_matmul": spread([rate * tokens * weights * 4 / ceiling for rate in packed]),
+        "padding_fraction": spread([padding_fraction(bench, size=16, steps=20)]),
+        "bytes_per_added_trial": spread(memory),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="under a minute; too short to quote")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--task", default="pydocs")
+    parser.add_argument("--device", default="auto")
+    found = measure(parser.parse_args())
+    print(json.dumps(found) if parser.parse_args().json else json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
