@@ -75,7 +75,7 @@ def _geometric(rungs: Geometric, steps: int) -> tuple[int, ...]:
 
 
 def _source(name: str, folders: Sequence[Path]) -> dict[str, str | None]:
-    if _is_path(name) or name.endswith(DATA) or ("/" in name and _found(name, folders)):
+    if _is_path(name) or name.endswith(DATA) or (name != TaskSpec.name and _found(name, folders)):
         return {"path": name, "name": None}
     return {"hub": name, "name": None} if "/" in name else {}
 
