@@ -95,6 +95,14 @@ class Shape:
                 raise WrongInput(f"modules: this model has no {role!r}; it has {', '.join(roles)}.{did_you_mean(role, roles)}")
         return tuple(linear for linear in self.linears if linear.layer in chosen and linear.role in wanted)
 
+    def select_attentions(self, *, layers: str = "all") -> tuple[Attention, ...]:
+        """Return the self-attentions of the layers that `layers` (see `select`) names; `WrongInput` where there is none."""
+        chosen = self.select_layers(layers)
+        found = tuple(attention for attention in self.attentions if attention.layer in chosen)
+        if not found:
+            raise WrongInput(f"layers: this model has no self-attention with keys of its own in layers {layers!r}; use a soft prompt or lora")
+        return found
+
     def select_layers(self, layers: str) -> frozenset[int]:
         """Return the layer numbers that `layers` (see `select`) names."""
         if layers == "all":

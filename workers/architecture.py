@@ -115,6 +115,14 @@ def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Mod
     yield Attention(key.name.rpartition(".")[0], layer, heads, kv_heads, width // kv_heads)
 
 
+def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
+    """The module with the table of relative position biases that the attention of this name shares with its stack; None without one."""
+    if not hasattr(model.get_submodule(attention), "compute_bias"):
+        return None
+    stack = model.get_submodule(attention.partition(".")[0])
+    return next((module for module in stack.modules() if getattr(module, "has_relative_attention_bias", False)), None)
+
+
 def _rms(table: torch.Tensor, *, fallback: float) -> float:
     return float(table.detach().float().pow(2).mean().sqrt()) if table.device.type != "meta" else fallback
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
@@ -19,11 +19,16 @@ ATTENTION = "ulpt_pack"
 
 @dataclass(frozen=True)
 class Prefix:
-    """Extra positions for every row: keys and values (rows, kv_heads, n, head_dim), and which of them a row has (rows, n)."""
+    """Extra positions for every row: keys and values (rows, kv_heads, n, head_dim), and which of them a row has (rows, n).
+
+    A row's own positions stand last, next to its text, so that relative positions are those of a row with no others.
+    """
 
     keys: Tensor
     values: Tensor
     present: Tensor
+    relative: nn.Module | None = None
+    """The module that computes the stack's relative position bias, where the family has one (T5)."""
 
 
 def attention(
@@ -76,11 +81,14 @@ def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
     """Put a column in front of the mask for every prefix position; rows without that position may not look at it."""
     rows, n = prefix.present.shape
     closed = torch.finfo(query.dtype).min
-    front = torch.zeros(rows, 1, 1, n, dtype=query.dtype, device=query.device).masked_fill(~prefix.present[:, None, None, :], closed)
     if bias is None:
         raise ValueError(f"a prefix of {n} needs an explicit attention mask, got None")
-    wide = pad(bias, (n, 0)).expand(rows, *bias.shape[1:3], -1)
-    return wide + pad(front, (0, bias.shape[-1])).to(wide.dtype)
+    front = torch.zeros(rows, 1, 1, n, dtype=query.dtype, device=query.device)
+    if prefix.relative is not None:
+        tokens = query.shape[2]
+        front = front + prefix.relative.compute_bias(tokens, n + tokens, past_seen_tokens=n)[..., :n]  # type: ignore[operator]
+    front = front.masked_fill(~prefix.present[:, None, None, :], closed).to(bias.dtype)
+    return torch.cat([front.expand(rows, *bias.shape[1:3], n), bias.expand(rows, -1, -1, -1)], -1)
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from torch.utils.hooks import RemovableHandle
 
 from ..spaces.shape import Linear, Norm, Shape
-from .architecture import standardise, weight_of
+from .architecture import relative_bias, standardise, weight_of
 from .attention import Prefix
 from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
 from .pack import Group
@@ -182,13 +182,13 @@ class Sites:
         keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
         values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
         lengths = torch.tensor([sum(len(k) for k, _ in pairs) for pairs in kv], device=self._device)
-        present = torch.arange(longest, device=self._device)[None] < lengths[:, None]
+        present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
 
         def heads(tensor: Tensor) -> Tensor:
             split = tensor.to(dtype).view(self._trials, longest, site.kv_heads, site.head_dim).transpose(1, 2)
             return split.repeat_interleave(rows, 0)
 
-        return Prefix(heads(keys), heads(values), present.repeat_interleave(rows, 0))
+        return Prefix(heads(keys), heads(values), present.repeat_interleave(rows, 0), relative_bias(self._model, name))
 
     @property
     def _device(self) -> torch.device:
@@ -236,4 +236,4 @@ def _lay_out(front: Tensor, texts: Tensor, *, longest: int) -> Tensor:
 
 def _column(pieces: list[Tensor], longest: int, width: int, device: torch.device) -> Tensor:
     stacked = torch.cat([*pieces, torch.zeros(0, width, device=device)])
-    return pad(stacked, (0, 0, 0, longest - len(stacked)))
+    return pad(stacked, (0, 0, longest - len(stacked), 0))
