@@ -76,6 +76,10 @@ class Method(ABC):
         """Fresh random tensors for one training step, handed to the effects beside the others; none by default."""
         return {}
 
+    def penalty(self, p: Named) -> Tensor:
+        """What the method adds to a trial's training loss: a scalar of all its tensors, under their full names; 0 by default."""
+        return torch.zeros(())
+
     @classmethod
     def axes(cls) -> dict[str, Axis]:
         """Hyperparameter -> the axis it is searched on by default."""
@@ -226,6 +230,38 @@ class Biases(Affine):
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """y + δ."""
         return y + self.bias(p, site)
+
+
+@dataclass(frozen=True)
+class Dense(Affine):
+    """`y = (W + ΔW) x + b` with a ΔW of any rank: PEFT's LORA at the number of rows or columns that ΔW touches."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def delta(self, p: Named, site: Linear, weight: Tensor) -> Tensor:
+        """`ΔW` (outputs, inputs), scaling included; `weight` is the frozen W."""
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Add ΔW x."""
+        return y + x @ self.delta(p, site, weight).mT.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Sparse(Affine):
+    """`y = (W + ΔW) x + b` where ΔW is zero but for a few known entries: PEFT's SHIRA."""
+
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @abstractmethod
+    def entries(self, p: Named, site: Linear) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, columns and values of ΔW's entries, (k,) each, no position twice."""
+
+    def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Add ΔW x, entry by entry, summed in the precision of the values."""
+        rows, columns, values = self.entries(p, site)
+        change = torch.zeros_like(y, dtype=values.dtype).index_add(-1, rows, x.index_select(-1, columns) * values)
+        return y + change
 
 
 @dataclass(frozen=True)

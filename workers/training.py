@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from ..spaces.space import Training
 from .backbone import Backbone
 from .batches import Batches
+from .method import Method
 from .pack import Pack
 from .readout import Encoded, Readout
 from .sites import Sites
@@ -66,7 +67,7 @@ class Trainer:
         values = _whole(pack, flat, pack.noise(self.backbone.shape, seeds, step))
         scores = self._scores(pack, sites, values, batch)
         losses = cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1)
-        (gradient,) = torch.autograd.grad(losses.sum(), flat)
+        (gradient,) = torch.autograd.grad(losses.sum() + _penalties(pack, values), flat)
         clip = (self.training.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
         state.update(pack.flat, gradient * clip[pack.owner], rates=pack.rates * self._schedule(step), step=step)
         return losses.detach()
@@ -100,6 +101,12 @@ Batch = tuple[Tensor, Tensor, Tensor]
 def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
     """Per group, what `Sites.bind` needs to run a pack as it stands, without training noise."""
     return _whole(pack, pack.flat, [{}] * len(pack.groups))
+
+
+def _penalties(pack: Pack, values: Sequence[dict[str, Tensor]]) -> Tensor:
+    """Sum over the trials of what their methods add to the loss."""
+    added = [group for group in zip(pack.groups, values, strict=True) if type(group[0].method).penalty is not Method.penalty]
+    return torch.stack([pack.flat.new_zeros(()), *(torch.vmap(group.method.penalty)(own).sum() for group, own in added)]).sum()
 
 
 def _whole(pack: Pack, flat: Tensor, noise: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
