@@ -7,7 +7,7 @@ to the next rung when
     ahead = 0    or    (ahead + 1) · eta <= peers
 
 that is, when no trial with as few parameters beats it, or when it is in the top 1/eta of its peers. Eta is the ratio of the next
-rung's step to this one's, but at least 3. Those with nobody ahead go first, the others follow by ahead / peers. The rule is
+rung's step to this one's, but at least 2. Those with nobody ahead go first, the others follow by ahead / peers. The rule is
 asked again whenever another result at the rung could have changed the answer, so nobody waits for a rung to fill; and at the
 end of a search no trial is left behind that is not beaten by another with as few parameters at its own step.
 
@@ -27,7 +27,7 @@ from ..spaces.space import Training
 
 Key = tuple[float, int, int]
 
-LEAST = 3.0  # rungs that double would promote every second trial, and a search that improves more than that
+LEAST = 2.0  # rungs closer together than doubling would promote nearly everybody
 
 
 def rungs_of(training: Training) -> tuple[int, ...]:
