@@ -77,7 +77,6 @@ class Tracking:
 
     def __init__(self, *, tracking_uri: str, artifacts: Path | None, study: "StudyRecord") -> None:
         """`artifacts` is the folder for pictures and adapters; None leaves the place to the tracking server."""
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised; mlflow would print it as well
         self._uri, self._artifacts, self._study = tracking_uri, artifacts, study
         self._identity = identity(study)
         self.forget()
@@ -203,6 +202,7 @@ class Tracking:
 
 def connect(tracking_uri: str) -> MlflowClient:
     """Return mlflow's client of a store whose schema is there."""
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised; mlflow would print it as well
     prepare(tracking_uri)
     return MlflowClient(tracking_uri=tracking_uri)
 
