@@ -1,0 +1,113 @@
+"""LoRTA: one low-rank tensor for all layers, modules and heads.
+
+    ΔW of head h of module m in layer l:   (α/r) B diag(H_h ⊙ M_m ⊙ L_l) Aᵀ
+    A (d×r), H (heads×r), M (modules×r), L (layers×r) trainable, B (head_dim×r) = 0 trainable, all shared
+
+Hounie et al. 2024, arXiv 2410.04060.  Heads lie on the outputs of q, k, v and on the inputs of o.  The reference code needs as
+many key heads as query heads; with grouped-query attention there are two tensors here, one for q and o and one for k and v.
+The rank of every linear's update is r.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from ...spaces.axes import Choice, Float, Int
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Attention, Linear, Shape
+from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
+
+MEMBERS = {"q": "q", "k": "k", "v": "v", "o": "o", "qkv": "qkv"}
+"""Role of a linear -> the attention's modules that it computes."""
+
+
+@dataclass(frozen=True)
+class Lorta(LowRank):
+    """Low-rank tensor adaptation."""
+
+    formula: ClassVar[str] = "r·(d + head_dim + heads + layers + modules), once; twice (q,o and k,v) with grouped-query attention"
+    citation: ClassVar[str] = "Hounie et al. 2024, arXiv 2410.04060"
+
+    rank: int = hyperparameter(4, Int(1, 64, log=True))
+    alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)
+    lr: float = hyperparameter(0.01, Float(1e-3, 0.1, log=True), structural=False)
+    layers: str = hyperparameter("all", LAYERS)
+    modules: str = hyperparameter("q,k,v,o", Choice(("q,k,v,o", "q,o", "k,v", "q,v")))
+
+    def sites(self, shape: Shape) -> tuple[Linear, ...]:
+        """The linears named by `layers` and `modules`."""
+        return shape.select(layers=self.layers, modules=self.modules)
+
+    def parameters(self, shape: Shape) -> int:
+        """r·(d + head_dim + heads + layers + modules), for each tensor."""
+        return sum(self.rank * sum(sizes.values()) for sizes in self._sizes(shape).values())
+
+    def build(self, shape: Shape, generator: Generator) -> Tensors:
+        """A ~ U(±1/√d), H, M, L ~ U(±√(6/r)), B = 0; each linear's row of L and rows of M, and α/r, are frozen."""
+        trainable: dict[str, Tensor] = {}
+        for tensor, sizes in self._sizes(shape).items():
+            trainable[f"A{tensor}"] = uniform(sizes["A"], self.rank, generator=generator, bound=sizes["A"] ** -0.5)
+            trainable[f"B{tensor}"] = torch.zeros(sizes["B"], self.rank)
+            for name in "HML":
+                trainable[f"{name}{tensor}"] = uniform(sizes[name], self.rank, generator=generator, bound=(6 / self.rank) ** 0.5)
+        frozen, layers = {"scaling": torch.tensor(self.alpha / self.rank)}, _layers(self.sites(shape))
+        for sites in self._groups(shape).values():
+            members = _members(sites)
+            for site in sites:
+                frozen[f"{site.key}/layer"] = torch.tensor([layers.index(site.layer)])
+                frozen[f"{site.key}/modules"] = torch.tensor([members.index(member) for member in MEMBERS[site.role]])
+        return Tensors(trainable, frozen)
+
+    def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """(α/r) (M ⊙ L ⊙ H ⊙ B) over all its heads, and Aᵀ; for o the other way round."""
+        tensor = "_kv" if site.role in ("k", "v") and "A_kv" in p else ""
+        a, b, h, m, layer = (p[name + tensor] for name in "ABHML")
+        here = m.index_select(0, p["modules"]) * layer.index_select(0, p["layer"])
+        heads = (here[:, None, None] * h[:, None] * b).flatten(0, 2)
+        return (p["scaling"] * a, heads.mT) if site.role == "o" else (p["scaling"] * heads, a.mT)
+
+    def _groups(self, shape: Shape) -> dict[str, list[Linear]]:
+        """Suffix of a tensor's names -> the linears that share it."""
+        sites = self.sites(shape)
+        odd = next((site.role for site in sites if site.role not in MEMBERS), None)
+        if odd is not None:
+            raise WrongInput(f"lorta.modules: {odd!r} has no heads; choose among q, k, v, o")
+        grouped = any(attention.heads != attention.kv_heads for attention in shape.attentions)
+        groups: dict[str, list[Linear]] = {}
+        for site in sites:
+            groups.setdefault("_kv" if grouped and site.role in ("k", "v") else "", []).append(site)
+        return groups
+
+    def _sizes(self, shape: Shape) -> dict[str, dict[str, int]]:
+        """Suffix of a tensor's names -> length of each of its factors."""
+        attentions = {attention.layer: attention for attention in shape.attentions}
+        sizes: dict[str, dict[str, int]] = {}
+        for tensor, sites in self._groups(shape).items():
+            found = {_slices(site, attentions[site.layer]) for site in sites}
+            if len(found) > 1:
+                raise WrongInput("lorta: the chosen layers differ in width or heads; limit layers to those alike, or use lora")
+            ((width, heads, head_dim),) = found
+            sizes[tensor] = {"A": width, "B": head_dim, "H": heads, "M": len(_members(sites)), "L": len(_layers(self.sites(shape)))}
+        return sizes
+
+
+def _slices(site: Linear, attention: Attention) -> tuple[int, int, int]:
+    """Width, heads and head size of a linear; `WrongInput` where its features are not made of such heads."""
+    heads = attention.kv_heads if site.role in ("k", "v") else attention.heads
+    width, features = (site.outputs, site.inputs) if site.role == "o" else (site.inputs, site.outputs)
+    if features != heads * attention.head_dim * len(MEMBERS[site.role]):
+        raise WrongInput(f"lorta: {site.name} has {features} features, not {heads} heads of {attention.head_dim} each; use lora")
+    return width, heads, attention.head_dim
+
+
+def _members(sites: Sequence[Linear]) -> str:
+    """The attention's modules that some linears compute, in the order of their rows in M."""
+    return "".join(member for member in "qkvo" if any(member in MEMBERS[site.role] for site in sites))
+
+
+def _layers(sites: Sequence[Linear]) -> list[int]:
+    """Layer of each row of L."""
+    return sorted({site.layer for site in sites})
