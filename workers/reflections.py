@@ -8,7 +8,7 @@ from ..spaces.errors import WrongInput
 
 def directions(u: Tensor) -> Tensor:
     """Return U (n·k, n) whose column i holds `u[i]` (k,), at unit length, in block i, so that `U Uᵀ = blockdiag(û_i û_iᵀ)`."""
-    unit = u / u.norm(dim=1, keepdim=True)
+    unit: Tensor = u / u.norm(dim=1, keepdim=True)
     blocks = torch.eye(len(u), dtype=u.dtype, device=u.device)
     return (unit[:, :, None] * blocks[:, None, :]).reshape(-1, len(u))
 

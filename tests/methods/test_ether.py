@@ -33,7 +33,7 @@ def test_counts_on_grouped_query_attention() -> None:
 def test_agrees_with_peft() -> None:
     torch.manual_seed(0)
     stock = peft.get_peft_model(nn.Sequential(nn.Linear(6, 5)), peft.HRAConfig(r=1, target_modules=["0"], init_weights=False))
-    layer: Any = stock.base_model.model[0]
+    layer: Any = stock.get_submodule("base_model.model.0")
     p, x = {"u": layer.hra_u["default"].detach().mT}, torch.randn(3, 6)
     ours = Ether(blocks=1).after(p, linear(6, 5), x, layer.base_layer(x), layer.base_layer.weight)
     torch.testing.assert_close(ours, stock(x))

@@ -13,7 +13,8 @@ from ..shapes import linear, shape
 def written_out(u: Tensor, v: Tensor) -> Tensor:
     """blockdiag(I - û ûᵀ + v̂ v̂ᵀ)."""
     blocks = [torch.eye(len(a)) - torch.outer(a, a) / a.dot(a) + torch.outer(b, b) / b.dot(b) for a, b in zip(u, v, strict=True)]
-    return torch.block_diag(*blocks)
+    whole: Tensor = torch.block_diag(*blocks)
+    return whole
 
 
 @pytest.mark.parametrize("both_sides", [True, False])

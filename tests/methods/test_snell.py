@@ -17,7 +17,7 @@ DISTANCES = [0.1 * (5 - 1), 0.1 * (0 - 3)]
 
 
 def test_equation() -> None:
-    delta = Snell(rank=4).delta(P, linear(2, 1), torch.zeros(1, 2))
+    delta = Snell(rank=4, sparsity=0.0).delta(P, linear(2, 1), torch.zeros(1, 2))
     torch.testing.assert_close(delta, torch.tensor([DISTANCES]), rtol=0, atol=1e-4)
 
 

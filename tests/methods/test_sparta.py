@@ -41,7 +41,7 @@ def test_seeds_differ_in_positions_and_agree_in_sizes() -> None:
 def test_agrees_with_peft() -> None:
     torch.manual_seed(0)
     stock = peft.get_peft_model(nn.Sequential(nn.Linear(8, 6)), peft.ShiraConfig(r=2, target_modules=["0"], init_weights=False))
-    layer: Any = stock.base_model.model[0]
+    layer: Any = stock.get_submodule("base_model.model.0")
     rows, columns = layer.shira_indices["default"].long()
     p = {"rows": rows, "columns": columns, "delta": layer.shira_weight["default"].detach()}
     x = torch.randn(3, 8)

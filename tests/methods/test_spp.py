@@ -23,7 +23,7 @@ def test_equation() -> None:
 def test_agrees_with_peft() -> None:
     torch.manual_seed(0)
     stock = peft.get_peft_model(nn.Sequential(nn.Linear(5, 8)), peft.HiraConfig(r=4, target_modules=["0"]))
-    layer: Any = stock.base_model.model[0]
+    layer: Any = stock.get_submodule("base_model.model.0")
     p, x = {"A": torch.randn(4, 5), "b": torch.randn(8), "s": torch.tensor(2.0)}, torch.randn(3, 5)
     with torch.no_grad():
         layer.hira_A["default"].copy_(p["A"])
