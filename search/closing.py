@@ -42,13 +42,16 @@ def finish(request: Request, history: History, *, best: Path | None, seconds: fl
 
 
 def _export_best(history: History, folder: Path, *, store: str) -> Path:
+    from ..workers.backbone import shape_of
     from ..workers.exports import export, formats
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
-    style = next(style for style in ("peft", "merged", "native") if style in formats(trial))
+    setup = history.setup(store)
+    possible = formats(trial, shape_of(setup.model))
+    style = next(style for style in ("peft", "merged", "native") if style in possible)
     out = folder / f"trial-{trial.number}-{style}"
     if not out.is_dir():
-        export(history.setup(store), trial, result.adapter, style=style, out=out)
+        export(setup, trial, result.adapter, style=style, out=out)
     for old in set(folder.glob("trial-*")) - {out}:
         shutil.rmtree(old)
     return out

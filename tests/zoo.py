@@ -59,7 +59,8 @@ def save(family: str, folder: Path) -> Path:
 
 
 @cache
-def _saved(family: str) -> str:
+def saved(family: str) -> str:
+    """Folder of a tiny model, written once a session."""
     import tempfile
 
     return str(save(family, Path(tempfile.mkdtemp(prefix=f"ulpt-{family}-"))))
@@ -68,6 +69,6 @@ def _saved(family: str) -> str:
 @cache
 def backbone(family: str, dtype: str = "float64") -> Backbone:
     """The tiny model of a family through the real loader."""
-    loaded = load(ModelSpec(_saved(family), dtype="float32", device="cpu"))
+    loaded = load(ModelSpec(saved(family), dtype="float32", device="cpu"))
     loaded.model.to(getattr(torch, dtype))
     return loaded

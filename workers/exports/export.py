@@ -1,5 +1,6 @@
 """From a stored trial to a folder on disk that has been loaded again and found equal."""
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,7 @@ import safetensors.torch
 
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Assignment, Trial
+from ...spaces.shape import Shape
 from ...spaces.space import Setup
 from ..backbone import Backbone, load
 from ..catalogue import parts
@@ -21,7 +23,8 @@ from ..training import bound_values
 from ..worker import frozen_digest, restore_from
 from . import merged, scorer, stock
 from .card import Card
-from .outputs import probe, stock_outputs, trained_outputs
+from .fresh import Fresh
+from .outputs import probe, trained_outputs
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to the largest output, that float32 summation order may cause."""
@@ -43,28 +46,30 @@ class Exported:
         return asdict(self)
 
 
-def formats(trial: Trial) -> tuple[str, ...]:
-    """The formats that represent a trial exactly."""
-    return stock.formats(parts(trial.method, trial.hyperparameters))
+def formats(trial: Trial, shape: Shape) -> tuple[str, ...]:
+    """The formats that represent a trial exactly on a model of this shape."""
+    return stock.formats(parts(trial.method, trial.hyperparameters), shape)
 
 
-def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path) -> Exported:
+def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fresh: Fresh | None = None) -> Exported:
     """Write the adapter that a trial's state `digest` holds as `style` (native, peft or merged) into the new folder `out`.
 
-    The folder is reloaded in a fresh process and its outputs compared before it appears under its name. Raises `WrongInput`
-    where the format cannot hold the trial or `out` is taken, `Failure` where the outputs differ.
+    The folder is reloaded in a fresh process (`fresh`, to share one among several exports) and its outputs compared before it
+    appears under its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the
+    outputs differ.
     """
-    possible = formats(trial)
-    if style not in possible:
-        raise WrongInput(f"export: {trial.method} has no exact {style} form; it has {', '.join(possible)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise WrongInput(f"export: {out} exists and is not empty; choose another --out")
     backbone = load(replace(setup.model, dtype="float32", device="cpu"))
+    possible = formats(trial, backbone.shape)
+    if style not in possible:
+        raise WrongInput(f"export: this {trial.method} has no exact {style} form; it has {', '.join(possible)}")
     aside = out.parent / f".{out.name}.unproven"
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
-        difference = _write_and_prove(setup, backbone, trial, digest, style=style, folder=aside)
+        with contextlib.nullcontext(fresh) if fresh else Fresh() as process:
+            difference = _write_and_prove(setup, backbone, trial, digest, style=style, folder=aside, fresh=process)
         if out.is_dir():
             out.rmdir()
         aside.replace(out)
@@ -75,7 +80,7 @@ def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path) ->
     return Exported(str(out), style, trial.number, trial.parameters, difference)
 
 
-def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path) -> float:
+def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> float:
     task = load_task(setup.task)
     pack, _ = restore_from(backbone, AdapterStore(setup.store), [Assignment(trial, 0, digest)])
     readout = Readout(backbone, task)
@@ -84,7 +89,7 @@ def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str
     card = _card(setup, backbone, task, trial, style)
     WRITERS[style](backbone, pack, trial, folder)
     scorer.write(folder, card, readout)
-    found = stock_outputs(folder, backbone.source, inputs, style=f"{style}:{backbone.family}")
+    found = fresh.outputs(folder, backbone.source, inputs, style=f"{style}:{backbone.family}")
     difference = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("inf")
     if not difference <= TOLERANCE * max(1.0, float(wanted.abs().max())):
         raise Failure(f"export: the reloaded {style} adapter differs from the trained one by {difference:.2e}; nothing was written")

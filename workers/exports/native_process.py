@@ -1,15 +1,13 @@
-"""Run as a module in a fresh process: load a native export and write its outputs for a probe."""
-
-import json
-import sys
+"""Run as a module in a fresh process: load native exports and write their outputs for a probe. Speaks as `stock_process` does."""
 
 from safetensors.torch import load_file, save_file
 
 from .outputs import trained_outputs
+from .stock_process import serve
 from .use import load_export
 
 
-def main(order: dict[str, str]) -> None:
+def answer(order: dict[str, str]) -> None:
     """Answer one probe."""
     predictor = load_export(order["folder"], model=order["base"])
     if predictor.pack is None:
@@ -19,4 +17,4 @@ def main(order: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    serve(answer)

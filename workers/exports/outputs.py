@@ -1,15 +1,8 @@
-"""What a model computes for a few probe texts, by our own code and by stock libraries: the two sides of every export's proof."""
+"""What a model computes for a few probe texts by our own code: one side of every export's proof, `fresh` being the other."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...spaces.errors import Failure
 from ..backbone import Backbone
 from ..pack import Pack
 from ..readout import Encoded
@@ -34,7 +27,8 @@ def trained_outputs(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
         embeds, fronts = sites.prompts(embedded)
         positions = torch.arange(embeds.shape[2])[None]
         mask = (positions < (fronts + lengths)[:, None]).long()
-        extra = {"position_ids": positions + sites.shifts(ids.device)[:, None]} if sites.has_prefix else {}
+        moved = sites.has_prefix and backbone.family != "encoder-decoder"
+        extra = {"position_ids": positions + sites.shifts(ids.device)[:, None]} if moved else {}
         return run_model(backbone.model, {"inputs_embeds": embeds[0], "attention_mask": mask, **extra})
 
 
@@ -47,28 +41,3 @@ def run_model(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     output = model(**inputs)
     found: Tensor = output.logits if hasattr(output, "logits") else output.last_hidden_state
     return found
-
-
-def stock_outputs(folder: Path, base: str, inputs: dict[str, Tensor], *, style: str) -> Tensor:
-    """Outputs of an export as loaded by stock libraries alone, in a fresh process that never imports this package.
-
-    Raises `Failure` where the stock libraries cannot load it.
-    """
-    asked, answered = folder / ".probe.safetensors", folder / ".answer.safetensors"
-    try:
-        safetensors.torch.save_file(inputs, asked)
-        order = json.dumps({"folder": str(folder), "base": base, "style": style, "asked": str(asked), "answered": str(answered)})
-        done = subprocess.run([sys.executable, "-W", "ignore", *_program(style), order], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Failure(f"export: the stock libraries cannot load {folder.name}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-        return safetensors.torch.load_file(answered)["outputs"]
-    finally:
-        asked.unlink(missing_ok=True)
-        answered.unlink(missing_ok=True)
-
-
-def _program(style: str) -> list[str]:
-    """A native export is loaded by this package, every other by a script that imports none of it."""
-    if style.startswith("native"):
-        return ["-m", f"{__package__}.native_process"]
-    return ["-I", str(Path(__file__).with_name("stock_process.py"))]

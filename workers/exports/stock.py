@@ -4,25 +4,25 @@ The tensors are put into a freshly built stock model by name, and a name that th
 itself would ignore it without a word.
 """
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import peft
 import torch
-from peft import IA3Config, LoraConfig, PeftConfig, PromptTuningConfig, TaskType
+from peft import IA3Config, LNTuningConfig, LoraConfig
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import Failure, WrongInput
-from ...spaces.shape import Linear
+from ...spaces.shape import Linear, Shape
 from ..architecture import weight_of
 from ..backbone import Backbone
-from ..method import Biases, Gates, LowRank, Method, SoftPrompt
+from ..method import Biases, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt
 from ..sites import local
-
-TASK_TYPES = {"encoder": TaskType.FEATURE_EXTRACTION, "decoder": TaskType.CAUSAL_LM, "encoder-decoder": TaskType.SEQ_2_SEQ_LM}
-Tensors = dict[str, Tensor]
-Built = tuple[PeftConfig, Tensors]
+from . import prompts
+from .prompts import TASK_TYPES, Built, Tensors
 
 
 def to_peft(backbone: Backbone, method: Method, values: Tensors) -> Built:
@@ -36,10 +36,19 @@ def to_peft(backbone: Backbone, method: Method, values: Tensors) -> Built:
     raise WrongInput(f"export: {type(method).__name__.lower()} has no exact PEFT form; use --format {' or '.join(method.exports)}")
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PEFT from warning that a norm has no number of inputs: LN_TUNING asks for it and does not need it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Unsupported layer type")
+        yield
+
+
 def write(backbone: Backbone, built: Built, out: Path) -> None:
     """Write a PEFT adapter folder by PEFT's own means, on a throw-away copy of the frozen model's structure."""
     config, tensors = built
-    model = peft.get_peft_model(backbone.model, config)
+    with quiet():
+        model = peft.get_peft_model(backbone.model, config)
     try:
         names = peft.get_peft_model_state_dict(model)
         if set(names) != set(tensors):
@@ -50,21 +59,6 @@ def write(backbone: Backbone, built: Built, out: Path) -> None:
     finally:
         if hasattr(model.base_model, "unload"):
             model.base_model.unload()
-
-
-def _soft_prompt(backbone: Backbone, method: SoftPrompt, values: Tensors) -> Built:
-    if type(method).embeddings is not SoftPrompt.embeddings:
-        raise WrongInput(f"export: {type(method).__name__.lower()} also changes the text's embeddings, which PEFT cannot hold; use --format native")
-    config = PromptTuningConfig(
-        task_type=TASK_TYPES[backbone.family],
-        num_virtual_tokens=method.length,
-        num_transformer_submodules=1,
-        token_dim=backbone.shape.width,
-        num_layers=backbone.shape.layers,
-        num_attention_heads=backbone.shape.attentions[0].heads,
-        inference_mode=True,
-    )
-    return config, {"prompt_embeddings": method.prompt(values)}
 
 
 def _low_rank(backbone: Backbone, method: LowRank, values: Tensors) -> Built:
@@ -115,6 +109,18 @@ def _column(gates: tuple[Tensor | None, Tensor | None], *, first: bool) -> Tenso
     return gate[None, :] if first else gate[:, None]
 
 
+def _norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Built:
+    """LN_TUNING holds scale and shift as they are, not their changes."""
+    sites, tensors = method.sites(backbone.shape), Tensors()
+    for site in sites:
+        module, base = backbone.model.get_submodule(site.name), f"base_model.model.{site.name}.ln_tuning_layers"
+        scale, shift = method.affine(local(values, site.key), site)
+        tensors[f"{base}.weight"] = module.get_parameter("weight") + scale
+        if site.bias:
+            tensors[f"{base}.bias"] = module.get_parameter("bias") + (0.0 if shift is None else shift)
+    return LNTuningConfig(task_type=TASK_TYPES[backbone.family], target_modules=[site.name for site in sites], inference_mode=True), tensors
+
+
 def _lora_config(backbone: Backbone, ranks: dict[str, int]) -> LoraConfig:
     return LoraConfig(
         task_type=TASK_TYPES[backbone.family],
@@ -136,13 +142,20 @@ def _weight(backbone: Backbone, site: Linear) -> Tensor:
     return weight_of(backbone.model.get_submodule(site.name))
 
 
-CONVERSIONS: dict[type[Method], Callable[..., Built]] = {SoftPrompt: _soft_prompt, LowRank: _low_rank, Gates: _gates, Biases: _biases}
+CONVERSIONS: dict[type, Callable[..., Built]] = {
+    SoftPrompt: prompts.soft_prompt,
+    KeysValues: prompts.keys_values,
+    LowRank: _low_rank,
+    Gates: _gates,
+    Biases: _biases,
+    NormEffect: _norms,
+}
 
 
-def formats(methods: Sequence[Method]) -> tuple[str, ...]:
-    """The formats that represent a configuration exactly: a composition can be merged only if all of it can."""
-    if len(methods) == 1:
-        return methods[0].exports
-    return ("native", "merged") if all("merged" in method.exports for method in methods) else ("native",)
-
-
+def formats(methods: Sequence[Method], shape: Shape) -> tuple[str, ...]:
+    """The formats that represent a configuration exactly on a model: a composition can be merged only if all of it can."""
+    if len(methods) > 1:
+        return ("native", "merged") if all("merged" in method.exports for method in methods) else ("native",)
+    (method,) = methods
+    stock = not isinstance(method, KeysValues) or prompts.fills(shape, method)
+    return tuple(style for style in method.exports if style != "peft" or stock)

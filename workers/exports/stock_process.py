@@ -1,7 +1,12 @@
-"""Run as a script in a fresh process: load an export with stock transformers and peft only, and write its outputs for a probe."""
+"""Run as a script in a fresh process: load exports with stock transformers and peft only, and write their outputs for a probe.
+
+An order is a line of JSON on stdin, its reply a line of JSON on stdout: `{"error": null}` or one line about what went wrong.
+"""
 
 import json
+import os
 import sys
+from collections.abc import Callable
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,7 +27,7 @@ def stock_model(order: dict[str, str]) -> PreTrainedModel:
     return model.eval()
 
 
-def main(order: dict[str, str]) -> None:
+def answer(order: dict[str, str]) -> None:
     """Answer one probe."""
     inputs, model = load_file(order["asked"]), stock_model(order)
     if model.config.is_encoder_decoder:
@@ -33,5 +38,18 @@ def main(order: dict[str, str]) -> None:
     save_file({"outputs": found.contiguous()}, order["answered"])
 
 
+def serve(answer: Callable[[dict[str, str]], None]) -> None:
+    """Answer orders until stdin ends; whatever libraries print goes to stderr."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        error = None
+        try:
+            answer(json.loads(line))
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        print(json.dumps({"error": error}), file=replies, flush=True)
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    serve(answer)

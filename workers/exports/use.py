@@ -102,7 +102,10 @@ def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: 
 def _stock(backbone: Backbone, folder: Path) -> nn.Module:
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(backbone.model, str(folder)).eval()
+    from .stock import quiet
+
+    with quiet():
+        return PeftModel.from_pretrained(backbone.model, str(folder)).eval()
 
 
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:

@@ -1,0 +1,192 @@
+"""The law of exports: in every format that a method claims, a trained adapter reloads elsewhere to what the search scored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import peft
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ulpt_search.spaces.axes import Hyperparameters, Value
+from ulpt_search.spaces.errors import Failure, WrongInput
+from ulpt_search.spaces.records import Assignment, Job, Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers import worker
+from ulpt_search.workers.catalogue import catalogue, count, method
+from ulpt_search.workers.exports import export, formats, load_export
+from ulpt_search.workers.exports.fresh import Fresh
+
+from . import task_files, toy, zoo
+
+STEPS = 8
+CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
+COMPOSITIONS = [("lora+ln_tuning", "merged"), ("ia3+bitfit", "merged"), ("ulpt+bitfit", "native"), ("prefix+lora", "native")]
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Fresh]:
+    with Fresh() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = [{"text_a": text, "label": toy.LABELS[label]} for text, label in zip(toy.rows().texts_a, toy.rows().labels, strict=True)]
+    return task_files.folder(tmp_path_factory.mktemp("exports") / "toy", train=rows[:64], validation=rows[64:80], test=rows[80:])
+
+
+def setup(family: str, folder: Path) -> Setup:
+    model = ModelSpec(zoo.saved(family), dtype="float32", device="cpu")
+    task = TaskSpec("toy", path=str(folder), labels={label: label for label in toy.LABELS}, max_tokens=32)
+    return Setup(model, task, Training(steps=STEPS, rungs=(STEPS,), batch=8), store=str(folder.parent / "store"))
+
+
+def trial(family: str, name: str, changes: Hyperparameters | None = None) -> Trial:
+    """A trial at the default values, its learning rates as high as their axes go, so that a few steps make a difference."""
+    values = {**_bold(name), **(changes or {})}
+    return Trial(0, name, values, seed=3, parameters=count(name, values, zoo.backbone(family).shape))
+
+
+def _bold(name: str) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for part in name.split("+"):
+        mine = {**method(part).defaults(), **{key: axis.corners()[-1] for key, axis in method(part).axes().items() if key.startswith("lr")}}
+        values.update({f"{part}.{key}" if "+" in name else key: value for key, value in mine.items()})
+    return values
+
+
+def trained(setup: Setup, trial: Trial) -> str:
+    """Train a trial by the worker, for real, and return the hash of what it stored."""
+    outcome = worker.run_job(setup, Job(0, (Assignment(trial),), stop=STEPS))
+    assert not outcome.problems, outcome.problems
+    return outcome.results[0].adapter
+
+
+def scores(setup: Setup, trial: Trial, digest: str | None) -> Tensor:
+    """Label scores (rows, labels) of the validation split as the search computes them; without a digest, at step 0."""
+    session = worker.session(setup)
+    pack, _ = worker.restore_from(session.backbone, session.store, [Assignment(trial, 0, digest)])
+    return session.trainer.predict(pack, session.splits["validation"])[0]
+
+
+def prove(setup: Setup, trial: Trial, style: str, out: Path, fresh: Fresh) -> None:
+    """Export a trained trial; its reloaded scores are the search's, and not those of the untrained adapter."""
+    digest = trained(setup, trial)
+    done = export(setup, trial, digest, style=style, out=out, fresh=fresh)
+    assert (done.format, done.path, done.trainable_parameters) == (style, str(out), trial.parameters)
+    assert not list(out.glob(".*"))
+    wanted = scores(setup, trial, digest)
+    torch.testing.assert_close(load_export(out).scores(worker.session(setup).task.validation), wanted, rtol=1e-3, atol=1e-3)
+    assert float((wanted - scores(setup, trial, None)).abs().max()) > 0.02, f"{trial.method}: {STEPS} steps changed nothing worth exporting"
+
+
+@pytest.mark.parametrize(("name", "style"), CLAIMS)
+def test_exports_to_each_format_it_claims(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    proven = []
+    for family in zoo.FAMILIES:
+        here = setup(family, folder)
+        try:
+            config = trial(family, name)
+        except WrongInput:  # the model lacks the method's site
+            continue
+        if style not in formats(config, zoo.backbone(family).shape):
+            continue
+        prove(here, config, style, tmp_path / family, fresh)
+        proven.append(family)
+    assert {"encoder", "decoder"} & set(proven), f"{name} claims {style}, which no model here has"
+
+
+@pytest.mark.parametrize(("name", "style"), COMPOSITIONS)
+def test_compositions_leave_whole(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    config = trial("encoder", name)
+    assert style in formats(config, zoo.backbone("encoder").shape)
+    prove(setup("encoder", folder), config, style, tmp_path / "out", fresh)
+
+
+@pytest.mark.parametrize("name", ["prefix", "e2vpt"])
+def test_a_decoder_of_two_stacks_keeps_its_keys_and_values_in_peft(name: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    config = trial("encoder-decoder", name, {"layers": "last:50%", "prefix_length": 3})
+    prove(setup("encoder-decoder", folder), config, "peft", tmp_path / "out", fresh)
+    written = safetensors.torch.load_file(tmp_path / "out" / "adapter_model.safetensors")["prompt_embeddings"]
+    pairs = written.view(3, 4, 2, -1)
+    assert bool((pairs[:, 1::2] == 0).all())  # decoder layer l reads pair 2l
+    assert bool((pairs[:, ::2] != 0).any())
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "changes", "style", "forms"),
+    [
+        ("encoder", "dept", {}, "peft", "native"),
+        ("encoder", "ulpt", {}, "merged", "native, peft"),
+        ("encoder", "ulpt+bitfit", {}, "peft", "native"),
+        ("encoder", "lora+bitfit", {}, "peft", "native, merged"),
+        ("decoder", "prefix", {"layers": "last:1"}, "peft", "native"),
+        ("encoder-decoder", "prefix", {}, "peft", "native"),
+    ],
+)
+def test_no_exact_form_lists_the_forms_that_exist(
+    family: str, name: str, changes: Hyperparameters, style: str, forms: str, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongInput) as caught:
+        export(setup(family, folder), trial(family, name, changes), "0" * 64, style=style, out=tmp_path / "out")
+    assert str(caught.value) == f"export: this {name} has no exact {style} form; it has {forms}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(WrongInput, match="exists and is not empty; choose another --out"):
+        export(setup("encoder", folder), trial("encoder", "ulpt"), "0" * 64, style="native", out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_used(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    (tmp_path / "out").mkdir()
+    prove(setup("encoder", folder), trial("encoder", "ulpt"), "peft", tmp_path / "out", fresh)
+
+
+def test_a_stored_adapter_that_is_not_there_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises((Failure, WrongInput), match="000000"):
+        export(setup("encoder", folder), trial("encoder", "ulpt"), "0" * 64, style="native", out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_adapter_that_computes_something_else_leaves_nothing(
+    folder: Path, tmp_path: Path, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT's writer is made to get the scaling wrong; stock PEFT then loads and computes another function."""
+    here, config = setup("encoder", folder), trial("encoder", "lora", {"rank": 2})
+    digest, save = trained(here, config), peft.PeftModel.save_pretrained
+
+    def forgetful(model: peft.PeftModel, path: str) -> None:
+        model.peft_config["default"].alpha_pattern = dict.fromkeys(model.peft_config["default"].alpha_pattern, 99)
+        save(model, path)
+
+    monkeypatch.setattr(peft.PeftModel, "save_pretrained", forgetful)
+    with pytest.raises(Failure, match=r"the reloaded peft adapter differs from the trained one by \d.*; nothing was written"):
+        export(here, config, digest, style="peft", out=tmp_path / "out", fresh=fresh)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_reloaded_is_said_in_one_line_and_the_process_serves_on(tmp_path: Path, fresh: Fresh) -> None:
+    (tmp_path / "broken").mkdir()
+    probe = {"input_ids": torch.ones(1, 2, dtype=torch.long), "attention_mask": torch.ones(1, 2, dtype=torch.long)}
+    for _ in range(2):
+        with pytest.raises(Failure, match=r"export: the reloading process cannot use broken: \w+: .*adapter_config\.json") as caught:
+            fresh.outputs(tmp_path / "broken", zoo.saved("encoder"), probe, style="peft:encoder")
+        assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "broken").iterdir())
+
+
+def test_a_reloading_process_that_dies_is_told_with_its_status(tmp_path: Path) -> None:
+    probe = {"input_ids": torch.ones(1, 2, dtype=torch.long), "attention_mask": torch.ones(1, 2, dtype=torch.long)}
+    with Fresh() as doomed:
+        with pytest.raises(Failure, match="cannot use"):
+            doomed.outputs(tmp_path, zoo.saved("encoder"), probe, style="peft:encoder")
+        ((process, _),) = doomed._running.values()
+        process.kill()
+        process.wait()
+        with pytest.raises(Failure, match="it ended with status -9"):
+            doomed.outputs(tmp_path, zoo.saved("encoder"), probe, style="peft:encoder")

@@ -1,0 +1,86 @@
+"""Fresh processes that load an export as its user will, to be compared with what was trained."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import safetensors.torch
+from torch import Tensor
+
+from ...spaces.errors import Failure
+
+
+class Fresh:
+    """A process for native exports and one, which never imports this package, for all others; each is started by its first export.
+
+    Use as a context manager; one serves any number of exports, since it takes seconds to start.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[bool, tuple[subprocess.Popen[str], IO[str]]] = {}
+
+    def __enter__(self) -> "Fresh":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, errors in self._running.values():
+            process.communicate()
+            errors.close()
+        self._running.clear()
+
+    def outputs(self, folder: Path, base: str, inputs: dict[str, Tensor], *, style: str) -> Tensor:
+        """Outputs of the export in `folder`, of `style` `format:family`, on the frozen model `base`.
+
+        Raises `Failure` with the library's own line where it cannot be loaded.
+        """
+        asked, answered = folder / ".probe.safetensors", folder / ".answer.safetensors"
+        try:
+            safetensors.torch.save_file(inputs, asked)
+            order = {"folder": str(folder), "base": base, "style": style, "asked": str(asked), "answered": str(answered)}
+            error = self._ask(order, native=style.startswith("native"))
+            if error is not None:
+                raise Failure(f"export: the reloading process cannot use {folder.name}: {error}")
+            return safetensors.torch.load_file(answered)["outputs"]
+        finally:
+            asked.unlink(missing_ok=True)
+            answered.unlink(missing_ok=True)
+
+    def _ask(self, order: dict[str, Any], *, native: bool) -> str | None:
+        if native not in self._running:
+            self._running[native] = _start(native=native)
+        process, errors = self._running[native]
+        try:
+            print(json.dumps(order), file=process.stdin, flush=True)
+            reply = process.stdout.readline() if process.stdout else ""
+        except BrokenPipeError:
+            reply = ""
+        if reply:
+            error: str | None = json.loads(reply)["error"]
+            return error
+        del self._running[native]
+        return f"it ended with status {_end(process)}: {_last_line(errors)}"
+
+
+def _start(*, native: bool) -> tuple[subprocess.Popen[str], IO[str]]:
+    """Start the process; its stderr goes to a file, which cannot fill up as a pipe can."""
+    program = ["-m", f"{__package__}.native_process"] if native else ["-I", str(Path(__file__).with_name("stock_process.py"))]
+    errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process runs
+    command = [sys.executable, "-W", "ignore", *program]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True), errors
+
+
+def _end(process: subprocess.Popen[str]) -> int:
+    """Close the pipes of a process that has gone, and return its status."""
+    with contextlib.suppress(BrokenPipeError), process:
+        pass
+    return process.wait()
+
+
+def _last_line(errors: IO[str]) -> str:
+    with errors:
+        errors.seek(0)
+        return (errors.read().strip().splitlines() or ["no message"])[-1]

@@ -1,0 +1,65 @@
+"""Prompts and prefixes as stock PEFT adapters: PROMPT_TUNING and PREFIX_TUNING."""
+
+import torch
+from peft import PeftConfig, PrefixTuningConfig, PromptTuningConfig, TaskType
+from torch import Tensor
+
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Shape
+from ..backbone import Backbone
+from ..method import KeysValues, SoftPrompt, method_name
+from ..sites import local
+
+TASK_TYPES = {"encoder": TaskType.FEATURE_EXTRACTION, "decoder": TaskType.CAUSAL_LM, "encoder-decoder": TaskType.SEQ_2_SEQ_LM}
+Tensors = dict[str, Tensor]
+Built = tuple[PeftConfig, Tensors]
+
+
+def soft_prompt(backbone: Backbone, method: SoftPrompt, values: Tensors) -> Built:
+    """The virtual tokens as they stand, whatever computed them."""
+    if type(method).embeddings is not SoftPrompt.embeddings:
+        name = method_name(type(method))
+        raise WrongInput(f"export: {name} also changes the text's embeddings, which PEFT cannot hold; use --format native")
+    config = PromptTuningConfig(
+        task_type=TASK_TYPES[backbone.family],
+        num_virtual_tokens=method.length,
+        num_transformer_submodules=1,
+        token_dim=backbone.shape.width,
+        num_layers=backbone.shape.layers,
+        num_attention_heads=backbone.shape.attentions[0].heads,
+        inference_mode=True,
+    )
+    return config, {"prompt_embeddings": method.prompt(values)}
+
+
+def keys_values(backbone: Backbone, method: KeysValues, values: Tensors) -> Built:
+    """Columns K₀ V₀ K₁ V₁ … of every layer, (n, 2·layers·kv).
+
+    For an encoder-decoder PEFT repeats the columns for two submodules and splits them by four, so that decoder layer l reads the
+    pair 2l of as many as `num_layers` says: the real pairs stand in the even places of twice as many.
+    """
+    sites = method.sites(backbone.shape)
+    if not fills(backbone.shape, method):
+        chosen = f"{len(sites)} of {len(backbone.shape.attentions)}"
+        raise WrongInput(f"export: PEFT cannot limit a prefix to {chosen} attentions; use --format native")
+    pairs = [method.keys_values(local(values, site.key), site) for site in sites]
+    if backbone.family == "encoder-decoder":
+        nothing = torch.zeros_like(pairs[0][0])
+        pairs = [pair for real in pairs for pair in (real, (nothing, nothing))]
+    config = PrefixTuningConfig(
+        task_type=TASK_TYPES[backbone.family],
+        num_virtual_tokens=method.length,
+        num_transformer_submodules=2 if backbone.family == "encoder-decoder" else 1,
+        token_dim=sites[0].kv,
+        num_layers=len(pairs),
+        num_attention_heads=sites[0].kv_heads,
+        inference_mode=True,
+    )
+    return config, {"prompt_embeddings": torch.cat([tensor for pair in pairs for tensor in pair], -1)}
+
+
+def fills(shape: Shape, method: KeysValues) -> bool:
+    """Whether a method touches just the attentions that PREFIX_TUNING does: all, of one size; in an encoder-decoder the decoder's."""
+    decoder = {linear.layer for linear in shape.linears if linear.role.startswith("cross_")}
+    filled = tuple(site for site in shape.attentions if not decoder or site.layer in decoder)
+    return method.sites(shape) == filled and len({(site.kv_heads, site.head_dim) for site in filled}) == 1
