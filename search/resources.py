@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..spaces.errors import WrongInput
 from .request import Request
 
-PACK = 8
+PACKS = {"cpu": 4, "gpu": 8}
+"""Trials that share a pass unless told otherwise. A CPU is busy with one trial already: there a larger pack only takes memory."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def resources(request: Request, *, cpus: int, gpus: int) -> Resources:
     if share and not gpus and not request.address:
         raise WrongInput(f"--gpus-per-worker {share:g}: this machine shows no GPU; leave it out to train on the CPU")
     workers = request.workers or max(1, int(gpus / share) if share else cpus)
-    return Resources(workers, max(1.0, cpus // workers), share, request.pack or PACK)
+    pack = request.pack or PACKS["gpu" if share else "cpu"]
+    return Resources(workers, max(1.0, cpus // workers), share, pack)
 
 
 def own_cpus() -> int:

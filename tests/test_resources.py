@@ -14,13 +14,13 @@ ASKED = Request("x", 1, "home")
 @pytest.mark.parametrize(
     ("request_", "cpus", "gpus", "expected"),
     [
-        (ASKED, 2, 0, Resources(2, 1.0, 0.0, 8)),
+        (ASKED, 2, 0, Resources(2, 1.0, 0.0, 4)),
         (ASKED, 16, 1, Resources(1, 16.0, 1.0, 8)),
         (ASKED, 16, 4, Resources(4, 4.0, 1.0, 8)),
         (replace(ASKED, gpus_per_worker=0.5), 16, 2, Resources(4, 4.0, 0.5, 8)),
-        (replace(ASKED, gpus_per_worker=0.0), 4, 1, Resources(4, 1.0, 0.0, 8)),
+        (replace(ASKED, gpus_per_worker=0.0), 4, 1, Resources(4, 1.0, 0.0, 4)),
         (replace(ASKED, workers=3, pack=2), 2, 0, Resources(3, 1.0, 0.0, 2)),
-        (replace(ASKED, workers=1), 8, 0, Resources(1, 8.0, 0.0, 8)),
+        (replace(ASKED, workers=1), 8, 0, Resources(1, 8.0, 0.0, 4)),
         (replace(ASKED, address="h:6379", workers=10, gpus_per_worker=1.0), 2, 0, Resources(10, 1.0, 1.0, 8)),
     ],
 )
