@@ -1,7 +1,9 @@
 """Fixtures of all tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 
 import ulpt_search
@@ -14,3 +16,18 @@ def shared() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"no real tasks: {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server; tests on it are skipped where there is none."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind that a ledger may be in."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    return postgres.emptied(request.getfixturevalue("postgresql"))
