@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-RECIPE = ("--trials", "16", "--set", "steps=100", "--set", "rungs=[25, 50, 100]", "--set", "finalists=2")
+RECIPE = ("--trials", "12", "--set", "steps=100", "--set", "rungs=[25, 50, 100]", "--set", "finalists=2")
 QUICK = ("--trials", "4", "--set", "steps=8", "--set", "rungs=[4, 8]", "--set", "finalists=1")
 COMMAND = (sys.executable, "-m", "ulpt_search.search.cli")
 
@@ -66,15 +66,17 @@ def main() -> None:
     parser.add_argument("--budgets", default="1e3,1e4,1e5")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--decoder", type=Path, help="a folder with a small language model; runs sms_spam at 1e3")
+    parser.add_argument("--home", type=Path, help="keep the studies here; a study that is there already is continued, so its time is only what was left")
     parser.add_argument("--quick", action="store_true", help="a few steps only: shows that it runs, not how good it is")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     plan = [(task, budget, asked.model) for task in asked.tasks.split(",") for budget in asked.budgets.split(",")]
     plan += [("sms_spam", "1e3", str(asked.decoder.resolve()))] if asked.decoder else []
     runs = []
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory() as folder:
+        home = (asked.home or Path(folder)).resolve()
         for task, budget, model in plan:
-            runs.append(search(asked.data.resolve(), Path(home), task=task, budget=budget, model=model, recipe=QUICK if asked.quick else RECIPE))
+            runs.append(search(asked.data.resolve(), home, task=task, budget=budget, model=model, recipe=QUICK if asked.quick else RECIPE))
             print(report(runs[-1:]), file=sys.stderr, flush=True)
     print(json.dumps([asdict(run) for run in runs]) if asked.json else report(runs))
 
