@@ -74,7 +74,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, str, str]:
     study = Study(tmp_path_factory.mktemp("done"))
     tiny.prepare(study.folder)
     with TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
-        program = Program(tiny.run(), folder=study.folder, temporary=Path(temporary))
+        program = Program(tiny.COMMAND, folder=study.folder, temporary=Path(temporary))
         status, out, err = program.end(seconds=280)
         assert status == 0, err
         assert program.left() == []
