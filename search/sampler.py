@@ -1,7 +1,7 @@
 """Proposals from records: Optuna's multi-objective TPE, as a pure function of what is known at one step.
 
 The in-memory Optuna study is rebuilt for every batch of proposals, so nothing has to be kept in step with the ledger. The
-model is multivariate and grouped: method and seed form one group, the hyperparameters of each method another, and only the
+model is multivariate and grouped: the method is one group, the hyperparameters of each method with the seed another, and only the
 group of the method that was drawn is sampled. Trials in flight (and proposals of the same batch) stand in the study as RUNNING, so
 that the constant liar keeps new proposals away from them.
 """
@@ -21,7 +21,8 @@ from .domain import Accept, Domain, Proposal
 
 Direction = Literal["maximize", "minimize"]
 Distributions = dict[str, BaseDistribution]
-METHOD_DRAWS, VALUE_DRAWS = 2, 4  # methods, and values for each, tried before a proposal is drawn uniformly instead
+REJECTIONS = 4  # unacceptable draws in a row before a proposal is drawn uniformly instead
+SHARED = 16  # in a batch of so many, two proposals share a drawn method, three in one of twice as many: it costs as much as its values
 
 METHOD, SEED = "method", "seed"
 
@@ -50,13 +51,15 @@ def propose(
     def fresh(proposal: Proposal) -> bool:
         return proposal.identity not in found and accept(proposal)
 
-    for _ in range(n):
-        drawn = (one for one in _draws(domain, study, sampler) if fresh(one))
-        proposal = next(drawn, None) or domain.draw(accept=fresh, chance=chance)
-        if proposal is None:
-            break
-        found[proposal.identity] = proposal
-        study.add_trial(_frozen(domain, Observation(proposal, None)))
+    while len(found) < n:
+        method = _method(domain, study, sampler)
+        for _ in range(min(1 + n // SHARED, n - len(found))):
+            drawn = (one for one in _draws(domain, method, study, sampler) if fresh(one))
+            proposal = next(drawn, None) or domain.draw(accept=fresh, chance=chance)
+            if proposal is None:
+                return list(found.values())
+            found[proposal.identity] = proposal
+            study.add_trial(_frozen(domain, Observation(proposal, None)))
     return list(found.values())
 
 
@@ -68,31 +71,31 @@ def _study(domain: Domain, observations: Sequence[Observation], *, directions: S
     return study
 
 
-def _draws(domain: Domain, study: optuna.Study, sampler: TPESampler) -> Iterator[Proposal]:
-    asking = study.get_trials(deepcopy=False)[0]
-    for _ in range(METHOD_DRAWS):
-        outer = {METHOD: next(iter(domain.methods)), SEED: 0, **_sample(sampler, study, asking, _outer(domain))}
-        for _ in range(VALUE_DRAWS):
-            inner = _sample(sampler, study, asking, _inner(domain, str(outer[METHOD])))
-            yield _drawn(domain, str(outer[METHOD]), int(outer[SEED]), inner)
+def _method(domain: Domain, study: optuna.Study, sampler: TPESampler) -> str:
+    return str(_sample(sampler, study, _outer(domain)).get(METHOD, next(iter(domain.methods))))
 
 
-def _drawn(domain: Domain, method: str, seed: int, sampled: dict[str, Any]) -> Proposal:
-    axes = domain.axes(method)
-    return Proposal(method, {name: sampled.get(f"{method}/{name}", axis.corners()[0]) for name, axis in axes.items()}, seed)
+def _draws(domain: Domain, method: str, study: optuna.Study, sampler: TPESampler) -> Iterator[Proposal]:
+    axes, group = domain.axes(method), _inner(domain, method)
+    for _ in range(REJECTIONS):
+        drawn = _sample(sampler, study, group)
+        values = {name: drawn.get(f"{method}/{name}", axis.corners()[0]) for name, axis in axes.items()}
+        yield Proposal(method, values, drawn.get(SEED, 0))
 
 
-def _sample(sampler: TPESampler, study: optuna.Study, asking: FrozenTrial, group: Distributions) -> dict[str, Any]:
+def _sample(sampler: TPESampler, study: optuna.Study, group: Distributions) -> dict[str, Any]:
     """Sample one group; a parameter with a single value is left out, as Optuna asks."""
+    asking = study.get_trials(deepcopy=False)[0]
     return sampler.sample_relative(study, asking, {name: one for name, one in group.items() if not one.single()})
 
 
 def _outer(domain: Domain) -> Distributions:
-    return {METHOD: CategoricalDistribution(tuple(domain.methods)), SEED: CategoricalDistribution(tuple(range(domain.seeds)))}
+    return {METHOD: CategoricalDistribution(tuple(domain.methods))}
 
 
 def _inner(domain: Domain, method: str) -> Distributions:
-    return {f"{method}/{name}": _distribution(axis) for name, axis in domain.axes(method).items()}
+    values = {f"{method}/{name}": _distribution(axis) for name, axis in domain.axes(method).items()}
+    return {SEED: CategoricalDistribution(tuple(range(domain.seeds))), **values}
 
 
 def _distribution(axis: Axis) -> BaseDistribution:
