@@ -184,9 +184,32 @@ class LowRank(LinearEffect):
         """`B` (outputs, r) and `A` (r, inputs), scaling included; `weight` is the frozen W."""
 
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """Add `B A x`, smaller product first."""
+        """Add `B A x`, from the right; `(B A) x` where the rank is so high that this is less work for every token."""
         b, a = self.factors(p, site, weight)
+        if b.numel() + a.numel() > site.inputs * site.outputs:
+            return y + x @ (b @ a).mT.to(x.dtype)
         return y + (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Spectral(LowRank):
+    """`ΔW = Re(IDFT₂(F))` where F is zero but for a few known entries: PEFT's FOURIERFT.  Its n waves have rank 2n."""
+
+    @abstractmethod
+    def spectrum(self, p: Named, site: Linear) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows and columns of F's entries in (outputs, inputs), and their values, scaling included; (n,) each."""
+
+    @abstractmethod
+    def seed(self, p: Named) -> int:
+        """PEFT's `random_loc_seed` of the entries."""
+
+    def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """cos(α + β) = cos α cos β - sin α sin β, for the angles α of the outputs and β of the inputs."""
+        rows, columns, values = self.spectrum(p, site)
+        down, across = _angles(rows, site.outputs, values.dtype), _angles(columns, site.inputs, values.dtype)
+        scaled = values[:, None] / (site.outputs * site.inputs)
+        b = torch.cat([scaled * down.cos(), -scaled * down.sin()])
+        return b.mT, torch.cat([across.cos(), across.sin()])
 
 
 @dataclass(frozen=True)
@@ -287,3 +310,9 @@ def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:
 def uniform(*size: int, generator: Generator, bound: float) -> Tensor:
     """Draw U(-bound, bound) numbers, float32, on the CPU."""
     return (torch.rand(*size, generator=generator) * 2 - 1) * bound
+
+
+def _angles(frequencies: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """2π f j / width for positions j, (n, width); whole turns are dropped before rounding."""
+    turns = frequencies[:, None] * torch.arange(width, device=frequencies.device) % width
+    return turns.to(dtype) * (2 * torch.pi / width)
