@@ -10,18 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import peft
-import torch
-from peft import IA3Config, LNTuningConfig, LoraConfig
-from torch import Tensor
-from transformers.pytorch_utils import Conv1D
+from peft import LNTuningConfig
 
 from ...spaces.errors import Failure, WrongInput
-from ...spaces.shape import Linear, Shape
-from ..architecture import weight_of
+from ...spaces.shape import Shape
 from ..backbone import Backbone
-from ..method import Biases, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt
+from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse
 from ..sites import local
-from . import prompts
+from . import linears, prompts
 from .prompts import TASK_TYPES, Built, Tensors
 
 
@@ -38,9 +34,10 @@ def to_peft(backbone: Backbone, method: Method, values: Tensors) -> Built:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep PEFT from warning that a norm has no number of inputs: LN_TUNING asks for it and does not need it."""
+    """Keep PEFT from two wrong guesses: LN_TUNING misses a norm's number of inputs; LORA takes a bias for a lost shard of a matrix."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Unsupported layer type")
+        warnings.filterwarnings("ignore", message=r".* LoRA tensor\(s\) have invalid shape: \S*lora_B\.bias:")
         yield
 
 
@@ -49,64 +46,21 @@ def write(backbone: Backbone, built: Built, out: Path) -> None:
     config, tensors = built
     with quiet():
         model = peft.get_peft_model(backbone.model, config)
-    try:
-        names = peft.get_peft_model_state_dict(model)
-        if set(names) != set(tensors):
-            odd = sorted(set(names) ^ set(tensors))
-            raise Failure(f"export: the stock model and the adapter disagree on {len(odd)} tensors, e.g. {odd[0]}")
-        peft.set_peft_model_state_dict(model, {name: tensor.to(names[name].dtype) for name, tensor in tensors.items()})
-        model.save_pretrained(str(out))
-    finally:
-        if hasattr(model.base_model, "unload"):
-            model.base_model.unload()
+        try:
+            _fill(model, tensors)
+            model.save_pretrained(str(out))
+        finally:
+            if hasattr(model.base_model, "unload"):
+                model.base_model.unload()
 
 
-def _low_rank(backbone: Backbone, method: LowRank, values: Tensors) -> Built:
-    pairs = {
-        site.name: method.factors(local(values, site.key), site, _weight(backbone, site)) for site in method.sites(backbone.shape)
-    }
-    config = _lora_config(backbone, {name: a.shape[0] for name, (_, a) in pairs.items()})
-    tensors = {f"base_model.model.{name}.lora_A.weight": a for name, (_, a) in pairs.items()}
-    return config, tensors | {f"base_model.model.{name}.lora_B.weight": b for name, (b, _) in pairs.items()}
-
-
-def _biases(backbone: Backbone, method: Biases, values: Tensors) -> Built:
-    """LORA of rank 1 with zero factors and `lora_bias`: the bias of B is δ."""
-    sites = method.sites(backbone.shape)
-    config = _lora_config(backbone, dict.fromkeys((site.name for site in sites), 1))
-    config.lora_bias = True
-    tensors: Tensors = {}
-    for site in sites:
-        base = f"base_model.model.{site.name}"
-        tensors[f"{base}.lora_A.weight"] = torch.zeros(1, site.inputs)
-        tensors[f"{base}.lora_B.weight"] = torch.zeros(site.outputs, 1)
-        tensors[f"{base}.lora_B.bias"] = method.bias(local(values, site.key), site)
-    return config, tensors
-
-
-def _gates(backbone: Backbone, method: Gates, values: Tensors) -> Built:
-    gates = {site: method.gates(local(values, site.key), site) for site in method.sites(backbone.shape)}
-    double = next((site.name for site, (before, after) in gates.items() if before is not None and after is not None), None)
-    if double is not None:
-        raise WrongInput(f"export: IA3 has one gate a linear, {double} has two; use --format native or merged")
-    before = [site for site, (gate, _) in gates.items() if gate is not None]
-    config = IA3Config(
-        task_type=TASK_TYPES[backbone.family],
-        target_modules=[site.name for site in gates],
-        feedforward_modules=[site.name for site in before],
-        fan_in_fan_out=_conv1d(backbone),
-        inference_mode=True,
-    )
-    tensors = {f"base_model.model.{site.name}.ia3_l": _column(gates[site], first=site in before) for site in gates}
-    return config, tensors
-
-
-def _column(gates: tuple[Tensor | None, Tensor | None], *, first: bool) -> Tensor:
-    before, after = gates
-    gate = before if before is not None else after
-    if gate is None:
-        raise Failure(f"export: a gated linear without a gate: {gates!r}")
-    return gate[None, :] if first else gate[:, None]
+def _fill(model: peft.PeftModel, tensors: Tensors) -> None:
+    """Put the tensors into a stock model; `Failure` where it has others."""
+    names = peft.get_peft_model_state_dict(model)
+    if set(names) != set(tensors):
+        odd = sorted(set(names) ^ set(tensors))
+        raise Failure(f"export: the stock model and the adapter disagree on {len(odd)} tensors, e.g. {odd[0]}")
+    peft.set_peft_model_state_dict(model, {name: tensor.to(names[name].dtype) for name, tensor in tensors.items()})
 
 
 def _norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Built:
@@ -121,33 +75,14 @@ def _norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Built:
     return LNTuningConfig(task_type=TASK_TYPES[backbone.family], target_modules=[site.name for site in sites], inference_mode=True), tensors
 
 
-def _lora_config(backbone: Backbone, ranks: dict[str, int]) -> LoraConfig:
-    return LoraConfig(
-        task_type=TASK_TYPES[backbone.family],
-        r=max(ranks.values()),
-        lora_alpha=max(ranks.values()),
-        target_modules=list(ranks),
-        rank_pattern=ranks,
-        alpha_pattern=dict(ranks),
-        fan_in_fan_out=_conv1d(backbone),
-        inference_mode=True,
-    )
-
-
-def _conv1d(backbone: Backbone) -> bool:
-    return any(isinstance(module, Conv1D) for module in backbone.model.modules())
-
-
-def _weight(backbone: Backbone, site: Linear) -> Tensor:
-    return weight_of(backbone.model.get_submodule(site.name))
-
-
 CONVERSIONS: dict[type, Callable[..., Built]] = {
     SoftPrompt: prompts.soft_prompt,
     KeysValues: prompts.keys_values,
-    LowRank: _low_rank,
-    Gates: _gates,
-    Biases: _biases,
+    LowRank: linears.low_rank,
+    Dense: linears.dense,
+    Sparse: linears.sparse,
+    Gates: linears.gates,
+    Biases: linears.biases,
     NormEffect: _norms,
 }
 

@@ -59,7 +59,8 @@ class Predictor:
         if self.pack is not None:
             outputs = trained_outputs(self.backbone, self.pack, inputs)
         else:
-            outputs = run_model(self.model or self.backbone.model, inputs)
+            with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
+                outputs = run_model(self.model or self.backbone.model, inputs)
         return self._read(outputs, lengths, text=ids.shape[1])
 
     def _read(self, outputs: Tensor, lengths: Tensor, *, text: int) -> Tensor:

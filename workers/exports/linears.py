@@ -1,0 +1,136 @@
+"""Changes of linears as stock PEFT adapters: LORA, IA3 and SHIRA, whichever holds them exactly."""
+
+import torch
+from peft import IA3Config, LoraConfig, ShiraConfig
+from torch import Tensor
+from transformers.pytorch_utils import Conv1D
+
+from ...spaces.errors import Failure
+from ...spaces.shape import Linear
+from ..architecture import weight_of
+from ..backbone import Backbone
+from ..method import Biases, Dense, Gates, LowRank, Sparse
+from ..sites import local
+from .prompts import TASK_TYPES, Built, Tensors
+
+
+def low_rank(backbone: Backbone, method: LowRank, values: Tensors) -> Built:
+    """LORA at each linear's own rank."""
+    sites = method.sites(backbone.shape)
+    return _lora(backbone, {site: method.factors(local(values, site.key), site, _weight(backbone, site)) for site in sites})
+
+
+def dense(backbone: Backbone, method: Dense, values: Tensors) -> Built:
+    """LORA at the number of rows or columns that a change touches, whichever is smaller."""
+    sites = method.sites(backbone.shape)
+    return _lora(backbone, {site: _factors(method.delta(local(values, site.key), site, _weight(backbone, site))) for site in sites})
+
+
+def biases(backbone: Backbone, method: Biases, values: Tensors) -> Built:
+    """LORA of rank 1 with zero factors and `lora_bias`: the bias of B is δ."""
+    sites = method.sites(backbone.shape)
+    zeros = {site: (torch.zeros(site.outputs, 1), torch.zeros(1, site.inputs)) for site in sites}
+    return _lora(backbone, zeros, biases={site: method.bias(local(values, site.key), site) for site in sites})
+
+
+def gates(backbone: Backbone, method: Gates, values: Tensors) -> Built:
+    """IA3 where every linear has one gate, which is all that it can hold; LORA of the changed weight and bias where one has two."""
+    pairs = {site: method.gates(local(values, site.key), site) for site in method.sites(backbone.shape)}
+    if any(before is not None and after is not None for before, after in pairs.values()):
+        return _two_gates(backbone, pairs)
+    first = [site.name for site, (before, _) in pairs.items() if before is not None]
+    config = IA3Config(
+        task_type=TASK_TYPES[backbone.family],
+        target_modules=[site.name for site in pairs],
+        feedforward_modules=first,
+        fan_in_fan_out=_conv1d(backbone),
+        inference_mode=True,
+    )
+    return config, {f"base_model.model.{site.name}.ia3_l": _column(pair) for site, pair in pairs.items()}
+
+
+def sparse(backbone: Backbone, method: Sparse, values: Tensors) -> Built:
+    """SHIRA, filled up with zeros at (0, 0) to the r·(in + out) entries it insists on; LORA where it cannot have so many."""
+    entries = {site: method.entries(local(values, site.key), site) for site in method.sites(backbone.shape)}
+    rank = max(-(-len(delta) // (site.inputs + site.outputs)) for site, (_, _, delta) in entries.items())
+    if _conv1d(backbone) or any(rank * (site.inputs + site.outputs) > site.inputs * site.outputs for site in entries):
+        return _lora(backbone, {site: _factors(_filled(site, *entry)) for site, entry in entries.items()})
+    names, tensors = [site.name for site in entries], {}
+    for site, (rows, columns, delta) in entries.items():
+        room = rank * (site.inputs + site.outputs) - len(delta)
+        base = f"base_model.model.{site.name}"
+        tensors[f"{base}.shira_weight"] = torch.cat([delta, torch.zeros(room)])
+        tensors[f"{base}.shira_indices"] = torch.cat([torch.stack([rows, columns]), torch.zeros(2, room, dtype=rows.dtype)], 1)
+    return ShiraConfig(task_type=TASK_TYPES[backbone.family], r=rank, target_modules=names, inference_mode=True), tensors
+
+
+def _lora(backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, biases: dict[Linear, Tensor] | None = None) -> Built:
+    """LORA of factors B and A, scaling included, and learnt biases."""
+    ranks = {site.name: a.shape[0] for site, (_, a) in pairs.items()}
+    config = LoraConfig(
+        task_type=TASK_TYPES[backbone.family],
+        r=max(ranks.values()),
+        lora_alpha=max(ranks.values()),
+        target_modules=list(ranks),
+        rank_pattern=ranks,
+        alpha_pattern=dict(ranks),
+        fan_in_fan_out=_conv1d(backbone),
+        lora_bias=biases is not None,
+        inference_mode=True,
+    )
+    tensors = {f"base_model.model.{site.name}.lora_A.weight": a for site, (_, a) in pairs.items()}
+    tensors |= {f"base_model.model.{site.name}.lora_B.weight": b for site, (b, _) in pairs.items()}
+    return config, tensors | {f"base_model.model.{site.name}.lora_B.bias": bias for site, bias in (biases or {}).items()}
+
+
+def _two_gates(backbone: Backbone, pairs: dict[Linear, tuple[Tensor | None, Tensor | None]]) -> Built:
+    """`g_out ⊙ (W (g_in ⊙ x) + β)` as a change of W and, where there is one, of β."""
+    whole = {site: (_or_ones(before, site.inputs), _or_ones(after, site.outputs)) for site, (before, after) in pairs.items()}
+    factors = {site: _factors((after[:, None] * before - 1) * _weight(backbone, site)) for site, (before, after) in whole.items()}
+    if not any(site.bias for site in pairs):
+        return _lora(backbone, factors)
+    return _lora(backbone, factors, biases={site: (after - 1) * _bias(backbone, site) for site, (_, after) in whole.items()})
+
+
+def _factors(delta: Tensor) -> tuple[Tensor, Tensor]:
+    """B and A of a change (outputs, inputs), exact: its rows or its columns that are not zero, and where they belong."""
+    rows, columns = _touched(delta), _touched(delta.T)
+    if len(rows) <= len(columns):
+        return torch.eye(len(delta))[:, rows], delta[rows]
+    return delta[:, columns], torch.eye(delta.shape[1])[columns]
+
+
+def _touched(delta: Tensor) -> Tensor:
+    """Numbers of the rows that are not zero; the first where all are, since LORA has no rank 0."""
+    found = delta.any(1).nonzero()[:, 0]
+    return found if len(found) else torch.zeros(1, dtype=torch.int64)
+
+
+def _filled(site: Linear, rows: Tensor, columns: Tensor, delta: Tensor) -> Tensor:
+    return torch.zeros(site.outputs, site.inputs).index_put((rows, columns), delta)
+
+
+def _column(pair: tuple[Tensor | None, Tensor | None]) -> Tensor:
+    before, after = pair
+    if before is not None:
+        return before[None, :]
+    if after is None:
+        raise Failure(f"export: a gated linear without a gate: {pair!r}")
+    return after[:, None]
+
+
+def _or_ones(gate: Tensor | None, width: int) -> Tensor:
+    return torch.ones(width) if gate is None else gate
+
+
+def _conv1d(backbone: Backbone) -> bool:
+    return any(isinstance(module, Conv1D) for module in backbone.model.modules())
+
+
+def _weight(backbone: Backbone, site: Linear) -> Tensor:
+    return weight_of(backbone.model.get_submodule(site.name)).detach()
+
+
+def _bias(backbone: Backbone, site: Linear) -> Tensor:
+    bias = backbone.model.get_submodule(site.name).bias
+    return bias.detach() if isinstance(bias, Tensor) else torch.zeros(site.outputs)
