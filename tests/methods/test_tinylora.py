@@ -8,6 +8,7 @@ from ulpt_search.workers.linear_algebra import principal
 from ulpt_search.workers.methods.tinylora import Tinylora
 from ulpt_search.workers.sites import local
 
+from ..oracles import Stock
 from ..shapes import linear, shape
 
 
@@ -22,22 +23,18 @@ def test_equation() -> None:
 
 @pytest.mark.parametrize("weight_tying", [0.0, 0.5, 0.75, 1.0])
 def test_agrees_with_peft(weight_tying: float) -> None:
-    from peft import TinyLoraConfig, get_peft_model
+    from peft import TinyLoraConfig
 
-    torch.manual_seed(0)
-    layers = [torch.nn.ModuleDict({"q": torch.nn.Linear(8, 8), "v": torch.nn.Linear(8, 4)}) for _ in range(3)]
     config = TinyLoraConfig(r=2, u=5, weight_tying=weight_tying, target_modules=["q", "v"])
-    adapted = get_peft_model(torch.nn.Sequential(*layers), config)  # type: ignore[arg-type]
-    method, model = Tinylora(length=5, rank=2, weight_tying=weight_tying), shape(width=8, kv=4, layers=3, heads=2)
-    assert sum(p.numel() for p in adapted.parameters() if p.requires_grad) == method.parameters(model)
-    draw = torch.Generator().manual_seed(0)
+    stock, model = Stock(config, width=8, kv=4, layers=3), shape(width=8, kv=4, layers=3)
+    method, draw = Tinylora(length=5, rank=2, weight_tying=weight_tying), torch.Generator().manual_seed(0)
+    assert stock.trainable == method.parameters(model)
     p = method.build(model, draw).frozen | {"v": torch.randn(method.parameters(model) // 5, 5, generator=draw)}
     for site in method.sites(model):
-        theirs, mine = adapted.get_submodule(f"base_model.model.{site.layer}.{site.role}"), local(p, site.key)
+        theirs, mine, x = stock.at(site), local(p, site.key), torch.randn(5, 8, generator=draw)
         theirs.tinylora_v["default"][theirs._tinylora_v_key["default"]].data = mine["v"][mine["group"]][0]
         weight = theirs.base_layer.weight.detach()
         signs = (principal(weight, 2)[0] * theirs.tinylora_B["default"]).sum(0).sign()
-        x = torch.randn(5, 8, generator=draw)
         mine["P"] = signs[:, None] * theirs.tinylora_P["default"] * signs
         torch.testing.assert_close(
             method.after(mine, site, x, theirs.base_layer(x).detach(), weight), theirs(x).detach(), rtol=1e-4, atol=1e-5

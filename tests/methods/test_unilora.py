@@ -6,6 +6,7 @@ import torch
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.methods.unilora import Unilora
 
+from ..oracles import Stock
 from ..shapes import linear, shape
 
 
@@ -29,23 +30,20 @@ def test_the_projection_keeps_lengths() -> None:
 
 
 def test_agrees_with_peft() -> None:
-    from peft import UniLoraConfig, get_peft_model
+    from peft import UniLoraConfig
 
-    base = torch.nn.Sequential(torch.nn.ModuleDict({"q": torch.nn.Linear(8, 8), "v": torch.nn.Linear(8, 4)}))
-    adapted = get_peft_model(base, UniLoraConfig(r=2, theta_d_length=24, target_modules=["q", "v"]))  # type: ignore[arg-type]
-    method, model, draw = Unilora(length=24, rank=2), shape(width=8, kv=4, layers=1), torch.Generator().manual_seed(0)
-    assert sum(p.numel() for p in adapted.parameters() if p.requires_grad) == method.parameters(model) == 24
+    stock = Stock(UniLoraConfig(r=2, theta_d_length=24, target_modules=["q", "v"]), width=8, kv=4, layers=2)
+    method, model, draw = Unilora(length=24, rank=2), shape(width=8, kv=4, layers=2), torch.Generator().manual_seed(0)
+    assert stock.trainable == method.parameters(model) == 24
     theta = torch.randn(24, generator=draw)
-    adapted.base_model.unilora_theta_d["default"].data = theta
-    places = torch.cat([adapted.get_submodule(f"base_model.model.0.{role}").unilora_indices_A["default"].flatten() for role in "qv"])
-    places = torch.cat(
-        [places, *(adapted.get_submodule(f"base_model.model.0.{role}").unilora_indices_B["default"].flatten() for role in "qv")]
-    )
-    scale = torch.bincount(places, minlength=24).float().rsqrt()
-    for site in method.sites(model):
-        theirs = adapted.get_submodule(f"base_model.model.0.{site.role}")
-        p = {"theta": theta, "scale": scale, "A": theirs.unilora_indices_A["default"], "B": theirs.unilora_indices_B["default"]}
-        x = torch.randn(5, 8, generator=draw)
+    stock.model.base_model.unilora_theta_d["default"].data = theta
+    places = {
+        site: (stock.at(site).unilora_indices_A["default"], stock.at(site).unilora_indices_B["default"]) for site in method.sites(model)
+    }
+    scale = torch.bincount(torch.cat([part.flatten() for pair in places.values() for part in pair])).float().rsqrt()
+    for site, (a, b) in places.items():
+        theirs, x = stock.at(site), torch.randn(5, 8, generator=draw)
+        p = {"theta": theta, "scale": scale, "A": a, "B": b}
         torch.testing.assert_close(method.after(p, site, x, theirs.base_layer(x).detach(), torch.zeros(0)), theirs(x).detach())
 
 

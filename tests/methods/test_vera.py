@@ -5,6 +5,7 @@ import torch
 
 from ulpt_search.workers.methods.vera import Vera
 
+from ..oracles import Stock
 from ..shapes import linear, shape
 
 
@@ -34,18 +35,15 @@ def test_published_counts(rank: int, width: int, kv: int | None, layers: int, pu
 
 
 def test_agrees_with_peft() -> None:
-    from peft import VeraConfig, get_peft_model
+    from peft import VeraConfig
 
-    base = torch.nn.ModuleDict({"q": torch.nn.Linear(8, 8), "v": torch.nn.Linear(8, 4)})
-    adapted = get_peft_model(torch.nn.Sequential(base), VeraConfig(r=3, target_modules=["q", "v"]))  # type: ignore[arg-type]
-    model = shape(width=8, kv=4, layers=1, heads=2)
+    stock, model = Stock(VeraConfig(r=3, target_modules=["q", "v"]), width=8, kv=4, layers=2), shape(width=8, kv=4, layers=2)
     method, draw = Vera(rank=3), torch.Generator().manual_seed(0)
-    assert sum(p.numel() for p in adapted.parameters() if p.requires_grad) == method.parameters(model)
-    assert {tensor.shape for tensor in method.build(model, draw).frozen.values()} == {(3, 8), (8, 3)}
+    assert stock.trainable == method.parameters(model)
+    assert {name: tensor.shape for name, tensor in method.build(model, draw).frozen.items()} == {"A": (3, 8), "B": (8, 3)}
     for site in method.sites(model):
-        theirs = adapted.get_submodule(f"base_model.model.0.{site.role}")
+        theirs = stock.at(site)
         d, b, x = torch.randn(3, generator=draw), torch.randn(site.outputs, generator=draw), torch.randn(5, 8, generator=draw)
         theirs.vera_lambda_d["default"].data, theirs.vera_lambda_b["default"].data = d, b
         p = {"A": theirs.vera_A["default"], "B": theirs.vera_B["default"], "d": d, "b": b}
-        wanted = theirs(x).detach()
-        torch.testing.assert_close(method.after(p, site, x, theirs.base_layer(x).detach(), torch.zeros(1)), wanted)
+        torch.testing.assert_close(method.after(p, site, x, theirs.base_layer(x).detach(), torch.zeros(0)), theirs(x).detach())
