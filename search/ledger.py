@@ -241,9 +241,12 @@ def _trials(connection: sa.Connection, study: int, which: "sa.ColumnElement[bool
 
 
 def _attempts(connection: sa.Connection, study: int, problems: Sequence[Problem]) -> Counter[int]:
+    """How many problems each trial of `problems` has so far."""
     table, trials = tables.problems, {problem.trial for problem in problems}
+    if not trials:
+        return Counter()
     counts = sa.select(table.c.trial, sa.func.count()).where(table.c.study == study, table.c.trial.in_(trials)).group_by(table.c.trial)
-    return Counter({row[0]: row[1] for row in connection.execute(counts)}) if trials else Counter()
+    return Counter({row[0]: row[1] for row in connection.execute(counts)})
 
 
 def _take(connection: sa.Connection, claim: Claim) -> None:
