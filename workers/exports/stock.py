@@ -15,9 +15,9 @@ from peft import LNTuningConfig
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Shape
 from ..backbone import Backbone
-from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse
+from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
 from ..sites import local
-from . import linears, prompts
+from . import linears, prompts, spectral
 from .prompts import TASK_TYPES, Built, Tensors
 
 
@@ -50,8 +50,9 @@ def write(backbone: Backbone, built: Built, out: Path) -> None:
             _fill(model, tensors)
             model.save_pretrained(str(out))
         finally:
-            if hasattr(model.base_model, "unload"):
-                model.base_model.unload()
+            unload = getattr(model.base_model, "unload", None)
+            if unload is not None:
+                unload()
 
 
 def _fill(model: peft.PeftModel, tensors: Tensors) -> None:
@@ -78,6 +79,7 @@ def _norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Built:
 CONVERSIONS: dict[type, Callable[..., Built]] = {
     SoftPrompt: prompts.soft_prompt,
     KeysValues: prompts.keys_values,
+    Spectral: spectral.spectral,
     LowRank: linears.low_rank,
     Dense: linears.dense,
     Sparse: linears.sparse,
