@@ -60,7 +60,7 @@ class Tinylora(LowRank):
 
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """U √S and (Σ v_i P_i) √S Vᵀ."""
-        b, a = principal(weight, self.rank)
+        b, a = (factor.to(p["P"].dtype) for factor in principal(weight, self.rank))
         v = p["v"].index_select(0, p["group"])[0]
         return b, torch.einsum("i,ijk->jk", v, p["P"]) @ a
 
