@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.workers.methods.finegates import Finegates
 
+from .. import toy, zoo
 from ..shapes import linear, shape
 
 SITE = linear(2, 2)
@@ -48,6 +50,15 @@ def test_penalty_closes_gates_that_are_open_and_saturated() -> None:
     p = {"0.q/mu_in": mu, "strength": torch.tensor(1.0), "target": torch.tensor(0.5)}
     (gradient,) = torch.autograd.grad(Finegates().penalty(p), mu)
     assert bool((gradient > 0).all())
+
+
+def test_training_closes_the_share_that_the_penalty_asks_for() -> None:
+    """In one pack: a strong penalty closes gates, and its neighbour, whose target is 0, keeps its own open."""
+    common: Hyperparameters = {"modules": "down", "strength": 50.0, "lr": 0.1}
+    pack, trained, _ = toy.train(zoo.backbone("encoder"), [("finegates", {**common, "target": t}, 0) for t in (0.5, 0.0)], steps=40)
+    closing, opening = (torch.cat(list(pack.of_trial(pack.flat, k).values())).tanh() + 0.5 for k in (0, 1))
+    assert float(closing.mean()) < 0.5 < float(opening.mean())
+    assert bool((trained.losses < 10).all())  # the penalty is not part of the reported loss
 
 
 def test_published_count_on_roberta_base() -> None:
