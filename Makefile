@@ -13,7 +13,7 @@ demo: .venv/demo
 	$(BIN)/ulpt-search predict $(HOME_DIR)/best "Parse a header line into its name and value."
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev .venv/path/ulpt_search
 	$(BIN)/ruff check .

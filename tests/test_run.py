@@ -97,7 +97,7 @@ def _results_so_far(study: Study) -> list[Result]:
 
 def test_the_last_screen(done: tuple[Study, str, str]) -> None:
     study, out, err = done
-    assert f"curve         {study.folder}/home/curves/tiny/frontier.html" in out
+    assert f"curve{study.folder}/home/curves/tiny/frontier.html" in "".join(out.split())
     assert "  ulpt-search ui --home home\n" in out
     assert "6 trials planned, budget 200 parameters" in err
     assert "finals: retraining the frontier over fresh seeds" in err
