@@ -174,11 +174,11 @@ def test_kill_9_in_the_middle_of_writing(tmp_path: Path) -> None:
     for turn in range(3):
         with subprocess.Popen(program(WRITER, str(tmp_path), str(turn * 10_000)), stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout
-            acknowledged.append(writer.stdout.readline().strip())
-            threading.Timer(0.05 + 0.04 * turn, writer.send_signal, [signal.SIGKILL]).start()
+            acknowledged += [writer.stdout.readline().strip() for _ in range(3)]
+            threading.Timer(0.02 * turn, writer.send_signal, [signal.SIGKILL]).start()
             acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
     store = AdapterStore(str(tmp_path))
-    assert len(acknowledged) == len(set(acknowledged)) > 5
+    assert len(acknowledged) == len(set(acknowledged)) >= 9
     for digest in acknowledged:
         store.get(digest)
     for path in tmp_path.glob("??/*"):
