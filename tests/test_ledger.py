@@ -253,7 +253,7 @@ def test_no_room(tmp_path: Path) -> None:
     make(Ledger.open(path)).close()
     *acknowledged, told = subprocess.run(program(FULL, path), capture_output=True, text=True, check=True).stdout.splitlines()
     reason = "(disk I/O error|database or disk is full)"
-    assert pytest.approx(len(acknowledged), abs=2000) == 1000
+    assert acknowledged
     assert told.startswith(f"the ledger {path} cannot be used: ")
     assert re.search(f"{reason}; all that it acknowledged is kept: put that right and run again$", told)
     assert len(Ledger.open(path).results("demo")) == len(acknowledged)
