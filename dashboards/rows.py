@@ -60,7 +60,6 @@ class MethodRow(NamedTuple):
     exports: str
     formula: str
     axes: str
-    citation: str
 
 
 class PlanRow(NamedTuple):
@@ -139,10 +138,9 @@ def method_row(
         method=name,
         floor="–" if floor is None else count(floor),
         packs="yes" if packable else "no",
-        exports=", ".join(exports),
-        formula=formula,
+        exports="\n".join(exports),
+        formula=f"{formula}\n{citation}",
         axes="\n".join(f"{name}: {axis(of)}" for name, of in axes.items()),
-        citation=citation,
     )
 
 

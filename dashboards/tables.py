@@ -63,10 +63,9 @@ METHODS = (
     Column("method", "method"),
     Column("floor", "floor", number=True),
     Column("packs", "packs"),
-    Column("exports", "exports", from_width=120),
-    Column("formula", "parameters", wraps=True),
+    Column("exports", "exports"),
+    Column("formula", "parameters and source", wraps=True),
     Column("axes", "axes", wraps=True),
-    Column("citation", "source", wraps=True, from_width=120),
 )
 PLAN = (
     Column("method", "method"),
