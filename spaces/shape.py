@@ -100,7 +100,7 @@ class Shape:
         chosen = self.select_layers(layers)
         found = tuple(attention for attention in self.attentions if attention.layer in chosen)
         if not found:
-            raise WrongInput(f"layers: this model has no self-attention with keys of its own in layers {layers!r}; use a soft prompt or lora")
+            raise WrongInput(f"layers: this model has no self-attention with its own keys in layers {layers!r}; use a soft prompt or lora")
         return found
 
     def select_layers(self, layers: str) -> frozenset[int]:

@@ -47,5 +47,5 @@ def test_prefixes_of_different_lengths_share_a_pack(family: str) -> None:
 
 
 def test_a_model_without_attentions_is_refused_before_launch() -> None:
-    with pytest.raises(WrongInput, match="no self-attention with keys of its own in layers 'all'; use a soft prompt or lora"):
+    with pytest.raises(WrongInput, match="no self-attention with its own keys in layers 'all'; use a soft prompt or lora"):
         Prefix().parameters(replace(shape(width=8), attentions=()))
