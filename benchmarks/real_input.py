@@ -54,7 +54,9 @@ def _table(curve: list[dict[str, Any]]) -> str:
 
 def _row(point: dict[str, Any]) -> str:
     test = "–" if point["test_score"] is None else f"{point['test_score']:.3f} [{point['score_low']:.3f}, {point['score_high']:.3f}]"
-    chosen = ", ".join(f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in point["hyperparameters"].items())
+    chosen = ", ".join(
+        f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in point["hyperparameters"].items()
+    )
     return f"| {point['method']} | {point['trainable_parameters']:,} | {point['bytes']:,} | {point['score']:.3f} | {test} | {chosen} |"
 
 
@@ -66,7 +68,9 @@ def main() -> None:
     parser.add_argument("--budgets", default="1e3,1e4,1e5")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--decoder", type=Path, help="a folder with a small language model; runs sms_spam at 1e3")
-    parser.add_argument("--home", type=Path, help="keep the studies here; a study that is there already is continued, so its time is only what was left")
+    parser.add_argument(
+        "--home", type=Path, help="keep the studies here; a study that is there already is continued, so its time is only what was left"
+    )
     parser.add_argument("--quick", action="store_true", help="a few steps only: shows that it runs, not how good it is")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()

@@ -102,7 +102,8 @@ def peak_memory(size: int, *, model: str, task: str) -> int:
     """Peak resident memory in bytes of a fresh process that trains a pack of this size."""
     code = (
         "import resource, sys; sys.path.insert(0, sys.argv[1]); import throughput\n"
-        "bench = throughput.Bench.start('auto', model=sys.argv[3], task=sys.argv[4], device='cpu'); bench.run('ulpt', int(sys.argv[2]), steps=1)\n"
+        "bench = throughput.Bench.start('auto', model=sys.argv[3], task=sys.argv[4], device='cpu')\n"
+        "bench.run('ulpt', int(sys.argv[2]), steps=1)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
     )
     here = __file__.rpartition("/")[0] or "."
@@ -138,7 +139,12 @@ def summary(bench: Bench, seconds: dict[tuple[str, str, int], list[float]], *, r
     few, many = (1, 4) if asked.quick else (1, 16)
     memory = [(peak_memory(many, model=asked.model, task=asked.task) - peak_memory(few, model=asked.model, task=asked.task)) / (many - few)]
     return {
-        "machine": {"cores": psutil.cpu_count(), "threads": torch.get_num_threads(), "torch": torch.__version__, "device": str(bench.backbone.device)},
+        "machine": {
+            "cores": psutil.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "device": str(bench.backbone.device),
+        },
         "trial_steps_per_second": {" ".join(map(str, row)): spread(values) for row, values in rates.items()},
         "pack16_bf16_over_solo_fp32": spread([a / b for a, b in zip(packed, solo32, strict=True)]),
         "pack16_bf16_over_solo_bf16": spread([a / b for a, b in zip(packed, solo16, strict=True)]),

@@ -21,7 +21,7 @@ from .closing import deliver, finish
 from .cluster import Cluster
 from .entries import Status
 from .feasible import feasible, require_feasible
-from .ledger import Ledger, StudyRecord
+from .ledger import Claim, Ledger, StudyRecord
 from .mirror import Mirror
 from .pages import Pages, read_history
 from .planning import cost
@@ -39,13 +39,17 @@ PATIENCE = 30.0
 class Driver:
     """What Ray Tune's loop calls: every step of a study is written down here before anything else hears of it."""
 
-    def __init__(self, *, study: Study, ledger: Ledger, name: str, watch: Watch, view: LiveView, mirror: Mirror) -> None:
-        self._study, self._ledger, self._name = study, ledger, name
+    def __init__(self, *, study: Study, ledger: Ledger, claim: Claim, watch: Watch, view: LiveView, mirror: Mirror) -> None:
+        self._study, self._ledger, self._claim, self._name = study, ledger, claim, watch.name
         self._watch, self._view, self._mirror = watch, view, mirror
         self._closed = False
 
     def next_job(self) -> Job | None:
-        """Return the next job with its trials in the ledger; None when there is nothing to hand out right now."""
+        """Return the next job with its trials in the ledger; None when there is nothing to hand out right now.
+
+        Raises `Failure` where another driver has taken the study over.
+        """
+        self._claim.check()
         if not self._closed and self._watch.out_of_time:
             self._closed = True
             self._study.close_search()
@@ -88,9 +92,9 @@ def drive(request: Request) -> int:
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, subject)
-    with ledger.claim(record.name):
+    with ledger.claim(record.name) as claim:
         try:
-            best = _work(request, space, subject, ledger, record, means)
+            best = _work(request, space, subject, ledger, claim, record, means)
         except Interrupted as stop:
             return _stopped(record, stop)
         return finish(request, read_history(ledger, record), best=best, seconds=time.monotonic() - began)
@@ -117,7 +121,9 @@ def _record(ledger: Ledger, request: Request, space: Space, subject: Subject) ->
     )
 
 
-def _work(request: Request, space: Space, subject: Subject, ledger: Ledger, record: StudyRecord, means: Resources) -> Path | None:
+def _work(
+    request: Request, space: Space, subject: Subject, ledger: Ledger, claim: Claim, record: StudyRecord, means: Resources
+) -> Path | None:
     """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
     problems = ledger.problems(record.name)
     study = Study(
@@ -137,12 +143,15 @@ def _work(request: Request, space: Space, subject: Subject, ledger: Ledger, reco
     with _mirrored(request, ledger, record) as mirror:
         if not study.finished:
             _say(request, f"{record.name}: {means}; state in {request.places.root}")
-            _search(request, Setup(space.model, space.task, space.training, request.places.store), study, ledger, watch, mirror, means)
+            setup = Setup(space.model, space.task, space.training, request.places.store)
+            with LiveView(quiet=request.quiet) as view, _cluster(request, setup, means) as cluster:
+                driver = Driver(study=study, ledger=ledger, claim=claim, watch=watch, view=view, mirror=mirror)
+                cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
         return deliver(request, read_history(ledger, record))
 
 
-def _search(request: Request, setup: Setup, study: Study, ledger: Ledger, watch: Watch, mirror: Mirror, means: Resources) -> None:
-    cluster = Cluster(
+def _cluster(request: Request, setup: Setup, means: Resources) -> Cluster:
+    return Cluster(
         workers=means.workers,
         cpus_per_worker=means.cpus_per_worker,
         gpus_per_worker=means.gpus_per_worker,
@@ -150,9 +159,6 @@ def _search(request: Request, setup: Setup, study: Study, ledger: Ledger, watch:
         storage=request.places.ray,
         setup=setup,
     )
-    with LiveView(quiet=request.quiet) as view, cluster:
-        driver = Driver(study=study, ledger=ledger, name=watch.name, watch=watch, view=view, mirror=mirror)
-        cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
 
 
 @contextmanager

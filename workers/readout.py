@@ -108,7 +108,9 @@ def _first_tokens(backbone: Backbone, task: Task) -> Tensor:
         tokens.append(tokenizer(spaced, add_special_tokens=False)["input_ids"])
     width = _distinguishing(tokens)
     if width is None:
-        raise WrongInput(f"task {task.name}: the label words {', '.join(task.descriptions)} cannot be told apart by one token; set task.labels")
+        raise WrongInput(
+            f"task {task.name}: the label words {', '.join(task.descriptions)} cannot be told apart by one token; set task.labels"
+        )
     return torch.tensor([ids[width] for ids in tokens], device=backbone.device)
 
 

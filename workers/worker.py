@@ -73,23 +73,34 @@ def _run(session: Session, job: Job) -> Outcome:
     return Outcome(job.number, first.results + second.results, first.problems + second.problems, pack_limit=limit)
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A job's pack after training and scoring."""
+
+    job: Job
+    pack: Pack
+    state: AdamW
+    losses: Tensor
+    scores: dict[Split, list[Score]]
+    seconds: float
+    """Each trial's share of the wall clock."""
+
+    def healthy(self) -> list[bool]:
+        """Whether each trial's numbers are still numbers; a trial that diverged cannot harm its neighbours."""
+        finite = torch.isfinite(self.pack.norms(self.pack.flat)).cpu() & torch.isfinite(self.losses)
+        return [bool(value) for value in finite]
+
+
 def _train_and_score(session: Session, job: Job) -> Outcome:
     began = time.perf_counter()
-    trials = [assignment.trial for assignment in job.assignments]
     pack, state = restore_from(session.backbone, session.store, job.assignments)
-    start = job.assignments[0].start
-    seeds = [trial.seed for trial in trials]
+    start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
     trained = session.trainer.train(pack, state, seeds, session.splits["train"], start=start, stop=job.stop)
     scores = {split: _score(session, pack, split) for split in job.splits}
-    seconds = (time.perf_counter() - began) / len(trials)
-    healthy = _healthy(pack, trained.losses)
-    results = [
-        result
-        for position, trial in enumerate(trials)
-        if healthy[position]
-        for result in _results(session, pack, state, position, trial, job, float(trained.losses[position]), seconds, scores)
-    ]
-    problems = [_diverged(trial, job.stop) for position, trial in enumerate(trials) if not healthy[position]]
+    done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
+    healthy = done.healthy()
+    results = [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
+    problems = [_diverged(job.assignments[position].trial, job.stop) for position in range(pack.size) if not healthy[position]]
     return Outcome(job.number, tuple(results), tuple(problems))
 
 
@@ -111,7 +122,8 @@ def _load(store: AdapterStore, pack: Pack, state: AdamW, position: int, built: S
     tensors, metadata = store.get(digest)
     expected = frozen_digest(built)
     if metadata["frozen"] != expected:
-        raise Failure(f"adapter {digest[:12]}: its seed now regenerates {expected[:12]}, stored was {metadata['frozen'][:12]}; use the torch it was made with")
+        now, then = expected[:12], metadata["frozen"][:12]
+        raise Failure(f"adapter {digest[:12]}: its seed now regenerates {now}, not {then}; use the torch it was made with")
     for kind, vector in {"value": pack.flat, **state.tensors()}.items():
         start = f"{kind}:"
         pack.set_trial(vector, position, {k.removeprefix(start): t.to(vector) for k, t in tensors.items() if k.startswith(start)})
@@ -122,39 +134,34 @@ def frozen_digest(built: Sequence[Part]) -> str:
     return sha256_of({f"{part.prefix}{name}": tensor for part in built for name, tensor in part.tensors.frozen.items()})
 
 
-def _save(session: Session, pack: Pack, state: AdamW, position: int, trial: Trial, step: int) -> str:
-    vectors = {"value": pack.flat, **state.tensors()}
+def _results(session: Session, done: Finished, position: int) -> list[Result]:
+    """Store a trial's state and return its result on every split."""
+    trial, step = done.job.assignments[position].trial, done.job.stop
+    digest = _save(session, done, position)
+    size = len(safetensors.torch.save(done.pack.of_trial(done.pack.flat, position)))
+    loss = float(done.losses[position])
+    scored = ((split, scores[position]) for split, scores in done.scores.items())
+    return [Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size) for split, s in scored]
+
+
+def _save(session: Session, done: Finished, position: int) -> str:
+    trial, pack = done.job.assignments[position].trial, done.pack
+    vectors = {"value": pack.flat, **done.state.tensors()}
     tensors = {f"{kind}:{name}": t for kind, vector in vectors.items() for name, t in pack.of_trial(vector, position).items()}
     built = build_parts(0, parts(trial.method, trial.hyperparameters), session.backbone.shape, trial.seed)
     metadata = {
         "trial": json.dumps(trial.to_json(), sort_keys=True),
-        "step": str(step),
+        "step": str(done.job.stop),
         "frozen": frozen_digest(built),
         "backbone": session.backbone.fingerprint,
     }
     return session.store.put(tensors, metadata)
 
 
-def _results(
-    session: Session, pack: Pack, state: AdamW, position: int, trial: Trial, job: Job, loss: float, seconds: float, scores: dict[Split, list[Score]]
-) -> list[Result]:
-    digest = _save(session, pack, state, position, trial, job.stop)
-    size = len(safetensors.torch.save(pack.of_trial(pack.flat, position)))
-    return [
-        Result(trial.number, job.stop, split, s[position].value, s[position].variance, loss, seconds, digest, size)
-        for split, s in scores.items()
-    ]
-
-
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
     data = session.splits[split]
     predicted: Tensor = session.trainer.predict(pack, data).argmax(-1)
     return [score(session.task.metric, labels.tolist(), data.targets, classes=len(session.task.labels)) for labels in predicted]
-
-
-def _healthy(pack: Pack, losses: Tensor) -> list[bool]:
-    finite = torch.isfinite(pack.norms(pack.flat)).cpu() & torch.isfinite(losses)
-    return [bool(value) for value in finite]
 
 
 def _diverged(trial: Trial, step: int) -> Problem:
@@ -165,6 +172,3 @@ def _diverged(trial: Trial, step: int) -> Problem:
 
 def _line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200]
-
-
-

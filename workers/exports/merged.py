@@ -25,7 +25,9 @@ def write(backbone: Backbone, pack: Pack, out: Path) -> None:
     methods = [group.method for group in pack.groups]
     blocked = next((m for m in methods if "merged" not in m.exports), None)
     if blocked is not None:
-        raise WrongInput(f"export: {type(blocked).__name__.lower()} cannot be folded into weights; use --format {' or '.join(blocked.exports)}")
+        raise WrongInput(
+            f"export: {type(blocked).__name__.lower()} cannot be folded into weights; use --format {' or '.join(blocked.exports)}"
+        )
     with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=1):
         maps = {site: _probe(backbone.model.get_submodule(site.name), site.inputs) for site in _touched(backbone, methods)}
     for site, (weight, bias) in maps.items():

@@ -1,4 +1,4 @@
-"""What travels beside an adapter so that its outputs become labels: the card, the label vectors, and a README with the lines to use them."""
+"""What travels beside an adapter so that its outputs become labels: the card, the label vectors, and a README with the lines."""
 
 from dataclasses import replace
 from pathlib import Path

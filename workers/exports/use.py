@@ -112,7 +112,9 @@ def _stock(backbone: Backbone, folder: Path) -> nn.Module:
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:
     built = build_parts(0, parts(card.method, card.hyperparameters), backbone.shape, card.seed)
     if frozen_digest(built) != card.frozen_sha256:
-        raise WrongInput(f"{folder}: seed {card.seed} does not regenerate the frozen tensors it was trained with; use the torch it was made with")
+        raise WrongInput(
+            f"{folder}: seed {card.seed} does not regenerate the frozen tensors it was trained with; use the torch it was made with"
+        )
     pack = Pack([built], device=backbone.device)
     pack.set_trial(pack.flat, 0, safetensors.torch.load_file(folder / "adapter.safetensors"))
     return pack
