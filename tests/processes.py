@@ -60,6 +60,10 @@ class Program:
             time.sleep(0.05)
         return names
 
+    def count(self, name: str) -> int:
+        """How many of its descendants now bear this name."""
+        return sum(_name(process) == name for process in psutil.Process(self.process.pid).children(recursive=True))
+
     @property
     def family(self) -> list[str]:
         """Names of all that `until` saw."""
