@@ -84,7 +84,7 @@ def _runs(process: psutil.Process) -> bool:
 
 def _name(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())or process.name()
+        return " ".join(process.cmdline()) or process.name()
     except psutil.Error:
         return "gone"
 
