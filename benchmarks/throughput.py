@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -32,6 +32,9 @@ from ulpt_search.workers.training import Trainer
 from ulpt_search.workers.updates.adamw import AdamW
 
 BATCH, PROMPT = 16, 10
+Dtype = Literal["float32", "bfloat16"]
+Seconds = dict[tuple[Dtype, str, int], list[float]]
+DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
 HALF: Hyperparameters = {"layers": "last:50%"}
 MIXES: dict[str, tuple[tuple[str, Hyperparameters], ...]] = {
     "ulpt": (("ulpt", {"prompt_length": PROMPT}),),
@@ -53,7 +56,7 @@ class Bench:
     data: Encoded
 
     @classmethod
-    def start(cls, dtype: str, *, model: str, task: str, device: str) -> "Bench":
+    def start(cls, dtype: Literal["auto"] | Dtype, *, model: str, task: str, device: str) -> "Bench":
         """Load everything once."""
         backbone, data = load(ModelSpec(model, dtype=dtype, device=device)), load_task(TaskSpec(task))
         trainer = Trainer(backbone, Readout(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
@@ -80,13 +83,13 @@ def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
     """Share of padding among the tokens of a pack's steps, each trial drawing its own rows."""
     batches, lengths = Batches(bench.data.lengths, batch=BATCH), bench.data.lengths
     steps_rows = [[lengths[row] + PROMPT for seed in range(size) for row in batches.rows(seed=seed, step=step)] for step in range(steps)]
-    return 1 - sum(map(sum, steps_rows)) / sum(len(rows) * max(rows) for rows in steps_rows)
+    return 1 - float(sum(map(sum, steps_rows))) / sum(len(rows) * max(rows) for rows in steps_rows)
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device, *, repeats: int) -> float:
     """Floating-point operations per second of one matrix product in the shape of the model's larger linears."""
     a, b = torch.randn(4096, 384, device=device).to(dtype), torch.randn(384, 1536, device=device).to(dtype)
-    best = min(_timed(lambda: [a @ b for _ in range(20)], device) for _ in range(repeats))
+    best: float = min(_timed(lambda: [a @ b for _ in range(20)], device) for _ in range(repeats))
     return 20 * 2 * 4096 * 384 * 1536 / best
 
 
@@ -119,17 +122,19 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
     repeats, steps = (2, 1) if asked.quick else (asked.repeats, 3)
-    benches = {dtype: Bench.start(dtype, model=asked.model, task=asked.task, device=asked.device) for dtype in ("float32", "bfloat16")}
+    benches = {dtype: Bench.start(dtype, model=asked.model, task=asked.task, device=asked.device) for dtype in DTYPES}
     sizes = (1, 16) if asked.quick else (1, 4, 16, 64)
-    rows = [("bfloat16", mix, size) for mix in (("ulpt",) if asked.quick else MIXES) for size in sizes] + [("float32", "ulpt", 1)]
-    seconds: dict[tuple[str, str, int], list[float]] = {row: [] for row in rows}
+    rows: list[tuple[Dtype, str, int]] = [("bfloat16", mix, size) for mix in (("ulpt",) if asked.quick else MIXES) for size in sizes] + [
+        ("float32", "ulpt", 1)
+    ]
+    seconds: Seconds = {row: [] for row in rows}
     for _ in range(repeats):
         for row in rows:
             seconds[row].append(benches[row[0]].run(row[1], row[2], steps=steps))
     return summary(benches["bfloat16"], seconds, repeats=repeats, asked=asked)
 
 
-def summary(bench: Bench, seconds: dict[tuple[str, str, int], list[float]], *, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
+def summary(bench: Bench, seconds: Seconds, *, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Ratios from the seconds per step of every row, repeat by repeat."""
     rates = {row: [row[2] / value for value in values] for row, values in seconds.items()}
     packed, solo16, solo32 = rates["bfloat16", "ulpt", 16], rates["bfloat16", "ulpt", 1], rates["float32", "ulpt", 1]

@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 Decorator = Callable[[Command], Command]
 
 
-class Count(click.ParamType):
+class Count(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
     """A whole number of at least 1, written as 10000, 1e4 or 10k."""
 
     name = "number"
@@ -22,7 +22,7 @@ class Count(click.ParamType):
         return read_count(str(value), name=_name(param))
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
     """Seconds, written as 30m, 1h30m or 90s."""
 
     name = "duration"
@@ -32,7 +32,7 @@ class Duration(click.ParamType):
         return float(value) if isinstance(value, float) else read_duration(value, name=_name(param))
 
 
-class Pack(click.ParamType):
+class Pack(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
     """A number of trials, or `auto`."""
 
     name = "number|auto"
@@ -103,7 +103,7 @@ def search_options(command: Command) -> Command:
     """Add what `run` and `plan` have in common."""
     command = home_options(store_option(tracking_option(command)))
     for option in reversed(_SEARCH):
-        command = option(command)  # type: ignore[assignment]
+        command = option(command)
     return command
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from privileges import NOBODY
+
+from .privileges import NOBODY
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def server() -> Iterator[str]:
         os.chown(folder, user, user)
     try:
         data = str(folder / "data")
-        initdb = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"]
+        initdb = [str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"]
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder, user=user, group=user)
         with _running(programs, data, user) as port:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -56,7 +57,19 @@ def _running(programs: Path, data: str, user: int | None) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-c", "unix_socket_directories=", "-c", "fsync=off"]
+    arguments = [
+        str(programs / "postgres"),
+        "-D",
+        data,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-c",
+        "unix_socket_directories=",
+        "-c",
+        "fsync=off",
+    ]
     log = subprocess.DEVNULL
     with subprocess.Popen(arguments, stdout=log, stderr=log, cwd=data, user=user, group=user) as process:
         try:

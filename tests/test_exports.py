@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import peft
 import pytest
@@ -34,7 +35,7 @@ def fresh() -> Iterator[Fresh]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [{"text_a": text, "label": toy.LABELS[label]} for text, label in zip(toy.rows().texts_a, toy.rows().labels, strict=True)]
+    rows = [{"text_a": text, "label": toy.LABELS[int(label)]} for text, label in zip(toy.rows().texts_a, toy.rows().labels, strict=True)]
     return task_files.folder(tmp_path_factory.mktemp("exports") / "toy", train=rows[:64], validation=rows[64:80], test=rows[80:])
 
 
@@ -173,7 +174,8 @@ def test_an_adapter_that_computes_something_else_leaves_nothing(
     digest, save = trained(here, config), peft.PeftModel.save_pretrained
 
     def forgetful(model: peft.PeftModel, path: str) -> None:
-        model.peft_config["default"].alpha_pattern = dict.fromkeys(model.peft_config["default"].alpha_pattern, 99)
+        config: Any = model.peft_config["default"]
+        config.alpha_pattern = dict.fromkeys(config.alpha_pattern, 99)
         save(model, path)
 
     monkeypatch.setattr(peft.PeftModel, "save_pretrained", forgetful)

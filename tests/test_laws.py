@@ -11,6 +11,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.backbone import Backbone
 from ulpt_search.workers.catalogue import catalogue, count, method, parts
 from ulpt_search.workers.pack import build_parts
+from ulpt_search.workers.readout import encode
 from ulpt_search.workers.seeds import sha256_of
 
 from . import toy, zoo
@@ -24,14 +25,14 @@ def backbone(request: pytest.FixtureRequest) -> Backbone:
     return zoo.backbone(request.param)
 
 
-def fitting(name: str, backbone: Backbone, **changes: object) -> Hyperparameters:
-    """Default hyperparameters with some changed; skips where the method says that the model lacks its site."""
-    values = {**method(name).defaults(), **changes}
+def fitting(name: str, backbone: Backbone) -> Hyperparameters:
+    """Default hyperparameters; skips where the method says that the model lacks its site."""
+    values = method(name).defaults()
     try:
         count(name, values, backbone.shape)
     except WrongInput as reason:
         pytest.skip(str(reason))
-    return values  # type: ignore[return-value]
+    return values
 
 
 def non_structural(name: str) -> dict[str, Axis]:
@@ -135,7 +136,7 @@ def test_saves_and_reloads_to_equal_outputs(name: str, backbone: Backbone) -> No
     stored = safetensors.torch.load(safetensors.torch.save(trained.of_trial(trained.flat, 0)))
     again = toy.pack(backbone, [(name, values, 4)])
     again.set_trial(again.flat, 0, stored)
-    data = toy.encode(backbone, toy.rows(), max_tokens=32)
+    data = encode(backbone, toy.rows(), max_tokens=32)
     assert torch.equal(toy.trainer(backbone).predict(again, data), scores)
 
 
@@ -144,7 +145,7 @@ def test_learns_a_toy_task(name: str, backbone: Backbone) -> None:
     values = fitting(name, backbone)
     _, _, scores = toy.train(backbone, [(name, values, 0)], steps=60)
     start = toy.pack(backbone, [(name, values, 0)])
-    data = toy.encode(backbone, toy.rows(), max_tokens=32)
+    data = encode(backbone, toy.rows(), max_tokens=32)
     targets = torch.tensor(data.targets)
     before = torch.nn.functional.cross_entropy(toy.trainer(backbone).predict(start, data)[0], targets)
     after = torch.nn.functional.cross_entropy(scores[0], targets)

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -39,7 +40,13 @@ def model(family: str) -> PreTrainedModel:
     """A random model of width 32 with two layers (T5: two and two), weights large enough that adapters matter."""
     torch.manual_seed(0)
     size = len(tokenizer())
-    common = {"vocab_size": size, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    common: dict[str, Any] = {
+        "vocab_size": size,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+    }
     if family == "encoder":
         return BertModel(BertConfig(**common, max_position_embeddings=64, initializer_range=0.2, pad_token_id=0))
     if family == "decoder":
@@ -49,7 +56,8 @@ def model(family: str) -> PreTrainedModel:
         return LlamaForCausalLM(config)
     if family == "gpt2":
         return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.2))
-    t5 = T5Config(vocab_size=size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0, pad_token_id=0)
+    t5 = T5Config(vocab_size=size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, pad_token_id=0)
+    t5.decoder_start_token_id = 0
     return T5ForConditionalGeneration(t5)
 
 

@@ -37,7 +37,7 @@ def family_of(config: PretrainedConfig) -> Family:
 
 def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where `embedding_rms` is the config's initial std."""
-    table = model.get_input_embeddings().weight
+    table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     blocks = list(_blocks(model))
     return Shape(
         family=family_of(model.config),
@@ -101,7 +101,7 @@ def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[No
             layer = next((i for i, (prefix, _) in enumerate(blocks) if name.startswith(f"{prefix}.")), -1)
             local = name.removeprefix(f"{blocks[layer][0]}.") if layer >= 0 else name
             bias = getattr(module, "bias", None) is not None
-            yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias)  # type: ignore[union-attr, index]
+            yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias)
 
 
 def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Module) -> Iterator[Attention]:

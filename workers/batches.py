@@ -36,7 +36,8 @@ class Batches:
         before = int(np.count_nonzero(plan[:turn] == bucket))
         rows = self._buckets[bucket]
         shuffled = _shuffle(seed, epoch, bucket, len(rows))
-        return rows[shuffled.take(range(before * self._batch, (before + 1) * self._batch), mode="wrap")]
+        drawn: np.ndarray = rows[shuffled.take(range(before * self._batch, (before + 1) * self._batch), mode="wrap")]
+        return drawn
 
 
 @lru_cache(maxsize=8)

@@ -83,7 +83,8 @@ class Readout:
             return _word_logits(self._backbone, last, self.words)
         start = torch.full((len(embeds), 1), int(self._backbone.model.config.decoder_start_token_id), device=embeds.device)
         logits = self._backbone.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=start, use_cache=False).logits
-        return logits[:, 0, self.words].float()
+        first: Tensor = logits[:, 0, self.words].float()
+        return first
 
 
 def pooled(hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:

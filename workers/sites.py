@@ -67,7 +67,7 @@ class Sites:
         for index in self._of(SoftPrompt):
             group, values = self._groups[index], self._values[index]
             changed = _texts(group.method, values, embedded[group.first : group.first + group.count])
-            made = _each(lambda p, m=group.method: m.prompt(p), values)  # type: ignore[misc]
+            made = _each(lambda p, m=group.method: m.prompt(p), values)
             for k in range(group.count):
                 position = group.first + k
                 texts[position] = texts[position] if changed is None else changed[k].to(embedded.dtype)
@@ -88,6 +88,10 @@ class Sites:
             for k in range(group.count):
                 lengths[group.first + k] += group.method.length  # type: ignore[attr-defined]
         return torch.tensor(lengths, device=device)
+
+    def _method(self, index: int) -> Any:
+        """A group's method; which effect it has is known where it is used."""
+        return self._groups[index].method
 
     def _of(self, effect: type) -> list[int]:
         return [index for index, group in enumerate(self._groups) if isinstance(group.method, effect)]
@@ -115,20 +119,20 @@ class Sites:
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
-                changed: Tensor = self._groups[i].method.before(p, site, x)  # type: ignore[attr-defined]
+                changed: Tensor = self._method(i).before(p, site, x)
                 return changed
 
             return (self._replace(args[0], early, apply, key=site.key), *args[1:])
 
         def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
-                changed: Tensor = self._groups[i].method.after(p, site, x, y, weight)  # type: ignore[attr-defined]
+                changed: Tensor = self._method(i).after(p, site, x, y, weight)
                 return changed
 
             return self._replace(output, late, apply, args[0], key=site.key)
 
-        early = [i for i in groups if type(self._groups[i].method).before is not LinearEffect.before]
-        late = [i for i in groups if type(self._groups[i].method).after is not LinearEffect.after]
+        early = [i for i in groups if type(self._method(i)).before is not LinearEffect.before]
+        late = [i for i in groups if type(self._method(i)).after is not LinearEffect.after]
         if early:
             self._handles.append(module.register_forward_pre_hook(before))
         if late:
@@ -141,8 +145,8 @@ class Sites:
 
         def after(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
-                scale, shift = self._groups[i].method.affine(p, site)  # type: ignore[attr-defined]
-                changed = y + standardise(module, x) * scale
+                scale, shift = self._method(i).affine(p, site)
+                changed: Tensor = y + standardise(module, x) * scale
                 return changed if shift is None else changed + shift
 
             return self._replace(output, groups, apply, args[0], key=site.key)
@@ -154,7 +158,7 @@ class Sites:
         for index in groups:
             rows, count = self._rows(index, y)
             arguments = [t[rows].reshape(count, -1, t.shape[-1]) for t in (y, *inputs)]
-            changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)  # type: ignore[misc]
+            changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
             mine = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
             whole = len(mine) == len(y)
             y = mine if whole else torch.cat([y[: rows.start], mine, y[rows.stop :]])
@@ -174,7 +178,7 @@ class Sites:
         kv: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(self._trials)]
         for index in groups:
             group = self._groups[index]
-            keys, values = _pairs(lambda p, m=group.method: m.keys_values(p, site), self._local(index, site.key))  # type: ignore[misc]
+            keys, values = _pairs(lambda p, m=group.method: m.keys_values(p, site), self._local(index, site.key))
             for k in range(group.count):
                 kv[group.first + k].append((keys[k], values[k]))
         dtype = next(self._model.parameters()).dtype

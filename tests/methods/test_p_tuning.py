@@ -1,5 +1,7 @@
 """P-tuning's equation by hand, agreement with peft's prompt encoder, and its start."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ def test_agrees_with_peft_on_prompt_and_count() -> None:
         num_virtual_tokens=3, token_dim=8, encoder_hidden_size=5, num_layers=1, num_attention_heads=1, num_transformer_submodules=1
     )
     theirs = PromptEncoder(config)
-    layers = (theirs.mlp_head[0], theirs.mlp_head[2], theirs.mlp_head[4])
+    layers: list[Any] = [theirs.mlp_head[0], theirs.mlp_head[2], theirs.mlp_head[4]]
     p = {"x": theirs.embedding.weight.detach()}
     p |= {f"W{i + 1}": layer.weight.detach() for i, layer in enumerate(layers)}
     p |= {f"b{i + 1}": layer.bias.detach() for i, layer in enumerate(layers)}

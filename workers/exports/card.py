@@ -45,5 +45,6 @@ class Card:
         path = folder / NAME
         if not path.is_file():
             raise WrongInput(f"{folder}: not an exported adapter, there is no {NAME}; make one with ulpt-search export STUDY --out DIR")
-        values = json.loads(path.read_text(encoding="utf8"))
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
+        frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**frozen)

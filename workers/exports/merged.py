@@ -53,16 +53,17 @@ def _probe(module: nn.Module, inputs: int) -> tuple[Tensor, Tensor]:
 
 
 def _fold(module: nn.Module, weight: Tensor, bias: Tensor, *, name: str) -> None:
-    stored = weight.T if isinstance(module, Conv1D) else weight
-    module.weight.copy_(stored)  # type: ignore[operator, union-attr]
-    if module.bias is not None:
-        module.bias.copy_(bias)  # type: ignore[operator, union-attr]
+    frozen = dict(module.named_parameters(recurse=False))
+    frozen["weight"].copy_(weight.T if isinstance(module, Conv1D) else weight)
+    if "bias" in frozen:
+        frozen["bias"].copy_(bias)
     elif bool(bias.abs().max() > 0):
         raise WrongInput(f"export: {name} has no bias to fold the learnt one into; use --format native")
 
 
 def _fold_norm(module: nn.Module, method: NormEffect, values: dict[str, Tensor], norm: Norm) -> None:
     scale, shift = method.affine({name: value[0] for name, value in local(values, norm.key).items()}, norm)
-    module.weight.add_(scale)  # type: ignore[operator, union-attr]
+    frozen = dict(module.named_parameters(recurse=False))
+    frozen["weight"].add_(scale)
     if shift is not None:
-        module.bias.add_(shift)  # type: ignore[operator, union-attr]
+        frozen["bias"].add_(shift)
