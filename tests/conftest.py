@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
 
 import ulpt_search
+
+from . import postgres
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from curve_records import METHODS, curve, point, searched
 
 from ulpt_search.dashboards.chart import figure, hover
 from ulpt_search.dashboards.curve import Curve, csv_text, write_csv, write_html, write_png
@@ -21,6 +20,8 @@ from ulpt_search.dashboards.page_assets import STYLE
 from ulpt_search.dashboards.palette import MATPLOTLIB_SHAPES, THEMES, Scheme, Style, styles
 from ulpt_search.dashboards.picture import parameter_range, png
 from ulpt_search.dashboards.words import export_command
+
+from .curve_records import METHODS, curve, point, searched
 
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 HOSTILE = "</script><script>alert(1)</script>&\"'$x"

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from ledgers import make, program, trial
-from privileges import unprivileged
 
 from ulpt_search.search.ledger import Ledger
 from ulpt_search.search.migrations.tables import VERSION_TABLE, metadata
 from ulpt_search.spaces.errors import Failure, WrongInput
+
+from .ledgers import make, program, trial
+from .privileges import unprivileged
 
 
 def test_many_open_a_new_ledger_at_once(ledger_url: str) -> None:

@@ -1,10 +1,10 @@
 import math
 from dataclasses import replace
 
-from mirror_records import STUDY, add, result, small, trial
-
 from ulpt_search.search.entries import MARK, Entry, Logged, Snapshot, difference, identity, settled, study_entry, trial_entries
 from ulpt_search.spaces.records import Point, Problem
+
+from .mirror_records import STUDY, add, result, small, trial
 
 
 def entries(snapshot: Snapshot, status: str = "RUNNING") -> dict[str, Entry]:

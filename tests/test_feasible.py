@@ -6,14 +6,15 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shapes import shape
-from simulated import METHODS
-from simulated import count as simulated_count
 
 from ulpt_search.search.feasible import Feasible, feasible, require_feasible
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import axes_of, catalogue, count
+
+from .shapes import shape
+from .simulated import METHODS
+from .simulated import count as simulated_count
 
 MINILM = shape(width=384, layers=6, heads=12, bias=True)
 WHOLE = {"layers": "all", "modules": "k,v,down"}

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from simulated import space
-
 from ulpt_search.search.finals import UNNUMBERED, finalists, fresh_seeds, wanted
 from ulpt_search.spaces.records import Result, Trial
+
+from .simulated import space
 
 
 def trial(number: int, parameters: int, *, seed: int = 0, rank: int = 1) -> Trial:

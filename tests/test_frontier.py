@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from curve_records import curve, finished, point, result, searched, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,8 @@ from ulpt_search.dashboards.frontier import frontier, points
 from ulpt_search.dashboards.intervals import Interval, difference, over_rows, over_seeds
 from ulpt_search.dashboards.verdicts import cheapest_tie, notes, optimism, tied, ties
 from ulpt_search.spaces.records import Point, Result
+
+from .curve_records import curve, finished, point, result, searched, trial
 
 FEW = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([0.1, 0.2, 0.3, 0.4])), max_size=12)
 """Few values each, so that ties of every kind are common."""

@@ -13,12 +13,13 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledgers import SPACE, make, program, result, trial
 
 from ulpt_search.search.ledger import Ledger, StudyRecord
 from ulpt_search.spaces.axes import Value
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
+
+from .ledgers import SPACE, make, program, result, trial
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 whole = st.integers(0, 2**63 - 1)

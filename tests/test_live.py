@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from curve_records import METHODS, curve, point, searched, trial
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
@@ -23,6 +22,8 @@ from ulpt_search.dashboards.progress import Progress, RunningJob, describe, esti
 from ulpt_search.dashboards.screens import final_screen, live_screen, next_commands
 from ulpt_search.dashboards.textplot import letters, plot
 from ulpt_search.spaces.records import Assignment, Job, Problem
+
+from .curve_records import METHODS, curve, point, searched, trial
 
 PLACES = {"ledger": "/home/someone/ulpt-search-home/ledger.sqlite", "MLflow": "sqlite:////home/someone/mlflow.sqlite"}
 START = Progress("demo", 10_000, 40)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated import METHODS, count, space
 
 from ulpt_search.search.domain import Domain, Proposal
 from ulpt_search.search.feasible import feasible, require_feasible
@@ -17,6 +16,8 @@ from ulpt_search.search.sampler import Direction, Observation, propose
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import Space
+
+from .simulated import METHODS, count, space
 
 BOTH: tuple[Direction, Direction] = ("maximize", "minimize")
 

@@ -19,11 +19,12 @@ import safetensors
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from privileges import unprivileged
 from torch import Tensor
 
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.workers.store import AdapterStore
+
+from .privileges import unprivileged
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.int32, torch.uint8, torch.bool)
 STATE = {"0.q/a": torch.arange(12.0).reshape(3, 4), "z": torch.tensor(0.1)}

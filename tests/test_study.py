@@ -9,7 +9,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulated import METHODS, Curves, Executor, count, drive, hypervolume, space
 
 from ulpt_search.dashboards.frontier import frontier, points
 from ulpt_search.search.domain import Domain
@@ -19,6 +18,8 @@ from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial
 from ulpt_search.spaces.space import Space
+
+from .simulated import METHODS, Curves, Executor, count, drive, hypervolume, space
 
 BUDGET = 10_000
 LAST = 200

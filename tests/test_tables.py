@@ -2,7 +2,6 @@ import io
 from collections.abc import Callable
 
 import pytest
-from curve_records import curve, finished, point, result, searched, trial
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
@@ -11,6 +10,8 @@ from ulpt_search.dashboards.tables import frontier_table, methods_table, plan_ta
 from ulpt_search.dashboards.words import axis, configuration, duration, shorten, size
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Problem
+
+from .curve_records import curve, finished, point, result, searched, trial
 
 WHY = "the smallest needs 13,824 parameters; layers: last:50% would need 6,912, or raise the budget to 13,824"
 STUDIES = [

@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mirror_records import STUDY, add, assert_mirrored, history, keys, many, result, runs, small, sqlite, statuses, trial
 
 from ulpt_search.search.entries import KEY, Snapshot
 from ulpt_search.search.mirror import Mirror
 from ulpt_search.search.tracking import close_orphans, connect, find_chart, prepare
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Result, Trial
+
+from .mirror_records import STUDY, add, assert_mirrored, history, keys, many, result, runs, small, sqlite, statuses, trial
 
 FOLLOW = """
 import sys

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mirror_records import STUDY, add, assert_mirrored, result, small, statuses
 
 from ulpt_search.search import chart_page
 from ulpt_search.search.mirror import Mirror
 from ulpt_search.search.viewer import ui
 from ulpt_search.spaces.errors import Failure, WrongInput
+
+from .mirror_records import STUDY, add, assert_mirrored, result, small, statuses
 
 SERVE = """
 import sys
