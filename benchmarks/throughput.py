@@ -84,7 +84,7 @@ def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
     batches, lengths = Batches(bench.data.lengths, batch=BATCH), bench.data.lengths
     steps_rows = [[lengths[row] + PROMPT for seed in range(size) for row in batches.rows(seed=seed, step=step)] for step in range(steps)]
     real, padded = sum(map(sum, steps_rows)), sum(len(rows) * max(rows) for rows in steps_rows)
-    return 1 - real / padded
+    return float(1 - real / padded)
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device, *, repeats: int) -> float:
