@@ -12,38 +12,19 @@ Command = TypeVar("Command", bound=Callable[..., object])
 Decorator = Callable[[Command], Command]
 
 
-class Count(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
-    """A whole number of at least 1, written as 10000, 1e4 or 10k."""
-
-    name = "number"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the text; raises `WrongInput`."""
-        return read_count(str(value), name=_name(param))
+def count(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Read 10000, 1e4 or 10k; raises `WrongInput`."""
+    return None if text is None else read_count(text, name=option.opts[-1])
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
-    """Seconds, written as 30m, 1h30m or 90s."""
-
-    name = "duration"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the text; raises `WrongInput`."""
-        return float(value) if isinstance(value, float) else read_duration(value, name=_name(param))
+def duration(ctx: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """Read 30m, 1h30m or 90s into seconds; raises `WrongInput`."""
+    return None if text is None else read_duration(text, name=option.opts[-1])
 
 
-class Pack(click.ParamType):  # type: ignore[type-arg, unused-ignore] # generic since click 8.4
-    """A number of trials, or `auto`."""
-
-    name = "number|auto"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        """Return None for `auto`; raises `WrongInput`."""
-        return None if value == "auto" else read_count(str(value), name=_name(param))
-
-
-def _name(param: click.Parameter | None) -> str:
-    return param.opts[-1] if param else "value"
+def pack(ctx: click.Context, option: click.Parameter, text: str) -> int | None:
+    """Read a number of trials, or `auto` into None; raises `WrongInput`."""
+    return None if text == "auto" else read_count(text, name=option.opts[-1])
 
 
 def home_options(command: Command) -> Command:
@@ -84,16 +65,18 @@ def model_option(command: Command) -> Command:
 
 _SEARCH: tuple[Decorator[Callable[..., object]], ...] = (
     click.option("--space", "source", metavar="PATH|NAME", required=True, help="A space file, or a shipped one: `ulpt-search spaces`."),
-    click.option("--budget", type=Count(), required=True, help="Cap on trainable parameters: 10000, 1e4 or 10k."),
+    click.option("--budget", metavar="NUMBER", callback=count, required=True, help="Cap on trainable parameters: 10000, 1e4 or 10k."),
     click.option("--model", metavar="NAME", help="Overrides the space's model: minilm, a transformers folder, or a hub id."),
     click.option("--task", metavar="NAME", help="Overrides the space's task: pydocs, a file or folder, or a hub data set."),
-    click.option("--trials", type=Count(), help="Overrides the space's number of trials."),
-    click.option("--time", "limit", type=Duration(), help="Stop searching in time for the finals to end by then: 30m, 1h30m."),
+    click.option("--trials", metavar="NUMBER", callback=count, help="Overrides the space's number of trials."),
+    click.option("--time", "limit", metavar="DURATION", callback=duration, help="Stop in time for the finals to end by then: 30m, 1h30m."),
     click.option("--study", metavar="NAME", help="Name under which it is remembered; the same name continues it."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search itself."),
     click.option("--workers", type=click.IntRange(min=1), help="Worker processes; default: by the machine's CPUs or GPUs."),
     click.option("--gpus-per-worker", type=click.FloatRange(min=0), help="GPUs of each; fractions share one. Default: 1 if there are."),
-    click.option("--pack", type=Pack(), default="auto", show_default=True, help="Trials trained together in one pass."),
+    click.option(
+        "--pack", metavar="NUMBER|auto", callback=pack, default="auto", show_default=True, help="Trials trained together in one pass."
+    ),
     click.option("--address", metavar="HOST:PORT", help="An existing Ray cluster; default: a local one."),
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key: --set methods.lora.rank=4."),
 )

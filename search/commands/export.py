@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..home import Home
-from ..options import Count, example, home_options, json_option, store_option
+from ..options import count, example, home_options, json_option, store_option
 
 _STYLE = click.Choice(["native", "peft", "merged"])
 
@@ -14,7 +14,7 @@ _STYLE = click.Choice(["native", "peft", "merged"])
 @click.argument("study")
 @click.option("--best", is_flag=True, help="The best of the curve; the default.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="This trial.")
-@click.option("--max-parameters", type=Count(), metavar="N", help="The best with at most this many parameters.")
+@click.option("--max-parameters", callback=count, metavar="N", help="The best with at most this many parameters.")
 @click.option("--format", "style", type=_STYLE, default="peft", show_default=True, help="Who shall load it.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder.")
 @home_options
