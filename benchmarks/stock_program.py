@@ -11,6 +11,7 @@ that they are the trials that others train too.
 from __future__ import annotations  # Ray sends `train` by value, and that forgets names that only a class body inside it uses
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -50,6 +51,8 @@ class LabelScorer(nn.Module):
         front: Virtual tokens that the encoder puts in front of the text; they are left out of the mean.
     """
 
+    matrix: Tensor
+
     def __init__(self, encoder: nn.Module, matrix: Tensor, *, front: int) -> None:
         super().__init__()
         self.encoder, self.front = encoder, front
@@ -76,8 +79,7 @@ def adapter(config: dict[str, Any]) -> Any:
         return PromptTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=length, prompt_tuning_init="SAMPLE_VOCAB")
     if config["method"] == "ia3":
         down = r".*layer\.\d+\.output\.dense"
-        targets = rf".*(key|value)|{down}"
-        return IA3Config(task_type=TaskType.FEATURE_EXTRACTION, target_modules=targets, feedforward_modules=down)
+        return IA3Config(task_type=TaskType.FEATURE_EXTRACTION, target_modules=rf".*(key|value)|{down}", feedforward_modules=down)
     targets = ["query", "value"]
     return LoraConfig(task_type=TaskType.FEATURE_EXTRACTION, r=config["rank"], lora_alpha=config["alpha"], target_modules=targets)
 
@@ -100,17 +102,17 @@ def train(config: dict[str, Any], plan: dict[str, Any]) -> None:
     """One trial: train, evaluate at the plan's steps, report."""
     from datasets import disable_progress_bars, load_dataset
     from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    class Report(TrainerCallback):  # type: ignore[misc]
+    class Report(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             control.should_evaluate = state.global_step in plan["scored"]
 
-        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
-            tune.report({"accuracy": metrics["eval_accuracy"], "step": state.global_step})
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            tune.report({"accuracy": kwargs["metrics"]["eval_accuracy"], "step": state.global_step})
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     disable_progress_bars()
     tokenizer = AutoTokenizer.from_pretrained(plan["model"])
     files = {split: plan[split] for split in ("train", "evaluation")}
@@ -138,7 +140,7 @@ def accuracy(prediction: Any) -> dict[str, float]:
 
 def sweep(plan: dict[str, Any], folder: str) -> list[dict[str, Any]]:
     """Run all trials, as many at a time as the plan has workers of one core each; return each one's configuration and last accuracy."""
-    ray.init(num_cpus=plan["workers"], include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=plan["sockets"])
+    ray.init(num_cpus=plan["workers"], include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=plan["sockets"])
     search = OptunaSearch(metric="accuracy", mode="max", points_to_evaluate=plan["trials"])
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(train, plan=plan), {"cpu": 1}),
@@ -148,9 +150,10 @@ def sweep(plan: dict[str, Any], folder: str) -> list[dict[str, Any]]:
         ),
         run_config=tune.RunConfig(name="stock", storage_path=folder, verbose=0),
     )
-    results = tuner.fit()
+    grid = tuner.fit()
+    results = [grid[number] for number in range(len(grid))]
     return [
-        {**result.config, "accuracy": (result.metrics or {}).get("accuracy"), "step": (result.metrics or {}).get("step")}
+        {**(result.config or {}), "accuracy": (result.metrics or {}).get("accuracy"), "step": (result.metrics or {}).get("step")}
         for result in results
     ]
 
