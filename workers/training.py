@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from ..spaces.space import Training
 from .backbone import Backbone
 from .batches import Batches
+from .memory import EVERY, release
 from .method import Method
 from .pack import Pack
 from .readout import Encoded, Readout
@@ -46,6 +47,9 @@ class Trainer:
             for step in range(start, stop):
                 rows = [row for seed in seeds for row in batches.rows(seed=seed, step=step)]
                 total += self._step(pack, state, sites, seeds, data.batch(rows, pad=self._pad, device=pack.flat.device), step)
+                if (step - start) % EVERY == EVERY - 1:
+                    release()
+        release()
         return Trained((total / max(1, stop - start)).cpu(), time.perf_counter() - began)
 
     @torch.no_grad()
@@ -59,6 +63,7 @@ class Trainer:
             for begin in range(0, len(order), size):
                 batch = data.batch(order[begin : begin + size] * pack.size, pad=self._pad, device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
+        release()
         scores = torch.cat(pieces, 1)
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
