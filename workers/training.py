@@ -18,8 +18,9 @@ from .readout import Encoded, Readout
 from .sites import Sites
 from .updates.adamw import AdamW
 
-ROWS_AT_ONCE = 512
-"""Rows of one scoring pass over all trials of a pack: enough to fill the device, little enough to fit."""
+ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
+"""Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches (three
+times faster than 512 there)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Trainer:
     def predict(self, pack: Pack, data: Encoded) -> Tensor:
         """Return every trial's label scores for all rows of a split: (trials, rows, labels), float32, on the CPU."""
         order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
-        size = max(1, ROWS_AT_ONCE // pack.size)
+        size = max(1, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size)
         pieces = []
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             values = bound_values(pack)
