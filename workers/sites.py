@@ -106,10 +106,20 @@ class Sites:
             self._names[index, key] = {plain: name for name in values if (plain := _plain(name, key)) is not None}
         return {plain: values[name] for plain, name in self._names[index, key].items()}
 
-    def _rows(self, index: int, tensor: Tensor) -> tuple[slice, int]:
-        group = self._groups[index]
-        rows = tensor.shape[0] // self._trials
-        return slice(group.first * rows, (group.first + group.count) * rows), group.count
+    def _rounds(self, groups: Sequence[int], *, rows: int) -> Iterator[tuple[list[int], dict[int, int]]]:
+        """Groups that share no trial, together: the lengths to cut a batch into, and which piece is each group's."""
+        waiting = list(groups)
+        while waiting:
+            cuts, places, end, taken = [], {}, 0, set()
+            for index in waiting:
+                own = self._groups[index]
+                if own.first < end:
+                    continue
+                cuts += [(own.first - end) * rows] * (own.first > end) + [own.count * rows]
+                places[index], end = len(cuts) - 1, own.first + own.count
+                taken.add(index)
+            yield cuts + [(self._trials - end) * rows] * (end < self._trials), places
+            waiting = [index for index in waiting if index not in taken]
 
     def _hook_linear(self, site: Linear, groups: list[int]) -> None:
         if not groups:
@@ -155,13 +165,15 @@ class Sites:
 
     def _replace(self, y: Tensor, groups: list[int], apply: Callable[..., Tensor], *inputs: Tensor, key: str) -> Tensor:
         """Let each group change its own rows of `y`, (rows, ..., features); other rows pass as they are."""
-        for index in groups:
-            rows, count = self._rows(index, y)
-            arguments = [t[rows].reshape(count, -1, t.shape[-1]) for t in (y, *inputs)]
-            changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
-            mine = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
-            whole = len(mine) == len(y)
-            y = mine if whole else torch.cat([y[: rows.start], mine, y[rows.stop :]])
+        for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
+            # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.
+            pieces = [list(tensor.split(cuts)) for tensor in (y, *inputs)]
+            for index, place in places.items():
+                count = self._groups[index].count
+                arguments = [own[place].reshape(count, -1, own[place].shape[-1]) for own in pieces]
+                changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
+                pieces[0][place] = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
+            y = pieces[0][0] if len(cuts) == 1 else torch.cat(pieces[0])
         return y
 
     def _prefixed(self) -> dict[str, list[int]]:

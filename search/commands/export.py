@@ -17,6 +17,7 @@ _STYLE = click.Choice(["native", "peft", "merged"])
 @click.option("--max-parameters", callback=count, metavar="N", help="The best with at most this many parameters.")
 @click.option("--format", "style", type=_STYLE, default="peft", show_default=True, help="Who shall load it.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in that folder.")
 @home_options
 @store_option
 @json_option
@@ -27,6 +28,7 @@ def command(
     max_parameters: int | None,
     style: str,
     out: Path,
+    force: bool,
     home: str,
     ledger: str | None,
     store: str | None,
@@ -43,5 +45,5 @@ def command(
     places = Home.at(home, ledger=ledger, store=store)
     history = read_study(places, study)
     chosen, result = choose(history, best=best, trial=trial, max_parameters=max_parameters)
-    report = export(history.setup(places.store), chosen, result.adapter, style=style, out=out)
+    report = export(history.setup(places.store), chosen, result.adapter, style=style, out=out, force=force)
     print_json(report.to_json()) if as_json else print_export(report)

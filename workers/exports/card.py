@@ -48,3 +48,8 @@ class Card:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
         frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         return cls(**frozen)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds an export."""
+    return (folder / NAME).is_file()

@@ -22,7 +22,7 @@ from ..tasks import Task, load_task
 from ..training import bound_values
 from ..worker import frozen_digest, restore_from
 from . import merged, scorer, stock
-from .card import Card
+from .card import Card, is_export
 from .fresh import Fresh
 from .outputs import probe, trained_outputs
 
@@ -51,15 +51,18 @@ def formats(trial: Trial, shape: Shape) -> tuple[str, ...]:
     return stock.formats(parts(trial.method, trial.hyperparameters), shape)
 
 
-def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fresh: Fresh | None = None) -> Exported:
+def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fresh: Fresh | None = None, force: bool = False) -> Exported:
     """Write the adapter that a trial's state `digest` holds as `style` (native, peft or merged) into the new folder `out`.
+
+    With `force`, `out` may hold an earlier export, which stays until the new one is proven.
 
     The folder is reloaded in a fresh process (`fresh`, to share one among several exports) and its outputs compared before it
     appears under its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the
     outputs differ.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise WrongInput(f"export: {out} exists and is not empty; choose another --out")
+    if out.exists() and not (force and is_export(out)) and (not out.is_dir() or any(out.iterdir())):
+        way_out = "add --force to replace that export, or choose another --out" if is_export(out) else "choose another --out"
+        raise WrongInput(f"export: {out} exists and is not empty; {way_out}")
     backbone = load(replace(setup.model, dtype="float32", device="cpu"))
     possible = formats(trial, backbone.shape)
     if style not in possible:
@@ -70,14 +73,22 @@ def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fr
         aside.mkdir(parents=True)
         with contextlib.nullcontext(fresh) if fresh else Fresh() as process:
             difference = _write_and_prove(setup, backbone, trial, digest, style=style, folder=aside, fresh=process)
-        if out.is_dir():
-            out.rmdir()
-        aside.replace(out)
+        _put(aside, out)
     except OSError as error:
         raise Failure(f"export: cannot write {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return Exported(str(out), style, trial.number, trial.parameters, difference)
+
+
+def _put(made: Path, out: Path) -> None:
+    """Give the folder `made` its name `out`, whatever export or empty folder has it now."""
+    old = out.parent / f".{out.name}.replaced"
+    shutil.rmtree(old, ignore_errors=True)
+    if out.is_dir():
+        out.replace(old)
+    made.replace(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> float:
