@@ -7,7 +7,8 @@ BIN := .venv/bin
 .PHONY: demo test check slow clean
 
 demo: .venv/demo
-	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --trials 24 --time 6m --set steps=100 --set finalists=2 --study demo
+	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --trials 24 --study demo \
+		--set steps=60 --set rungs.first=15 --set finalists=2
 	$(BIN)/ulpt-search frontier demo --home $(HOME_DIR)
 	$(BIN)/ulpt-search export demo --best --format peft --out $(HOME_DIR)/best --force --home $(HOME_DIR)
 	$(BIN)/ulpt-search predict $(HOME_DIR)/best "Parse a header line into its name and value."

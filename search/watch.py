@@ -1,6 +1,7 @@
 """What a running search looks like from outside: its clock, its pace, and when the search must make way for the finals."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..dashboards.frontier import points
@@ -9,6 +10,9 @@ from ..spaces.records import Job, Outcome, Problem, Result
 from ..spaces.space import Space
 from .finals import finalists
 from .study import Study
+
+LATEST = 4
+"""Jobs that the pace of the finals is judged by."""
 
 
 class Watch:
@@ -32,6 +36,9 @@ class Watch:
         self._jobs: dict[int, tuple[Job, float]] = {}
         self._longest = 0.0
         self._steps = 0
+        self._widest = 1
+        self._latest: deque[tuple[int, float]] = deque(maxlen=LATEST)
+        """Trial-steps and seconds of the jobs that came back last; the first ones also load the model and say little of the pace."""
         self._failures = list(problems)
         self._before = study.progress.done
         self._steps_before = _trial_steps(study.results)
@@ -45,22 +52,27 @@ class Watch:
     def launched(self, job: Job) -> None:
         """Note that a job was handed out."""
         self._jobs[job.number] = (job, self._clock())
+        self._widest = max(self._widest, len(self._jobs))
         self._finals = self._finals or job.assignments[0].trial.purpose == "final"
 
     def returned(self, outcome: Outcome) -> None:
         """Note that a job is over."""
         job, since = self._jobs.pop(outcome.job)
-        self._longest = max(self._longest, self._clock() - since)
+        took = self._clock() - since
+        self._longest = max(self._longest, took)
         self._failures += outcome.problems
         came = {result.trial for result in outcome.results}
-        self._steps += sum(job.stop - part.start for part in job.assignments if part.trial.number in came)
+        steps = sum(job.stop - part.start for part in job.assignments if part.trial.number in came)
+        self._steps += steps
+        self._latest.append((steps, took))
 
     @property
     def out_of_time(self) -> bool:
         """Whether the search has to end now for the finals to be over within the limit."""
         if self._limit is None or self._finals:
             return False
-        finals = time_for_finals(steps=self._final_steps(), done=self._steps, elapsed=self.elapsed, longest=self._longest)
+        done, busy = (sum(values) for values in zip((0, 0.0), *self._latest, strict=True))
+        finals = time_for_finals(steps=self._final_steps(), done=int(done), elapsed=busy / self._widest, longest=self._longest)
         return self.elapsed + finals >= self._limit
 
     def progress(self) -> Progress:
