@@ -67,9 +67,10 @@ class Bench:
         configs = [MIXES[mix][k * len(MIXES[mix]) // size] for k in range(size)] if size > 1 else [MIXES[mix][0]]
         built = [build_parts(k, parts(name, values), self.backbone.shape, k) for k, (name, values) in enumerate(configs)]
         pack = Pack(built, device=self.backbone.device)
-        state, seeds = AdamW.start(pack.flat), list(range(size))
-        self.trainer.train(pack, state, seeds, self.data, start=0, stop=1)
-        return self.trainer.train(pack, state, seeds, self.data, start=1, stop=1 + steps).seconds / steps
+        rule, seeds = AdamW(), list(range(size))
+        state = rule.start(pack)
+        self.trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1)
+        return self.trainer.train(pack, rule, state, seeds, self.data, start=1, stop=1 + steps).seconds / steps
 
     def tokens(self, *, steps: int, prompt: int) -> tuple[float, float]:
         """Mean tokens of one trial's step without padding, and the share of padding, over the first steps of one trial."""

@@ -69,7 +69,7 @@ def trained(setup: Setup, trial: Trial) -> str:
 def scores(setup: Setup, trial: Trial, digest: str | None) -> Tensor:
     """Label scores (rows, labels) of the validation split as the search computes them; without a digest, at step 0."""
     session = worker.session(setup)
-    pack, _ = worker.restore_from(session.backbone, session.store, [Assignment(trial, 0, digest)])
+    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(trial, 0, digest)])
     return session.trainer.predict(pack, session.splits["validation"])[0]
 
 

@@ -8,12 +8,11 @@ from torch import Tensor
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import Training
 from ulpt_search.workers.backbone import Backbone
-from ulpt_search.workers.catalogue import parts
+from ulpt_search.workers.catalogue import parts, rule
 from ulpt_search.workers.pack import Pack, build_parts
 from ulpt_search.workers.readout import Readout, encode
 from ulpt_search.workers.tasks import Rows, Task
 from ulpt_search.workers.training import Trained, Trainer
-from ulpt_search.workers.updates.adamw import AdamW
 
 LABELS = ("red", "green", "blue")
 Config = tuple[str, Hyperparameters, int]
@@ -51,5 +50,6 @@ def train(backbone: Backbone, configs: Sequence[Config], *, steps: int) -> tuple
     """Train a fresh pack; returns it with its losses and its label scores (trials, rows, labels)."""
     fresh = pack(backbone, configs)
     run, data = trainer(backbone, steps=steps), encode(backbone, rows(), max_tokens=32)
-    trained = run.train(fresh, AdamW.start(fresh.flat), [seed for _, _, seed in configs], data, start=0, stop=steps)
+    follow = rule(*configs[0][:2])
+    trained = run.train(fresh, follow, follow.start(fresh), [seed for _, _, seed in configs], data, start=0, stop=steps)
     return fresh, trained, run.predict(fresh, data)

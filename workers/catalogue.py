@@ -1,25 +1,42 @@
-"""The catalogue of methods, derived from the files in `methods/`, and what can be said of a configuration on paper."""
+"""The catalogue of methods and training rules, derived from their files, and what can be said of a configuration on paper.
+
+A configuration's name is a method's, or several joined by `+`: methods stack, and at most one part is a training rule
+(`ulpt+bitfit`, `lora+subzero`). Without a rule it is trained by AdamW.
+"""
 
 import importlib
 import pkgutil
 from functools import cache
+from types import ModuleType
+from typing import TypeVar
 
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
 from ..spaces.shape import Shape
-from . import methods
+from . import methods, updates
 from .method import Method, method_name
+from .update import Update
+
+Kind = TypeVar("Kind")
 
 
 @cache
 def catalogue() -> dict[str, type[Method]]:
     """Method name (its file's) -> class, in alphabetical order."""
-    return {name: _class_in(name) for name in sorted(info.name for info in pkgutil.iter_modules(methods.__path__))}
+    return {name: _class_in(methods, name, Method) for name in _files(methods)}  # type: ignore[type-abstract]
+
+
+@cache
+def rules() -> dict[str, type[Update]]:
+    """Training rule's name (its file's) -> class, in alphabetical order."""
+    return {name: _class_in(updates, name, Update) for name in _files(updates)}  # type: ignore[type-abstract]
 
 
 def method(name: str) -> type[Method]:
     """Return one method's class; `WrongInput` names the nearest where there is none."""
     known = catalogue()
+    if name in rules():
+        raise WrongInput(f"methods.{name}: a training rule, not a method; join it to one, such as lora+{name}")
     if name not in known:
         raise WrongInput(f"methods.{name}: unknown method; there are {', '.join(known)}.{did_you_mean(name, known)}")
     return known[name]
@@ -27,25 +44,42 @@ def method(name: str) -> type[Method]:
 
 def axes_of(name: str) -> dict[str, Axis]:
     """Hyperparameter -> default axis of a method, or of a composition `a+b` with its part in front: `a.rank`."""
-    parts = name.split("+")
-    if len(parts) == 1:
+    joined = _joined(name)
+    if len(joined) == 1:
         return method(name).axes()
-    if len(set(parts)) != len(parts):
-        raise WrongInput(f"methods.{name}: a composition names every method once")
-    return {f"{part}.{key}": axis for part in parts for key, axis in method(part).axes().items()}
+    return {f"{part}.{key}": axis for part in joined for key, axis in (rules().get(part) or method(part)).axes().items()}
 
 
 def parts(name: str, hyperparameters: Hyperparameters) -> tuple[Method, ...]:
     """Return the methods of a configuration with their hyperparameters filled in; those left out take their defaults."""
-    names = name.split("+")
-    if len(names) == 1:
+    joined = _joined(name)
+    if len(joined) == 1:
         return (method(name).create(hyperparameters),)
-    return tuple(method(part).create(_own(part, hyperparameters)) for part in names)
+    return tuple(method(part).create(_own(part, hyperparameters)) for part in joined if part not in rules())
+
+
+def rule(name: str, hyperparameters: Hyperparameters) -> Update:
+    """Return the training rule of a configuration with its hyperparameters filled in; AdamW where it names none."""
+    chosen = next((part for part in _joined(name) if part in rules()), "adamw")
+    return rules()[chosen].create(_own(chosen, hyperparameters))
 
 
 def count(name: str, hyperparameters: Hyperparameters, shape: Shape) -> int:
     """Trainable elements of a configuration on a model of this shape; `WrongInput` where it does not fit."""
-    return sum(part.parameters(shape) for part in parts(name, hyperparameters))
+    return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in parts(name, hyperparameters)))
+
+
+@cache
+def _joined(name: str) -> tuple[str, ...]:
+    joined = tuple(name.split("+"))
+    own = [part for part in joined if part in rules()]
+    if len(set(joined)) != len(joined):
+        raise WrongInput(f"methods.{name}: a composition names every method once")
+    if len(own) > 1:
+        raise WrongInput(f"methods.{name}: a trial has one training rule; choose {' or '.join(own)}")
+    if len(own) == len(joined):
+        method(name)
+    return joined
 
 
 def _own(part: str, hyperparameters: Hyperparameters) -> dict[str, Value]:
@@ -53,10 +87,14 @@ def _own(part: str, hyperparameters: Hyperparameters) -> dict[str, Value]:
     return {key.removeprefix(start): value for key, value in hyperparameters.items() if key.startswith(start)}
 
 
-def _class_in(name: str) -> type[Method]:
-    module = importlib.import_module(f".{name}", methods.__name__)
+def _files(package: ModuleType) -> list[str]:
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+
+
+def _class_in(package: ModuleType, name: str, kind: type[Kind]) -> type[Kind]:
+    module = importlib.import_module(f".{name}", package.__name__)
     return next(
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__ and method_name(value) == name
+        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__ and method_name(value) == name
     )

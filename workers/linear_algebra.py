@@ -38,3 +38,14 @@ def _principal(weight: Tensor, rank: int) -> Pair:
     signs = left.gather(0, left.abs().argmax(0, keepdim=True)).sign()
     dtype = torch.promote_types(weight.dtype, torch.float32)
     return (left * signs).to(dtype), (right * signs).mT.to(dtype).contiguous()
+
+
+def polar(matrices: Tensor) -> Tensor:
+    """Return `U Vᵀ` of every matrix (..., rows, columns), over its non-zero singular values: the nuclear norm's gradient."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    m = (matrices.mT if tall else matrices).double()
+    values, vectors = torch.linalg.eigh(m @ m.mT)
+    nonzero = values > values.amax(-1, keepdim=True) * m.shape[-1] * torch.finfo(m.dtype).eps
+    inverse_roots = torch.where(nonzero, values.clamp_min(torch.finfo(m.dtype).tiny).rsqrt(), 0.0)
+    made: Tensor = (vectors * inverse_roots[..., None, :]) @ (vectors.mT @ m)
+    return (made.mT if tall else made).to(matrices.dtype)

@@ -10,7 +10,7 @@ optimisation are done outside.
         ...
 
 Tensors are named `name` when the whole model shares them and `layer.role/name` when they belong to one site; an effect sees
-both under the plain `name`.
+both under the plain `name`. A tensor `layer.role/weight` is one that is added to that linear's frozen weight.
 """
 
 from abc import ABC, abstractmethod
@@ -106,8 +106,8 @@ class Method(ABC):
         return (type(self), *((f.name, getattr(self, f.name)) for f in structural))
 
 
-def method_name(cls: type[Method]) -> str:
-    """The method's one name: that of its file."""
+def method_name(cls: type) -> str:
+    """The one name of a method or a training rule: that of its file."""
     return cls.__module__.rpartition(".")[2]
 
 

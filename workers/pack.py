@@ -6,6 +6,7 @@ tensor whatever the mix of methods, with a learning rate per element; `owner` sa
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -89,6 +90,29 @@ class Pack:
             for part, index in ((p, i) for i, p in enumerate(group.parts) if p.position == position):
                 for name, value in values.items():
                     value[index].copy_(share[part.prefix + name])
+
+    @cached_property
+    def places(self) -> tuple[Tensor, ...]:
+        """Where in a flat vector each trial's elements are, ascending."""
+        return tuple((self.owner == position).nonzero()[:, 0] for position in range(self.size))
+
+    def fill(self, draw: Callable[[int, str, torch.Size], Tensor]) -> Tensor:
+        """Return a flat vector made of `draw(position, stored name, size)` for every tensor of every trial."""
+        drawn = [draw(p.position, p.prefix + name, size).flatten() for g, name, size in self._segments for p in self.groups[g].parts]
+        return torch.cat([*drawn, torch.zeros(0)]).to(self.flat)
+
+    def reference(self, shape: Shape, weight: Callable[[str], Tensor]) -> Tensor:
+        """Return what the values are added to: the frozen weight for a tensor `layer.role/weight`, 0 elsewhere; (elements,).
+
+        `weight` gives the frozen weight (outputs, inputs) of a linear by its module's name.
+        """
+        names = {f"{site.key}/weight": site.name for site in shape.linears}
+
+        def base(_: int, name: str, size: torch.Size) -> Tensor:
+            site = names.get(".".join(name.split(".")[-2:]))  # in a composition the method's name stands in front
+            return torch.zeros(size) if site is None else weight(site).to("cpu", torch.float32)
+
+        return self.fill(base)
 
     def norms(self, vector: Tensor) -> Tensor:
         """Return the Euclidean norm of each trial's share of a flat vector, (trials,)."""

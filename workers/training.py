@@ -3,10 +3,11 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from ..spaces.space import Training
 from .backbone import Backbone
@@ -16,7 +17,7 @@ from .method import Method
 from .pack import Pack
 from .readout import Encoded, Readout
 from .sites import Sites
-from .updates.adamw import AdamW
+from .update import Moment, State, Update
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
 """Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches (three
@@ -39,15 +40,20 @@ class Trainer:
     readout: Readout
     training: Training
 
-    def train(self, pack: Pack, state: AdamW, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
+    def train(self, pack: Pack, rule: Update, state: State, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
         """Take every trial of `pack` from step `start` to step `stop`, in place; trial k draws its rows from `seeds[k]`."""
         began = time.perf_counter()
+        rates = rule.rates(pack)
         batches = Batches(data.lengths, batch=self.training.batch)
         total = torch.zeros(pack.size, device=pack.flat.device)
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             for step in range(start, stop):
                 rows = [row for seed in seeds for row in batches.rows(seed=seed, step=step)]
-                total += self._step(pack, state, sites, seeds, data.batch(rows, pad=self._pad, device=pack.flat.device), step)
+                batch = data.batch(rows, pad=self._pad, device=pack.flat.device)
+                losses = partial(self._losses, pack, sites, batch, pack.noise(self.backbone.shape, seeds, step))
+                total += rule.step(
+                    pack, state, Moment(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, losses)
+                )
                 if (step - start) % EVERY == EVERY - 1:
                     release()
         release()
@@ -68,15 +74,11 @@ class Trainer:
         scores = torch.cat(pieces, 1)
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
-    def _step(self, pack: Pack, state: AdamW, sites: Sites, seeds: Sequence[int], batch: "Batch", step: int) -> Tensor:
-        flat = pack.flat.detach().requires_grad_()
-        values = _whole(pack, flat, pack.noise(self.backbone.shape, seeds, step))
+    def _losses(self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor) -> Tensor:
+        """Every trial's training loss, (trials,), its method's penalties included, at the values `flat` (elements,)."""
+        values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        losses = cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1)
-        (gradient,) = torch.autograd.grad(losses.sum() + _penalties(pack, values), flat)
-        clip = (self.training.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
-        state.update(pack.flat, gradient * clip[pack.owner], rates=pack.rates * self._schedule(step), step=step)
-        return losses.detach()
+        return cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1) + _penalties(pack, values)
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
@@ -110,9 +112,12 @@ def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
 
 
 def _penalties(pack: Pack, values: Sequence[dict[str, Tensor]]) -> Tensor:
-    """Sum over the trials of what their methods add to the loss."""
-    added = [group for group in zip(pack.groups, values, strict=True) if type(group[0].method).penalty is not Method.penalty]
-    return torch.stack([pack.flat.new_zeros(()), *(torch.vmap(group.method.penalty)(own).sum() for group, own in added)]).sum()
+    """What the trials' methods add to their losses, (trials,)."""
+    total = pack.flat.new_zeros(pack.size)
+    for group, own in zip(pack.groups, values, strict=True):
+        if type(group.method).penalty is not Method.penalty:
+            total = total + pad(torch.vmap(group.method.penalty)(own), (group.first, pack.size - group.first - group.count))
+    return total
 
 
 def _whole(pack: Pack, flat: Tensor, noise: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:

@@ -17,8 +17,9 @@ from ..spaces.errors import Failure
 from ..spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ..spaces.space import Setup
 from . import backbone as backbones
+from .architecture import weight_of
 from .backbone import Backbone
-from .catalogue import parts
+from .catalogue import parts, rule
 from .pack import Pack, Part, build_parts
 from .readout import Encoded, Readout, encode
 from .scoring import Score, score
@@ -26,7 +27,7 @@ from .seeds import sha256_of
 from .store import AdapterStore
 from .tasks import Task, load_task
 from .training import Trainer
-from .updates.adamw import AdamW
+from .update import State, Update
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,22 @@ def session(setup: Setup) -> Session:
 
 
 def run_job(setup: Setup, job: Job) -> Outcome:
-    """Train and score a job's trials; a pack that does not fit in memory is halved until it does.
+    """Train and score a job's trials, those of one training rule together; a pack that does not fit in memory is halved until it does.
 
     Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
     """
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
-    return _run(session(setup), replace(job, assignments=tuple(ordered)))
+    packs: dict[Update, list[Assignment]] = {}
+    for assignment in ordered:
+        packs.setdefault(rule_of(assignment.trial), []).append(assignment)
+    return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
+
+
+def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:
+    results = tuple(result for outcome in outcomes for result in outcome.results)
+    problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
+    limit = min((outcome.pack_limit for outcome in outcomes if outcome.pack_limit is not None), default=None)
+    return Outcome(job.number, results, problems, pack_limit=limit)
 
 
 def _run(session: Session, job: Job) -> Outcome:
@@ -68,9 +79,8 @@ def _run(session: Session, job: Job) -> Outcome:
             return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {_line(error)}", fatal=True),))
     torch.cuda.empty_cache()
     half = len(job.assignments) // 2
-    first, second = (_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:]))
-    limit = min(outcome.pack_limit or half for outcome in (first, second))
-    return Outcome(job.number, first.results + second.results, first.problems + second.problems, pack_limit=limit)
+    halves = [_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:])]
+    return _together(job, [Outcome(job.number, pack_limit=half), *halves])
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Finished:
 
     job: Job
     pack: Pack
-    state: AdamW
+    state: State
     losses: Tensor
     scores: dict[Split, list[Score]]
     seconds: float
@@ -93,9 +103,9 @@ class Finished:
 
 def _train_and_score(session: Session, job: Job) -> Outcome:
     began = time.perf_counter()
-    pack, state = restore_from(session.backbone, session.store, job.assignments)
+    pack, follow, state = restore_from(session.backbone, session.store, job.assignments)
     start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
-    trained = session.trainer.train(pack, state, seeds, session.splits["train"], start=start, stop=job.stop)
+    trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
     scores = {split: _score(session, pack, split) for split in job.splits}
     done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
     healthy = done.healthy()
@@ -104,29 +114,37 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     return Outcome(job.number, tuple(results), tuple(problems))
 
 
-def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment]) -> tuple[Pack, AdamW]:
-    """Build the pack of some assignments at the step they stand at, with the optimiser's state."""
+def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment]) -> tuple[Pack, Update, State]:
+    """Build the pack of some assignments of one training rule at the step they stand at, with the rule and its state."""
     built = [
         build_parts(position, parts(a.trial.method, a.trial.hyperparameters), backbone.shape, a.trial.seed)
         for position, a in enumerate(assignments)
     ]
     pack = Pack(built, device=backbone.device)
-    state = AdamW.start(pack.flat)
+    follow = rule_of(assignments[0].trial)
+    state = follow.start(pack)
+    if follow.uses_reference:
+        state.reference.copy_(pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name))))
     for position, assignment in enumerate(assignments):
         if assignment.adapter is not None:
             _load(store, pack, state, position, built[position], assignment.adapter)
-    return pack, state
+    return pack, follow, state
 
 
-def _load(store: AdapterStore, pack: Pack, state: AdamW, position: int, built: Sequence[Part], digest: str) -> None:
+def rule_of(trial: Trial) -> Update:
+    """The training rule of a trial."""
+    return rule(trial.method, trial.hyperparameters)
+
+
+def _load(store: AdapterStore, pack: Pack, state: State, position: int, built: Sequence[Part], digest: str) -> None:
     tensors, metadata = store.get(digest)
     expected = frozen_digest(built)
     if metadata["frozen"] != expected:
         now, then = expected[:12], metadata["frozen"][:12]
         raise Failure(f"adapter {digest[:12]}: its seed now regenerates {now}, not {then}; use the torch it was made with")
-    for kind, vector in {"value": pack.flat, **state.tensors()}.items():
-        start = f"{kind}:"
-        pack.set_trial(vector, position, {k.removeprefix(start): t.to(vector) for k, t in tensors.items() if k.startswith(start)})
+    start = "value:"
+    pack.set_trial(pack.flat, position, {k.removeprefix(start): t.to(pack.flat) for k, t in tensors.items() if k.startswith(start)})
+    state.set_trial(pack, position, tensors)
 
 
 def frozen_digest(built: Sequence[Part]) -> str:
@@ -146,8 +164,8 @@ def _results(session: Session, done: Finished, position: int) -> list[Result]:
 
 def _save(session: Session, done: Finished, position: int) -> str:
     trial, pack = done.job.assignments[position].trial, done.pack
-    vectors = {"value": pack.flat, **done.state.tensors()}
-    tensors = {f"{kind}:{name}": t for kind, vector in vectors.items() for name, t in pack.of_trial(vector, position).items()}
+    values = {f"value:{name}": t for name, t in pack.of_trial(pack.flat, position).items()}
+    tensors = values | done.state.of_trial(pack, position)
     built = build_parts(0, parts(trial.method, trial.hyperparameters), session.backbone.shape, trial.seed)
     metadata = {
         "trial": json.dumps(trial.to_json(), sort_keys=True),

@@ -93,7 +93,7 @@ def _put(made: Path, out: Path) -> None:
 
 def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> float:
     task = load_task(setup.task)
-    pack, _ = restore_from(backbone, AdapterStore(setup.store), [Assignment(trial, 0, digest)])
+    pack, _, _ = restore_from(backbone, AdapterStore(setup.store), [Assignment(trial, 0, digest)])
     readout = Readout(backbone, task)
     inputs = probe(encode(backbone, task.validation, max_tokens=setup.task.max_tokens), pad=int(backbone.tokenizer.pad_token_id or 0))
     wanted = trained_outputs(backbone, pack, inputs)

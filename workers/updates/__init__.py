@@ -1,1 +1,1 @@
-"""Training rules, one file each: how the flat vector of a pack moves from one step to the next."""
+"""Training rules, one file each; the file's name is the rule's name."""

@@ -1,0 +1,70 @@
+"""SensZOQ: zeroth-order training of the few most sensitive elements.
+
+    S = the fraction of elements with the largest Σ g²      z ~ N(0, I) on S
+    ĝ = (L(θ + ε z) - L(θ - ε z)) / 2ε      θ_S ← θ_S - lr · ĝ · z
+
+Guo et al. 2024, arXiv 2406.02913: a static mask by the empirical Fisher diagonal, 0.1 % of a model. The paper takes the gradients from a
+text corpus and keeps the rest of the weights in 4 bits; here they come from the trial's own first steps, in which nothing
+moves, and the frozen model keeps its precision. After these every step is two forward passes.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+from ...spaces.axes import Float, Int
+from ..method import hyperparameter
+from ..pack import Pack
+from ..update import Moment, State, Update, largest, share
+
+
+@dataclass(frozen=True)
+class Senszoq(Update):
+    """Sensitive zeroth-order optimisation."""
+
+    formula: ClassVar[str] = "fraction·N"
+    citation: ClassVar[str] = "Guo et al. 2024, arXiv 2406.02913"
+
+    fraction: float = hyperparameter(0.1, Float(1e-4, 1.0, log=True))
+    lr: float = hyperparameter(1e-3, Float(1e-6, 0.1, log=True))
+    eps: float = hyperparameter(1e-3, Float(1e-4, 1e-2, log=True))
+    calibration: int = hyperparameter(4, Int(1, 16))
+
+    def trainable(self, total: int) -> int:
+        """|S|."""
+        return share(self.fraction, total)
+
+    def rates(self, pack: Pack) -> Tensor:
+        """The rule's own: a step along a random direction says nothing of the method's."""
+        return torch.full_like(pack.rates, self.lr)
+
+    def vectors(self) -> tuple[str, ...]:
+        """Σ g², and S as ones and zeros."""
+        return ("fisher", "mask")
+
+    def step(self, pack: Pack, state: State, moment: Moment) -> Tensor:
+        """Sum up sensitivities first; then SPSA on S."""
+        fisher, mask = state.vectors["fisher"], state.vectors["mask"]
+        if moment.step < self.calibration:
+            losses, g = moment.gradient(pack)
+            fisher.add_(g.square())
+            return losses
+        if moment.step == self.calibration:
+            for place in pack.places:
+                mask[place] = largest(fisher[place], self.trainable(len(place))).to(mask.dtype)
+        z = gaussian(pack, moment) * mask
+        losses, slope = moment.slope(pack, z, eps=self.eps)
+        pack.flat.sub_(moment.rates * slope[pack.owner] * z)
+        return losses
+
+
+def gaussian(pack: Pack, moment: Moment) -> Tensor:
+    """Draw N(0, 1) for every element, (elements,), each tensor from its trial's seed, its name and the step."""
+
+    def draw(position: int, name: str, size: torch.Size) -> Tensor:
+        return torch.randn(size, generator=moment.draw(position, moment.step, crc32(name.encode())))
+
+    return pack.fill(draw)
