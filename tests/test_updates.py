@@ -60,9 +60,12 @@ class Bowl:
     def losses(self, flat: Tensor) -> Tensor:
         return torch.zeros(self.pack.size, dtype=flat.dtype).index_add(0, self.pack.owner, (flat - self.target).square() / 2)
 
+    def both(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        return self.losses(flat), torch.zeros(self.pack.size, dtype=flat.dtype)
+
     def run(self, update: Update, state: State, seeds: Sequence[int], *, start: int, stop: int, horizon: int = 400) -> list[Tensor]:
         rates = update.rates(self.pack)
-        moments = (Moment(step, horizon, rates, 1e9, seeds, self.losses) for step in range(start, stop))
+        moments = (Moment(step, horizon, rates, 1e9, seeds, self.both) for step in range(start, stop))
         return [update.step(self.pack, state, moment) for moment in moments]
 
 
@@ -140,9 +143,9 @@ def test_zeroth_order_needs_no_gradient(name: str) -> None:
     bowl, update = Bowl.of([1, 2]), own(name)
     graphs = []
 
-    def losses(flat: Tensor) -> Tensor:
+    def losses(flat: Tensor) -> tuple[Tensor, Tensor]:
         graphs.append(flat.requires_grad or torch.is_grad_enabled())
-        return bowl.losses(flat)
+        return bowl.both(flat)
 
     update.step(bowl.pack, update.start(bowl.pack), Moment(0, 10, update.rates(bowl.pack), 1.0, [1, 2], losses))
     assert graphs == [False, False]
@@ -185,7 +188,7 @@ def test_pursuit_finds_a_sparse_vector() -> None:
 
 def test_subzero_perturbs_within_few_dimensions() -> None:
     bowl = Bowl.of([1, 2])
-    moment = Moment(3, 10, bowl.pack.rates, 1.0, [1, 2], bowl.losses)
+    moment = Moment(3, 10, bowl.pack.rates, 1.0, [1, 2], bowl.both)
     z = Subzero(rank=2).direction(torch.Size([12, 10]), moment, 0, 7)
     assert torch.linalg.matrix_rank(z) == 2
     assert matrix(torch.Size([36])) == (6, 6)

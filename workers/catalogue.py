@@ -1,7 +1,7 @@
 """The catalogue of methods and training rules, derived from their files, and what can be said of a configuration on paper.
 
 A configuration's name is a method's, or several joined by `+`: methods stack, and at most one part is a training rule
-(`ulpt+bitfit`, `lora+subzero`). Without a rule it is trained by AdamW.
+(`ulpt+bitfit`, `lora+subzero`). Without a rule it is trained by AdamW. `peft_<type>` stands for a tuner of PEFT (`bridge.py`).
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
 from ..spaces.shape import Shape
-from . import methods, updates
+from . import bridge, methods, updates
 from .method import Method, method_name
 from .update import Update
 
@@ -37,6 +37,8 @@ def method(name: str) -> type[Method]:
     known = catalogue()
     if name in rules():
         raise WrongInput(f"methods.{name}: a training rule, not a method; join it to one, such as lora+{name}")
+    if name.startswith(bridge.PREFIX):
+        return bridge.tuner(name)
     if name not in known:
         raise WrongInput(f"methods.{name}: unknown method; there are {', '.join(known)}.{did_you_mean(name, known)}")
     return known[name]
@@ -77,6 +79,8 @@ def _joined(name: str) -> tuple[str, ...]:
         raise WrongInput(f"methods.{name}: a composition names every method once")
     if len(own) > 1:
         raise WrongInput(f"methods.{name}: a trial has one training rule; choose {' or '.join(own)}")
+    if any(part.startswith(bridge.PREFIX) for part in joined) and len(joined) > 1 + len(own):
+        raise WrongInput(f"methods.{name}: PEFT's tuners wrap the modules that other methods look for; use them alone")
     if len(own) == len(joined):
         method(name)
     return joined

@@ -5,7 +5,7 @@ are written for one trial; a group of them runs under `torch.vmap` over its tria
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ from torch.utils.hooks import RemovableHandle
 from ..spaces.shape import Linear, Norm, Shape
 from .architecture import relative_bias, standardise, weight_of
 from .attention import Prefix
-from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
+from .bridge import PeftTuner, holding, injected
+from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt, method_name
 from .pack import Group
 
 Values = Sequence[dict[str, Tensor]]
@@ -30,8 +31,15 @@ class Sites:
         self._values: Values = ()
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
+        self._tuners = ExitStack()
+        self._wrapped: dict[int, nn.Module] = {}
 
     def __enter__(self) -> "Sites":
+        for index in self._of(PeftTuner):
+            if self._trials > 1:
+                raise ValueError(f"{method_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
+            tuner = injected(self._model, self._shape, self._method(index), int(self._groups[index].frozen["seed"][0]))
+            self._wrapped[index] = self._tuners.enter_context(tuner)
         for linear in self._shape.linears:
             self._hook_linear(linear, self._at(LinearEffect, linear))
         for norm in self._shape.norms:
@@ -42,6 +50,8 @@ class Sites:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._wrapped.clear()
+        self._tuners.close()
 
     @contextmanager
     def bind(self, values: Values, *, rows: int) -> Iterator[None]:
@@ -51,7 +61,10 @@ class Sites:
         for name, prefix in prefixes.items():
             self._model.get_submodule(name).ulpt_prefix = prefix  # type: ignore[assignment]
         try:
-            yield
+            with ExitStack() as held:
+                for index, wrapped in self._wrapped.items():
+                    held.enter_context(holding(wrapped, {name: value[0] for name, value in values[index].items()}))
+                yield
         finally:
             self._values = ()
             for name in prefixes:

@@ -74,11 +74,11 @@ class Trainer:
         scores = torch.cat(pieces, 1)
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
-    def _losses(self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor) -> Tensor:
-        """Every trial's training loss, (trials,), its method's penalties included, at the values `flat` (elements,)."""
+    def _losses(self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Every trial's training loss and its method's penalty, (trials,) each, at the values `flat` (elements,)."""
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        return cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1) + _penalties(pack, values)
+        return cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1), _penalties(pack, values)
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""

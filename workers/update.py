@@ -53,7 +53,10 @@ class State:
 
 @dataclass(frozen=True)
 class Moment:
-    """One training step as a rule sees it. `losses` gives every trial's loss, (trials,), at any values (elements,) of the pack."""
+    """One training step as a rule sees it.
+
+    `losses` gives every trial's loss and what its method adds to it, (trials,) each, at any values (elements,) of the pack.
+    """
 
     step: int
     horizon: int
@@ -63,21 +66,21 @@ class Moment:
     clip: float
     """Largest gradient norm of one trial."""
     seeds: Sequence[int]
-    losses: Callable[[Tensor], Tensor]
+    losses: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     def gradient(self, pack: Pack) -> tuple[Tensor, Tensor]:
-        """Return the losses (trials,) and their gradient (elements,), clipped trial by trial."""
+        """Return the losses (trials,) without penalties, and the gradient (elements,) with them, clipped trial by trial."""
         flat = pack.flat.detach().requires_grad_()
-        losses = self.losses(flat)
-        (gradient,) = torch.autograd.grad(losses.sum(), flat)
+        losses, penalties = self.losses(flat)
+        (gradient,) = torch.autograd.grad((losses + penalties).sum(), flat)
         factor = (self.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
         return losses.detach(), gradient * factor[pack.owner]
 
     @torch.no_grad()
     def slope(self, pack: Pack, direction: Tensor, *, eps: float) -> tuple[Tensor, Tensor]:
-        """Return the losses and their slope along `direction` (elements,), (trials,) each, from two forward passes (SPSA)."""
-        up, down = self.losses(pack.flat + eps * direction), self.losses(pack.flat - eps * direction)
-        return (up + down) / 2, (up - down) / (2 * eps)
+        """Return the losses, and the slope along `direction` (elements,), (trials,) each, from two forward passes (SPSA)."""
+        (up, more), (down, less) = self.losses(pack.flat + eps * direction), self.losses(pack.flat - eps * direction)
+        return (up + down) / 2, (up + more - down - less) / (2 * eps)
 
     def draw(self, position: int, *key: int) -> Generator:
         """Return the generator of one trial's random numbers for a key, apart from the streams of its start and its rows."""

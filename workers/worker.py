@@ -57,10 +57,16 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
     """
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
-    packs: dict[Update, list[Assignment]] = {}
+    packs: dict[tuple[Update, int], list[Assignment]] = {}
     for assignment in ordered:
-        packs.setdefault(rule_of(assignment.trial), []).append(assignment)
+        packs.setdefault(_company(assignment.trial), []).append(assignment)
     return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
+
+
+def _company(trial: Trial) -> tuple[Update, int]:
+    """Equal for trials that can share a pack: those of one training rule whose methods touch nothing but their own rows."""
+    packable = all(part.packable for part in parts(trial.method, trial.hyperparameters))
+    return rule_of(trial), -1 if packable else trial.number
 
 
 def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:

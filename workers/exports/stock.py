@@ -15,6 +15,8 @@ from peft import LNTuningConfig
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Shape
 from ..backbone import Backbone
+from ..bridge import PeftTuner
+from ..bridge import to_peft as to_stock
 from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
 from ..sites import local
 from . import linears, prompts, spectral
@@ -86,6 +88,7 @@ CONVERSIONS: dict[type, Callable[..., Built]] = {
     Gates: linears.gates,
     Biases: linears.biases,
     NormEffect: _norms,
+    PeftTuner: lambda backbone, method, values: to_stock(backbone.model, backbone.shape, method, values),
 }
 
 

@@ -1,0 +1,324 @@
+"""Every method of the catalogue on real tasks under equal budgets, with equal tuning effort: `docs/methods-compared.md`.
+
+    python benchmarks/compare_methods.py --data FOLDER --records FILE [--tasks trec,sst2] [--budgets 1e3,1e4] [--minutes 30]
+    python benchmarks/compare_methods.py --records FILE --report
+
+For a task, a budget and a method: `--trials` configurations are drawn evenly from the method's own axes, as far as they fit, among
+those that use at least a third of the parameters that the method could use; each is trained on the training split and
+scored on validation; the best is trained again over `--seeds` fresh seeds and scored once on test. The ceiling is full
+fine-tuning of all linears, tuned alike; the floors are a linear probe (logistic regression on the frozen mean-pooled text) and the
+frozen model alone. Records are appended to FILE as they come, and what is there is not done again.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from math import inf
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
+from ulpt_search.search.domain import Domain, Proposal
+from ulpt_search.search.feasible import feasible
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.backbone import shape_of
+from ulpt_search.workers.catalogue import axes_of, catalogue, count
+from ulpt_search.workers.readout import Encoded, pooled
+from ulpt_search.workers.scoring import score
+from ulpt_search.workers.worker import Session, run_job, session
+
+FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is compared: one method on one task under one budget. Ceiling and floors have no budget."""
+
+    task: str
+    method: str
+    budget: float
+
+    @property
+    def key(self) -> tuple[str, str, float]:
+        """Identity within a file of records."""
+        return (self.task, self.method, self.budget)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much effort every cell gets."""
+
+    data: str
+    model: str
+    trials: int
+    seeds: int
+    steps: int
+    batch: int
+
+    def setup(self, task: str, store: str) -> Setup:
+        """What the workers are told."""
+        training = Training(steps=self.steps, rungs=(self.steps,), batch=self.batch)
+        return Setup(ModelSpec(self.model), TaskSpec(name=task, path=f"{self.data}/{task}"), training, store)
+
+
+def run_cell(cell: Cell, recipe: Recipe) -> dict[str, Any]:
+    """Tune, retrain and test one cell; the record says why where nothing fits."""
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as store:
+        setup = recipe.setup(cell.task, store)
+        found = _floor(cell, session(setup)) if cell.method in (FROZEN, PROBE) else _tuned(cell, recipe, setup)
+    return {**asdict(cell), "recipe": asdict(recipe) | {"data": ""}, "seconds": time.perf_counter() - began, **found}
+
+
+def _tuned(cell: Cell, recipe: Recipe, setup: Setup) -> dict[str, Any]:
+    drawn = list(_draw(cell, recipe))
+    if not drawn:
+        return {"parameters": None, "why": "no configuration fits"}
+    tuning = _train(setup, drawn, split="validation")
+    if not tuning.results:
+        return {"parameters": None, "why": "; ".join(problem.error for problem in tuning.problems)[:200]}
+    best = max(tuning.results, key=lambda result: result.score)
+    chosen = drawn[best.trial]
+    finals = _train(
+        setup,
+        [Trial(n, chosen.method, chosen.hyperparameters, 1000 + n, chosen.parameters, "final") for n in range(recipe.seeds)],
+        split="test",
+    )
+    return {
+        "parameters": chosen.parameters,
+        "hyperparameters": dict(chosen.hyperparameters),
+        "validation": best.score,
+        "test": [result.score for result in finals.results],
+        "variance": [result.variance for result in finals.results],
+    }
+
+
+def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
+    """The configurations to tune over: new ones that use a third or more of what the method can use under the budget."""
+    shape = shape_of(ModelSpec(recipe.model))
+    budget = 10**12 if cell.budget == inf else int(cell.budget)
+
+    def counted(method: str, values: Any) -> int:
+        return count(method, values, shape)
+
+    judged = feasible({cell.method: axes_of(cell.method)}, budget=budget, count=counted)
+    one = judged[cell.method]
+    if not one.feasible:
+        return
+    chance, known = random.Random(f"{cell.key}"), set()
+
+    def acceptable(proposal: Proposal) -> bool:
+        try:
+            size = counted(proposal.method, proposal.hyperparameters)
+        except WrongInput:
+            return False
+        return (one.largest or 0) / 3 <= size <= budget and proposal.identity not in known
+
+    for number in range(recipe.trials):
+        proposal = Domain(judged, seeds=1).draw(accept=acceptable, chance=chance)
+        if proposal is None:
+            return
+        known.add(proposal.identity)
+        yield Trial(number, proposal.method, proposal.hyperparameters, 0, counted(proposal.method, proposal.hyperparameters))
+
+
+def _train(setup: Setup, trials: Sequence[Trial], *, split: Any) -> Outcome:
+    """Train to the end, in packs; full fine-tuning, which is large, one at a time."""
+    size = 1 if trials[0].method == CEILING else len(trials)
+    jobs = [trials[start : start + size] for start in range(0, len(trials), size)]
+    made = [run_job(setup, Job(n, tuple(Assignment(t) for t in job), setup.training.steps, (split,))) for n, job in enumerate(jobs)]
+    results: list[Result] = [result for outcome in made for result in outcome.results]
+    return Outcome(0, tuple(results), tuple(problem for outcome in made for problem in outcome.problems))
+
+
+def _floor(cell: Cell, loaded: Session) -> dict[str, Any]:
+    """The frozen model's own answer, or a logistic regression on what it computes; neither has a seed."""
+    features = {split: _features(loaded, data) for split, data in loaded.splits.items()}
+    targets = {split: torch.tensor(data.targets) for split, data in loaded.splits.items()}
+    classes = len(loaded.task.labels)
+
+    def scored(split: str, logits: torch.Tensor) -> Any:
+        return score(loaded.task.metric, logits.argmax(-1).tolist(), targets[split].tolist(), classes=classes)
+
+    if cell.method == FROZEN:
+        found = scored("test", features["test"] @ loaded.trainer.readout.matrix.float().T)
+        return {"parameters": 0, "hyperparameters": {}, "test": [found.value], "variance": [found.variance]}
+    fits = {penalty: _logistic(features["train"], targets["train"], classes, penalty) for penalty in PENALTIES}
+    best = max(PENALTIES, key=lambda penalty: scored("validation", fits[penalty](features["validation"])).value)
+    found = scored("test", fits[best](features["test"]))
+    parameters = sum(p.numel() for p in fits[best].parameters())
+    return {"parameters": parameters, "hyperparameters": {"penalty": best}, "test": [found.value], "variance": [found.variance]}
+
+
+@torch.no_grad()
+def _features(loaded: Session, data: Encoded) -> torch.Tensor:
+    """Mean-pooled text of every row, (rows, width), unit vectors."""
+    model, made, order = loaded.backbone.model, [], np.argsort(data.lengths)
+    for rows in np.array_split(order, max(1, len(order) // 64)):
+        ids, lengths, _ = data.batch(rows.tolist(), pad=0, device=loaded.backbone.device)
+        mask = (torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None]).long()
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        made.append(pooled(hidden, fronts=torch.zeros_like(lengths), lengths=lengths).cpu())
+    features = torch.cat(made)
+    return torch.empty_like(features).index_copy_(0, torch.from_numpy(order), features)
+
+
+def _logistic(x: torch.Tensor, y: torch.Tensor, classes: int, penalty: float) -> torch.nn.Linear:
+    layer = torch.nn.Linear(x.shape[1], classes)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    solver = torch.optim.LBFGS(layer.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        solver.zero_grad()
+        loss = torch.nn.functional.cross_entropy(layer(x), y) + penalty * layer.weight.square().sum() / len(x) * 10
+        loss.backward()
+        return float(loss)
+
+    solver.step(closure)
+    return layer.requires_grad_(False)
+
+
+def cells(tasks: Sequence[str], budgets: Sequence[float], methods: Sequence[str]) -> list[Cell]:
+    """Everything to compare, budget by budget, so that an early stop leaves whole columns."""
+    ends = [Cell(task, end, inf) for task in tasks for end in (FROZEN, PROBE, CEILING)]
+    return ends + [Cell(task, method, budget) for budget in budgets for task in tasks for method in methods if method != CEILING]
+
+
+def read(records: Path) -> list[dict[str, Any]]:
+    """The records so far; none where there is no file."""
+    return [json.loads(line) for line in records.read_text(encoding="utf8").splitlines()] if records.exists() else []
+
+
+def collect(asked: argparse.Namespace) -> None:
+    """Run what is missing, until it is done or the time is up."""
+    known = {(record["task"], record["method"], record["budget"]) for record in read(asked.records)}
+    recipe = Recipe(str(Path(asked.data).resolve()), asked.model, asked.trials, asked.seeds, asked.steps, asked.batch)
+    methods = asked.methods.split(",") if asked.methods else list(catalogue())
+    todo = [c for c in cells(asked.tasks.split(","), [float(b) for b in asked.budgets.split(",")], methods) if c.key not in known]
+    deadline = time.monotonic() + 60 * asked.minutes
+    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(_guarded, cell, recipe, deadline): cell for cell in todo}
+        for number, future in enumerate(as_completed(running), 1):
+            record = future.result()
+            if record is None:
+                continue
+            with asked.records.open("a", encoding="utf8") as file:
+                file.write(json.dumps(record) + "\n")
+            outcome = shown(record) if record.get("test") else record["why"]
+            print(f"{number}/{len(todo)} {record['task']} {record['method']} {record['budget']:g}: {outcome}", file=sys.stderr, flush=True)
+
+
+def _guarded(cell: Cell, recipe: Recipe, deadline: float) -> dict[str, Any] | None:
+    return run_cell(cell, recipe) if time.monotonic() < deadline else None
+
+
+def interval(record: dict[str, Any]) -> Interval:
+    """The 95 % interval of a record's test score, over its seeds and the test rows."""
+    return over_seeds(record["test"], record["variance"])
+
+
+def shown(record: dict[str, Any]) -> str:
+    """`0.812 ±0.020`."""
+    found = interval(record)
+    return f"{found.centre:.3f} ±{found.high - found.centre:.3f}"
+
+
+def report(records: Sequence[dict[str, Any]]) -> str:
+    """The page: a table for every task and budget, who ties with the best, and the two questions answered."""
+    recipe = records[0]["recipe"]
+    lines = [
+        "# Methods compared",
+        "",
+        f"Made by `benchmarks/compare_methods.py` on {recipe['model']}. Every method gets {recipe['trials']} configurations of",
+        f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
+        "± is a 95 % interval over seeds and test rows (`dashboards/intervals.py`). A method ties with the best where the interval",
+        "of their difference holds zero. So few seeds and steps separate large differences only.",
+        "",
+    ]
+    for task in dict.fromkeys(record["task"] for record in records):
+        own = [record for record in records if record["task"] == task]
+        lines += [f"## {task}", "", *_ends(own), ""]
+        for budget in sorted({record["budget"] for record in own} - {inf}):
+            lines += _table(task, [record for record in own if record["budget"] == budget], own)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
+    ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+    names = {FROZEN: "frozen model alone", PROBE: "linear probe", CEILING: "full fine-tuning of all linears"}
+    return [
+        "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends) + "."
+    ]
+
+
+def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
+    scored = sorted((record for record in rows if record.get("test")), key=lambda record: -statistics.mean(record["test"]))
+    absent = [f"{record['method']} ({record['why']})" for record in rows if not record.get("test")]
+    lines = [f"### {task}, at most {rows[0]['budget']:,.0f} parameters", ""]
+    lines += ["| method | parameters | test | ties with the best |", "|---|---|---|---|"]
+    for record in scored:
+        apart = difference(interval(scored[0]), interval(record)).excludes_zero
+        tie = "best" if record is scored[0] else "" if apart else "yes"
+        lines.append(f"| {record['method']} | {record['parameters']:,} | {shown(record)} | {tie} |")
+    lines += ["", f"Not shown: {', '.join(absent)}." if absent else "Every method fits.", *_answers(rows, own), ""]
+    return lines
+
+
+def _answers(rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
+    """ULPT's gain against the prompt's, and the best adapter's against full fine-tuning's, both over the frozen model."""
+    means = {record["method"]: statistics.mean(record["test"]) for record in rows if record.get("test")}
+    sizes = {record["method"]: record["parameters"] for record in rows}
+    ends = {record["method"]: statistics.mean(record["test"]) for record in own if record["budget"] == inf and record.get("test")}
+    lines: list[str] = []
+    if {"ulpt", "prompt"} <= means.keys() and FROZEN in ends and means["prompt"] > ends[FROZEN]:
+        share, size = (means["ulpt"] - ends[FROZEN]) / (means["prompt"] - ends[FROZEN]), sizes["ulpt"] / sizes["prompt"]
+        lines.append(f"ULPT has {size:.0%} of the prompt's parameters here and {share:.0%} of its gain over the frozen model.")
+    if means and {CEILING, FROZEN} <= ends.keys() and ends[CEILING] > ends[FROZEN]:
+        best = max(means, key=lambda name: means[name])
+        share = (means[best] - ends[FROZEN]) / (ends[CEILING] - ends[FROZEN])
+        lines.append(
+            f"The best adapter, {best}, has {means[best] / ends[CEILING]:.0%} of full fine-tuning's score and {share:.0%} of its gain."
+        )
+    return lines
+
+
+def main() -> None:
+    """Collect, or report what was collected."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder with one folder a task")
+    parser.add_argument("--records", type=Path, required=True)
+    parser.add_argument("--tasks", default="sst2,rte,trec,cola")
+    parser.add_argument("--budgets", default="1e3,1e4,1e5")
+    parser.add_argument("--methods", help="comma list; default: the whole catalogue")
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=inf, help="start nothing new after so long")
+    parser.add_argument("--report", action="store_true", help="print the page instead of measuring")
+    asked = parser.parse_args()
+    if not asked.report:
+        collect(asked)
+    sys.stdout.write(report(read(asked.records)) if asked.report else "")
+
+
+if __name__ == "__main__":
+    main()
