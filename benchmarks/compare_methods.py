@@ -31,6 +31,7 @@ import torch
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
 from ulpt_search.search.domain import Domain, Proposal
 from ulpt_search.search.feasible import feasible
+from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
@@ -41,7 +42,7 @@ from ulpt_search.workers.scoring import score
 from ulpt_search.workers.worker import Session, run_job, session
 
 FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
     def counted(method: str, values: Any) -> int:
         return count(method, values, shape)
 
-    judged = feasible({cell.method: axes_of(cell.method)}, budget=budget, count=counted)
+    own = axes_of(cell.method) | ({"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {})
+    judged = feasible({cell.method: own}, budget=budget, count=counted)
     one = judged[cell.method]
     if not one.feasible:
         return
@@ -184,11 +186,11 @@ def _logistic(x: torch.Tensor, y: torch.Tensor, classes: int, penalty: float) ->
     torch.nn.init.zeros_(layer.bias)
     solver = torch.optim.LBFGS(layer.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
-    def closure() -> float:
+    def closure() -> torch.Tensor:
         solver.zero_grad()
-        loss = torch.nn.functional.cross_entropy(layer(x), y) + penalty * layer.weight.square().sum() / len(x) * 10
+        loss = torch.nn.functional.cross_entropy(layer(x), y) + penalty / 2 * layer.weight.square().sum()
         loss.backward()
-        return float(loss)
+        return loss
 
     solver.step(closure)
     return layer.requires_grad_(False)
