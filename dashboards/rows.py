@@ -62,6 +62,14 @@ class MethodRow(NamedTuple):
     axes: str
 
 
+class RuleRow(NamedTuple):
+    """One training rule of the catalogue."""
+
+    rule: str
+    formula: str
+    axes: str
+
+
 class PlanRow(NamedTuple):
     """One method of a plan."""
 
@@ -142,6 +150,11 @@ def method_row(
         formula=f"{formula}\n{citation}",
         axes="\n".join(f"{name}: {axis(of)}" for name, of in axes.items()),
     )
+
+
+def rule_row(*, name: str, formula: str, citation: str, axes: Mapping[str, Axis]) -> RuleRow:
+    """Return a training rule's row from the fields of `methods --rules --json`."""
+    return RuleRow(name, f"{formula}\n{citation}", "\n".join(f"{name}: {axis(of)}" for name, of in axes.items()))
 
 
 def plan_row(*, method: str, smallest: int | None, largest: int | None, feasible: bool, why: str) -> PlanRow:

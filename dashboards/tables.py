@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..spaces.records import Point
-from .rows import MethodRow, PlanRow, StudyRow, TrialRow, frontier_rows
+from .rows import MethodRow, PlanRow, RuleRow, StudyRow, TrialRow, frontier_rows
 
 WRAP = 16
 """Columns that a wrapping column keeps at least, as long as other text can give way."""
@@ -67,6 +67,11 @@ METHODS = (
     Column("formula", "parameters and source", wraps=True),
     Column("axes", "axes", wraps=True),
 )
+RULES = (
+    Column("rule", "rule"),
+    Column("formula", "trains, and source", wraps=True),
+    Column("axes", "axes", wraps=True),
+)
 PLAN = (
     Column("method", "method"),
     Column("smallest", "smallest", number=True),
@@ -94,6 +99,11 @@ def studies_table(rows: Sequence[StudyRow], *, width: int) -> Table:
 def methods_table(rows: Sequence[MethodRow], *, width: int) -> Table:
     """Return the catalogue as a table."""
     return table(METHODS, rows, width=width)
+
+
+def rules_table(rows: Sequence[RuleRow], *, width: int) -> Table:
+    """Return the training rules as a table."""
+    return table(RULES, rows, width=width)
 
 
 def plan_table(rows: Sequence[PlanRow], *, width: int) -> Table:

@@ -38,6 +38,24 @@ class MethodOffer:
 
 
 @dataclass(frozen=True)
+class RuleOffer:
+    """One training rule."""
+
+    name: str
+    formula: str
+    """How many of a method's N elements it trains."""
+    citation: str
+    axes: Mapping[str, Axis]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON, axes as in a space file."""
+        from ..spaces.space_json import axis_to_json
+
+        axes = {name: axis_to_json(axis) for name, axis in self.axes.items()}
+        return {"name": self.name, "formula": self.formula, "citation": self.citation, "axes": axes}
+
+
+@dataclass(frozen=True)
 class Offer:
     """A shipped space or a kind of task."""
 
@@ -59,6 +77,13 @@ def method_offers(model: str | None) -> list[MethodOffer]:
         MethodOffer(name, cls.formula, cls.citation, _floor(name, cls.axes(), shape), cls.axes(), cls.exports, cls.packable)
         for name, cls in catalogue().items()
     ]
+
+
+def rule_offers() -> list[RuleOffer]:
+    """Return the training rules."""
+    from ..workers.catalogue import rules
+
+    return [RuleOffer(name, cls.formula, cls.citation, cls.axes()) for name, cls in rules().items()]
 
 
 def space_offers() -> list[Offer]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..workers.exports import Exported
     from .doctor import Check
     from .home import Home
-    from .offers import MethodOffer, Offer
+    from .offers import MethodOffer, Offer, RuleOffer
     from .planning import Plan
     from .reading import History, Summary
 
@@ -116,6 +116,16 @@ def print_methods(offers: "Sequence[MethodOffer]") -> None:
         for o in offers
     ]
     _show(methods_table(rows, width=_width()))
+    click.echo("\nJoined by +, methods stack: ulpt+bitfit. A training rule is joined alike, lora+subzero: ulpt-search methods --rules.")
+    click.echo("PEFT's own tuners are peft_TYPE, such as peft_loha, each alone in its pass.")
+
+
+def print_rules(offers: "Sequence[RuleOffer]") -> None:
+    """Print the training rules."""
+    from ..dashboards.rows import rule_row
+    from ..dashboards.tables import rules_table
+
+    _show(rules_table([rule_row(name=o.name, formula=o.formula, citation=o.citation, axes=o.axes) for o in offers], width=_width()))
 
 
 def print_offers(offers: "Sequence[Offer]") -> None:

@@ -155,3 +155,10 @@ def test_wrong_input_of_run_leaves_nothing(elsewhere: Path, case: str) -> None:
     assert ended.err.startswith("error: ")
     assert message in ended.err
     assert [path.name for path in elsewhere.iterdir()] == ["tiny.yaml"]
+
+
+def test_training_rules_are_listed() -> None:
+    rules = {rule["name"]: rule for rule in values("methods", "--rules")}
+    assert {"adamw", "sgc", "subzero", "senszoq", "dst", "sara", "light_peft"} <= rules.keys()
+    assert rules["dst"]["axes"] == {"fraction": {"float": [0.0001, 0.5], "log": True}}
+    assert "subzero" in call("methods", "--rules").stdout
