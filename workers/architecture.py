@@ -38,7 +38,7 @@ def family_of(config: PretrainedConfig) -> Family:
 def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where `embedding_rms` is the config's initial std."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
-    blocks = list(_blocks(model))
+    blocks = list(blocks_of(model))
     return Shape(
         family=family_of(model.config),
         width=table.shape[1],
@@ -57,7 +57,7 @@ def weight_of(module: nn.Module) -> torch.Tensor:
     return weight.T if isinstance(module, Conv1D) else weight
 
 
-def _blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The repeated blocks in forward order: members of the outermost module lists that contain a linear."""
     done: list[str] = []
     for name, module in model.named_modules():

@@ -6,6 +6,7 @@ are written for one trial; a group of them runs under `torch.vmap` over its tria
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -88,6 +89,17 @@ class Sites:
         longest = max(len(front) for front in fronts)
         rows = [_lay_out(front, text, longest=longest) for front, text in zip(fronts, texts, strict=True)]
         return torch.stack(rows), torch.tensor([len(front) for front in fronts], device=embedded.device)
+
+    @cached_property
+    def untouched(self) -> int:
+        """Number of the model's first blocks whose output is the same for all trials, whatever their values."""
+        return min(self._first(group.method) for group in self._groups)
+
+    def _first(self, method: Method) -> int:
+        """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
+        if not isinstance(method, LinearEffect | NormEffect | PeftTuner):
+            return 0
+        return max(0, min((site.layer for site in method.sites(self._shape)), default=0))
 
     @property
     def has_prefix(self) -> bool:

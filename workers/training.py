@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, pad
 from ..spaces.space import Training
 from .backbone import Backbone
 from .batches import Batches
+from .lower import LowerBlocks
 from .memory import EVERY, release
 from .method import Method
 from .pack import Pack
@@ -49,7 +50,7 @@ class Trainer:
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             for step in range(start, stop):
                 rows = [row for seed in seeds for row in batches.rows(seed=seed, step=step)]
-                batch = data.batch(rows, pad=self._pad, device=pack.flat.device)
+                batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
                 losses = partial(self._losses, pack, sites, batch, pack.noise(self.backbone.shape, seeds, step))
                 total += rule.step(
                     pack, state, Moment(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, losses)
@@ -68,7 +69,8 @@ class Trainer:
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             values = bound_values(pack)
             for begin in range(0, len(order), size):
-                batch = data.batch(order[begin : begin + size] * pack.size, pad=self._pad, device=pack.flat.device)
+                rows = order[begin : begin + size] * pack.size
+                batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
         release()
         scores = torch.cat(pieces, 1)
@@ -78,20 +80,39 @@ class Trainer:
         """Every trial's training loss and its method's penalty, (trials,) each, at the values `flat` (elements,)."""
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        return cross_entropy(scores.flatten(0, 1), batch[2], reduction="none").view(pack.size, -1).mean(1), _penalties(pack, values)
+        return cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1), _penalties(pack, values)
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
-        ids, lengths, _ = batch
-        rows = len(ids) // pack.size
-        embedded = self.backbone.model.get_input_embeddings()(ids).view(pack.size, rows, ids.shape[1], -1)
+        rows = len(batch.ids) // pack.size
+        if batch.hidden is not None:
+            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks):
+                fronts = torch.zeros_like(batch.lengths)
+                return self.readout.scores(batch.hidden, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
+        embedded = self.backbone.model.get_input_embeddings()(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         with sites.bind(values, rows=rows):
             embeds, fronts = sites.prompts(embedded)
-            shifts = sites.shifts(ids.device).repeat_interleave(rows)
+            shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
             scores = self.readout.scores(
-                embeds.flatten(0, 1), fronts=fronts.repeat_interleave(rows), lengths=lengths, shifts=shifts if sites.has_prefix else None
+                embeds.flatten(0, 1),
+                fronts=fronts.repeat_interleave(rows),
+                lengths=batch.lengths,
+                shifts=shifts if sites.has_prefix else None,
             )
         return scores.view(pack.size, rows, -1)
+
+    def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":
+        """The rows of a pass, with what the first `blocks` blocks make of them."""
+        hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
+        return Batch(*data.batch(rows, pad=self._pad, device=device), hidden, blocks)
+
+    def _skippable(self, sites: Sites) -> int:
+        return sites.untouched if self.lower.possible else 0
+
+    @cached_property
+    def lower(self) -> LowerBlocks:
+        """Hidden states below the first site, kept for all packs of this trainer."""
+        return LowerBlocks(self.backbone)
 
     def _schedule(self, step: int) -> float:
         """Linear warm-up over the first share of the horizon, then linear to zero at its end."""
@@ -103,7 +124,18 @@ class Trainer:
         return int(self.backbone.tokenizer.pad_token_id or 0)
 
 
-Batch = tuple[Tensor, Tensor, Tensor]
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a pass, padded on the right: ids (rows, tokens), lengths and targets (rows,).
+
+    Where the first `blocks` blocks are skipped, `hidden` (rows, tokens, width) is what leaves them.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    targets: Tensor
+    hidden: Tensor | None
+    blocks: int
 
 
 def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
