@@ -93,13 +93,7 @@ class Sites:
     @cached_property
     def untouched(self) -> int:
         """Number of the model's first blocks whose output is the same for all trials, whatever their values."""
-        return min(self._first(group.method) for group in self._groups)
-
-    def _first(self, method: Method) -> int:
-        """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
-        if not isinstance(method, LinearEffect | NormEffect | PeftTuner):
-            return 0
-        return max(0, min((site.layer for site in method.sites(self._shape)), default=0))
+        return min(lowest_block(group.method, self._shape) for group in self._groups)
 
     @property
     def has_prefix(self) -> bool:
@@ -234,6 +228,13 @@ class Sites:
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
+
+
+def lowest_block(method: Method, shape: Shape) -> int:
+    """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
+    if not isinstance(method, LinearEffect | NormEffect | PeftTuner):
+        return 0
+    return max(0, min((site.layer for site in method.sites(shape)), default=0))
 
 
 def local(values: dict[str, Tensor], key: str) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from .pack import Pack, Part, build_parts
 from .readout import Encoded, Readout, encode
 from .scoring import Score, score
 from .seeds import sha256_of
+from .sites import lowest_block
 from .store import AdapterStore
 from .tasks import Task, load_task
 from .training import Trainer
@@ -57,16 +58,20 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
     """
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
-    packs: dict[tuple[Update, int], list[Assignment]] = {}
+    backbone, packs = session(setup).backbone, dict[tuple[Update, int, int], list[Assignment]]()
     for assignment in ordered:
-        packs.setdefault(_company(assignment.trial), []).append(assignment)
+        packs.setdefault(_company(backbone, assignment.trial), []).append(assignment)
     return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
 
 
-def _company(trial: Trial) -> tuple[Update, int]:
-    """Equal for trials that can share a pack: those of one training rule whose methods touch nothing but their own rows."""
-    packable = all(part.packable for part in parts(trial.method, trial.hyperparameters))
-    return rule_of(trial), -1 if packable else trial.number
+def _company(backbone: Backbone, trial: Trial) -> tuple[Update, int, int]:
+    """Equal for trials that share a pack: those of one training rule whose methods touch nothing but their own rows.
+
+    A CPU is busy with one trial already; there, trials that leave the lower blocks alone are not held up by others.
+    """
+    methods = parts(trial.method, trial.hyperparameters)
+    lowest = min(lowest_block(method, backbone.shape) for method in methods) if backbone.device.type == "cpu" else 0
+    return rule_of(trial), lowest, -1 if all(method.packable for method in methods) else trial.number
 
 
 def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:

@@ -1,0 +1,55 @@
+"""A job from outside: trials of every kind in one job, each trained as if it were alone, to be continued from what was stored."""
+
+from dataclasses import replace
+
+import pytest
+
+from ulpt_search.spaces.axes import Hyperparameters
+from ulpt_search.spaces.records import Assignment, Job, Result, Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.catalogue import count
+from ulpt_search.workers.worker import run_job
+
+from . import task_files, toy, zoo
+
+KINDS: list[tuple[str, Hyperparameters]] = [
+    ("prompt", {"prompt_length": 2, "lr": 0.02}),
+    ("lora", {"layers": "last:1", "lr": 0.01}),
+    ("lora+dst", {"lora.lr": 0.01, "dst.fraction": 0.2}),
+    ("lora+sgc", {"lora.lr": 0.01}),
+    ("lora+subzero", {"subzero.lr": 1e-3}),
+    ("peft_loha", {"lr": 0.01}),
+    ("full+senszoq", {"full.modules": "q", "senszoq.fraction": 0.05, "senszoq.calibration": 2, "senszoq.lr": 1e-3}),
+]
+TRIALS = [Trial(n, name, values, n, count(name, values, zoo.backbone("encoder").shape)) for n, (name, values) in enumerate(KINDS)]
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    rows = [{"text_a": text, "label": toy.LABELS[int(label)]} for text, label in zip(toy.rows().texts_a, toy.rows().labels, strict=True)]
+    folder = task_files.folder(tmp_path_factory.mktemp("worker") / "toy", train=rows[:64], validation=rows[64:80], test=rows[80:])
+    model = ModelSpec(zoo.saved("encoder"), dtype="float32", device="cpu")
+    task = TaskSpec("toy", path=str(folder), labels={label: label for label in toy.LABELS}, max_tokens=32)
+    return Setup(model, task, Training(steps=8, rungs=(4, 8), batch=8), store=str(folder.parent / "store"))
+
+
+def run(setup: Setup, trials: list[Trial], stop: int, earlier: list[Result] | None = None) -> list[Result]:
+    stands = {result.trial: result for result in earlier or []}
+    parts = [
+        Assignment(trial, stands[trial.number].step, stands[trial.number].adapter) if stands else Assignment(trial) for trial in trials
+    ]
+    outcome = run_job(setup, Job(0, tuple(parts), stop))
+    assert not outcome.problems
+    return sorted(outcome.results, key=lambda result: result.trial)
+
+
+def test_one_job_holds_every_kind(setup: Setup) -> None:
+    half = run(setup, TRIALS, 4)
+    assert [result.trial for result in half] == [trial.number for trial in TRIALS]
+    through, apart = run(setup, TRIALS, 8), run(setup, TRIALS, 8, half)
+    for resumed, straight in zip(apart, through, strict=True):
+        assert resumed.score == pytest.approx(straight.score)
+    for trial, result in zip(TRIALS, through, strict=True):
+        (alone,) = run(setup, [trial], 8)
+        assert replace(alone, seconds=0.0, adapter="", loss=0.0) == replace(result, seconds=0.0, adapter="", loss=0.0)
+        assert alone.loss == pytest.approx(result.loss, rel=1e-3)
