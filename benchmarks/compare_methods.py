@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,7 +31,7 @@ import torch
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
 from ulpt_search.search.domain import Domain, Proposal
 from ulpt_search.search.feasible import feasible
-from ulpt_search.spaces.axes import Choice
+from ulpt_search.spaces.axes import Axis, Choice, Int
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
@@ -42,6 +42,7 @@ from ulpt_search.workers.scoring import score
 from ulpt_search.workers.worker import Session, run_job, session
 
 FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
+LONGEST = 20
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
@@ -117,7 +118,9 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
     def counted(method: str, values: Any) -> int:
         return count(method, values, shape)
 
-    own = axes_of(cell.method) | ({"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {})
+    own = {name: _short(name, axis) for name, axis in axes_of(cell.method).items()} | (
+        {"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {}
+    )
     judged = feasible({cell.method: own}, budget=budget, count=counted)
     one = judged[cell.method]
     if not one.feasible:
@@ -137,6 +140,11 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
             return
         known.add(proposal.identity)
         yield Trial(number, proposal.method, proposal.hyperparameters, 0, counted(proposal.method, proposal.hyperparameters))
+
+
+def _short(name: str, axis: Axis) -> Axis:
+    """Prompts and prefixes of at most `LONGEST` positions, since every row pays for them."""
+    return replace(axis, high=min(axis.high, LONGEST)) if name in ("prompt_length", "length") and isinstance(axis, Int) else axis
 
 
 def _train(setup: Setup, trials: Sequence[Trial], *, split: Any) -> Outcome:
@@ -250,7 +258,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         f"Made by `benchmarks/compare_methods.py` on {recipe['model']}. Every method gets {recipe['trials']} configurations of",
         f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
         "± is a 95 % interval over seeds and test rows (`dashboards/intervals.py`). A method ties with the best where the interval",
-        "of their difference holds zero. So few seeds and steps separate large differences only.",
+        "of their difference holds zero. So few seeds and steps separate large differences only. Prompts have at most 20 tokens.",
         "",
     ]
     for task in dict.fromkeys(record["task"] for record in records):
