@@ -144,7 +144,7 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
 
 def _short(name: str, axis: Axis) -> Axis:
     """Prompts and prefixes of at most `LONGEST` positions, since every row pays for them."""
-    return replace(axis, high=min(axis.high, LONGEST)) if name in ("prompt_length", "length") and isinstance(axis, Int) else axis
+    return replace(axis, high=min(axis.high, LONGEST)) if name in ("prompt_length", "prefix_length") and isinstance(axis, Int) else axis
 
 
 def _train(setup: Setup, trials: Sequence[Trial], *, split: Any) -> Outcome:
