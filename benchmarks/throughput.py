@@ -22,7 +22,7 @@ import torch
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
-from ulpt_search.workers.backbone import Backbone, load
+from ulpt_search.workers.backbone import Backbone, load, pick_dtype
 from ulpt_search.workers.batches import Batches
 from ulpt_search.workers.catalogue import parts
 from ulpt_search.workers.pack import Pack, build_parts
@@ -72,12 +72,16 @@ class Bench:
         self.trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1)
         return self.trainer.train(pack, rule, state, seeds, self.data, start=1, stop=1 + steps).seconds / steps
 
-    def tokens(self, *, steps: int, prompt: int) -> tuple[float, float]:
-        """Mean tokens of one trial's step without padding, and the share of padding, over the first steps of one trial."""
+    @property
+    def native(self) -> bool:
+        """Whether a search on this hardware would choose this dtype."""
+        return pick_dtype("auto", self.backbone.device) == self.backbone.dtype
+
+    def tokens(self, *, start: int, stop: int, prompt: int) -> float:
+        """Mean tokens of one trial's step, padding left out, from step `start` to step `stop`."""
         batches = Batches(self.data.lengths, batch=BATCH)
-        rows = [[self.data.lengths[row] + prompt for row in batches.rows(seed=0, step=step)] for step in range(steps)]
-        real, padded = sum(map(sum, rows)), sum(len(row) * max(row) for row in rows)
-        return real / steps, 1 - real / padded
+        rows = [self.data.lengths[row] + prompt for step in range(start, stop) for row in batches.rows(seed=0, step=step)]
+        return sum(rows) / (stop - start)
 
 
 def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
@@ -89,9 +93,10 @@ def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device, *, repeats: int) -> float:
-    """Floating-point operations per second of one matrix product in the shape of the model's larger linears."""
+    """Floating-point operations per second of one matrix product in the shape of the model's larger linears, memory in place."""
     a, b = torch.randn(4096, 384, device=device).to(dtype), torch.randn(384, 1536, device=device).to(dtype)
-    best: float = min(_timed(lambda: [a @ b for _ in range(20)], device) for _ in range(repeats))
+    out = a @ b
+    best: float = min(_timed(lambda: [torch.mm(a, b, out=out) for _ in range(20)], device) for _ in range(2 * repeats))
     return 20 * 2 * 4096 * 384 * 1536 / best
 
 
@@ -125,24 +130,27 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
     repeats, steps = (2, 1) if asked.quick else (asked.repeats, 3)
     benches = {dtype: Bench.start(dtype, model=asked.model, task=asked.task, device=asked.device) for dtype in DTYPES}
-    sizes = (1, 16) if asked.quick else (1, 4, 16, 64)
-    rows: list[tuple[Dtype, str, int]] = [("bfloat16", mix, size) for mix in (("ulpt",) if asked.quick else MIXES) for size in sizes] + [
-        ("float32", "ulpt", 1)
-    ]
+    sizes = (1, 16) if asked.quick else tuple(map(int, asked.sizes.split(",")))
+    native: Dtype = "bfloat16" if benches["bfloat16"].native else "float32"
+    mixes = ("ulpt",) if asked.quick else MIXES
+    rows: list[tuple[Dtype, str, int]] = [*((native, mix, size) for mix in mixes for size in sizes), ("float32", "ulpt", 1)]
     seconds: Seconds = {row: [] for row in rows}
     for _ in range(repeats):
-        for row in rows:
+        for row in seconds:
             seconds[row].append(benches[row[0]].run(row[1], row[2], steps=steps))
-    return summary(benches["bfloat16"], seconds, repeats=repeats, asked=asked)
+    return summary(benches[native], seconds, native=native, steps=steps, repeats=repeats, asked=asked)
 
 
-def summary(bench: Bench, seconds: Seconds, *, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """Ratios from the seconds per step of every row, repeat by repeat."""
+def summary(bench: Bench, seconds: Seconds, *, native: Dtype, steps: int, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """Ratios from the seconds per step of every row, repeat by repeat.
+
+    Where the hardware does not multiply bfloat16, packs run in float32, as they would in a search: `dtype` says so.
+    """
     rates = {row: [row[2] / value for value in values] for row, values in seconds.items()}
-    packed, solo16, solo32 = rates["bfloat16", "ulpt", 16], rates["bfloat16", "ulpt", 1], rates["float32", "ulpt", 1]
-    tokens, _ = bench.tokens(steps=20, prompt=PROMPT)
+    packed, solo16, solo32 = rates[native, "ulpt", 16], rates[native, "ulpt", 1], rates["float32", "ulpt", 1]
+    tokens = bench.tokens(start=1, stop=1 + steps, prompt=PROMPT)
     weights = sum(site.inputs * site.outputs for site in bench.backbone.shape.linears)
-    ceiling = matmul_rate(torch.bfloat16, bench.backbone.device, repeats=repeats)
+    ceiling = matmul_rate(bench.backbone.dtype, bench.backbone.device, repeats=repeats)
     few, many = (1, 4) if asked.quick else (1, 16)
     memory = [(peak_memory(many, model=asked.model, task=asked.task) - peak_memory(few, model=asked.model, task=asked.task)) / (many - few)]
     return {
@@ -151,6 +159,8 @@ def summary(bench: Bench, seconds: Seconds, *, repeats: int, asked: argparse.Nam
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "device": str(bench.backbone.device),
+            "dtype": native,
+            "matmul_gflops": round(ceiling / 1e9),
         },
         "trial_steps_per_second": {" ".join(map(str, row)): spread(values) for row, values in rates.items()},
         "pack16_bf16_over_solo_fp32": spread([a / b for a, b in zip(packed, solo32, strict=True)]),
@@ -167,6 +177,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="under a minute; too short to quote")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sizes", default="1,4,16,64", help="trials in a pack; 1 and 16 must be among them")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--task", default="pydocs")
     parser.add_argument("--device", default="auto")
