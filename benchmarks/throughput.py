@@ -111,10 +111,10 @@ def _timed(function: Callable[[], object], device: torch.device) -> float:
 def peak_memory(size: int, *, model: str, task: str) -> int:
     """Peak resident memory in bytes of a fresh process that trains a pack of this size."""
     code = (
-        "import resource, sys; sys.path.insert(0, sys.argv[1]); import throughput\n"
+        "import re, sys; sys.path.insert(0, sys.argv[1]); import throughput\n"
         "bench = throughput.Bench.start('auto', model=sys.argv[3], task=sys.argv[4], device='cpu')\n"
         "bench.run('ulpt', int(sys.argv[2]), steps=1)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+        "print(1024 * int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]))"
     )
     here = __file__.rpartition("/")[0] or "."
     done = subprocess.run([sys.executable, "-c", code, here, str(size), model, task], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 BATCHES_PER_BUCKET = 8
 """A bucket is full with this many batches' worth of rows: enough for the draw to stay random."""
-STRETCH = 1.15
+STRETCH = 1.1
 """A bucket's longest row is at most this much longer than its shortest, unless it would hold less than a batch."""
 
 
