@@ -49,7 +49,7 @@ def prompt_length(one: Configured) -> int:
 def depth(one: Configured) -> float:
     """Return the share of the layers that gradients flow through: 1 for prompts and for whatever says nothing of layers."""
     chosen = [str(value) for name, value in one.hyperparameters.items() if name.rpartition(".")[2] == "layers"]
-    if len(chosen) < len(one.method.split("+")):
+    if not chosen or prompt_length(one):
         return 1.0
     return max(_share(layers) for layers in chosen)
 

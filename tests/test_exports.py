@@ -155,6 +155,16 @@ def test_a_folder_with_something_in_it_is_left_alone(folder: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_an_earlier_export_is_replaced_when_told_to(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    here, first, second, out = setup("encoder", folder), trial("encoder", "ulpt"), trial("encoder", "ia3"), tmp_path / "out"
+    export(here, first, trained(here, first), style="native", out=out, fresh=fresh)
+    with pytest.raises(WrongInput, match="add --force to replace that export, or choose another --out"):
+        export(here, second, trained(here, second), style="native", out=out, fresh=fresh)
+    export(here, second, trained(here, second), style="native", out=out, fresh=fresh, force=True)
+    assert load_export(out).card.method == "ia3"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_an_empty_folder_is_used(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     (tmp_path / "out").mkdir()
     prove(setup("encoder", folder), trial("encoder", "ulpt"), "peft", tmp_path / "out", fresh)
