@@ -44,7 +44,7 @@ def read_shape(model: PreTrainedModel) -> Shape:
         width=table.shape[1],
         layers=len(blocks),
         vocabulary=table.shape[0],
-        embedding_rms=_rms(table, fallback=getattr(model.config, "initializer_range", 0.02)),
+        embedding_rms=rms(table, fallback=getattr(model.config, "initializer_range", 0.02)),
         linears=tuple(linear for layer, (prefix, block) in enumerate(blocks) for linear in _linears(layer, prefix, block)),
         norms=tuple(_norms(model, blocks)),
         attentions=tuple(a for layer, (prefix, block) in enumerate(blocks) for a in _attentions(model.config, layer, prefix, block)),
@@ -124,8 +124,15 @@ def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
     return next((module for module in stack.modules() if getattr(module, "has_relative_attention_bias", False)), None)
 
 
-def _rms(table: torch.Tensor, *, fallback: float) -> float:
-    return float(table.detach().float().pow(2).mean().sqrt()) if table.device.type != "meta" else fallback
+def rms(table: torch.Tensor, *, fallback: float) -> float:
+    """Root mean square of a table, `fallback` on the meta device.
+
+    In float64 and rounded to nine digits: a sum in float32 depends on the number of threads, and with it whatever a seed
+    regenerates at this scale.
+    """
+    if table.device.type == "meta":
+        return fallback
+    return float(f"{float(table.detach().double().square().mean().sqrt()):.9g}")
 
 
 def standardise(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
