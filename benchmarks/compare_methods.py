@@ -252,8 +252,11 @@ def shown(record: dict[str, Any]) -> str:
 def report(records: Sequence[dict[str, Any]]) -> str:
     """The page: a table for every task and budget, who ties with the best, and the two questions answered."""
     recipe = records[0]["recipe"]
+    done = ", ".join(dict.fromkeys(f"{record['task']} at {record['budget']:,.0f}" for record in records if record["budget"] < inf))
     lines = [
         "# Methods compared",
+        "",
+        f"Measured so far: {done}. The command goes on from `benchmarks/methods-compared.jsonl`, where every record is kept.",
         "",
         f"Made by `benchmarks/compare_methods.py` on {recipe['model']}. Every method gets {recipe['trials']} configurations of",
         f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
@@ -286,7 +289,9 @@ def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, An
         apart = difference(interval(scored[0]), interval(record)).excludes_zero
         tie = "best" if record is scored[0] else "" if apart else "yes"
         lines.append(f"| {record['method']} | {record['parameters']:,} | {shown(record)} | {tie} |")
-    lines += ["", f"Not shown: {', '.join(absent)}." if absent else "Every method fits.", *_answers(rows, own), ""]
+    waiting = sorted(catalogue().keys() - {record["method"] for record in rows} - {CEILING})
+    notes = [f"Not shown: {', '.join(absent)}."] * bool(absent) + [f"Not measured yet: {', '.join(waiting)}."] * bool(waiting)
+    lines += ["", *notes, *_answers(rows, own), ""]
     return lines
 
 
