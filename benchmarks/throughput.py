@@ -75,13 +75,13 @@ class Bench:
     @property
     def native(self) -> bool:
         """Whether a search on this hardware would choose this dtype."""
-        return pick_dtype("auto", self.backbone.device) == self.backbone.dtype
+        return bool(pick_dtype("auto", self.backbone.device) == self.backbone.dtype)
 
     def tokens(self, *, start: int, stop: int, prompt: int) -> float:
         """Mean tokens of one trial's step, padding left out, from step `start` to step `stop`."""
         batches = Batches(self.data.lengths, batch=BATCH)
         rows = [self.data.lengths[row] + prompt for step in range(start, stop) for row in batches.rows(seed=0, step=step)]
-        return sum(rows) / (stop - start)
+        return float(sum(rows) / (stop - start))
 
 
 def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
