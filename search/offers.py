@@ -28,10 +28,8 @@ class MethodOffer:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `methods --json` prints, axes as in a space file."""
-        from ..spaces.space_json import axis_to_json
-
-        axes = {name: axis_to_json(axis) for name, axis in self.axes.items()}
-        return {**{key: getattr(self, key) for key in ("name", "formula", "citation", "floor")}, "axes": axes, **self._abilities()}
+        own = {key: getattr(self, key) for key in ("name", "formula", "citation", "floor")}
+        return {**own, "axes": _axes_to_json(self.axes), **self._abilities()}
 
     def _abilities(self) -> dict[str, Any]:
         return {"exports": list(self.exports), "packable": self.packable}
@@ -49,10 +47,7 @@ class RuleOffer:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON, axes as in a space file."""
-        from ..spaces.space_json import axis_to_json
-
-        axes = {name: axis_to_json(axis) for name, axis in self.axes.items()}
-        return {"name": self.name, "formula": self.formula, "citation": self.citation, "axes": axes}
+        return {"name": self.name, "formula": self.formula, "citation": self.citation, "axes": _axes_to_json(self.axes)}
 
 
 @dataclass(frozen=True)
@@ -144,3 +139,9 @@ def _floor(name: str, axes: Mapping[str, Axis], shape: Shape | None) -> int | No
     from .counts import Surface
 
     return Surface(axes, count=lambda values: count(name, values, shape)).smallest()[1] if shape else None
+
+
+def _axes_to_json(axes: Mapping[str, Axis]) -> dict[str, Any]:
+    from ..spaces.space_json import axis_to_json
+
+    return {name: axis_to_json(axis) for name, axis in axes.items()}

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.architecture import weight_of
 from ulpt_search.workers.backbone import Backbone
 from ulpt_search.workers.catalogue import axes_of, count, parts, rule, rules
 from ulpt_search.workers.linear_algebra import polar
@@ -23,6 +22,7 @@ from ulpt_search.workers.updates.light_peft import LightPeft
 from ulpt_search.workers.updates.sara import Sara
 from ulpt_search.workers.updates.sgc import pursue, top
 from ulpt_search.workers.updates.subzero import Subzero, matrix
+from ulpt_search.workers.worker import reference
 
 from . import toy, zoo
 from .shapes import shape
@@ -156,8 +156,7 @@ def test_sara_starts_with_the_smallest_frozen_weights() -> None:
     update = rule("full+sara", {"sara.fraction": 0.05})
     values: Hyperparameters = {"full.modules": "q", "full.layers": "last:1", "full.lr": 0.01, "sara.fraction": 0.05}
     pack = toy.pack(backbone, [("full+sara", values, 0)])
-    state = update.start(pack)
-    state.reference.copy_(pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name))))
+    state = update.start(pack, reference(backbone, pack))
     data = encode(backbone, toy.rows(), max_tokens=32)
     toy.trainer(backbone, steps=4).train(pack, update, state, [0], data, start=0, stop=1)
     moved = pack.flat != state.origin

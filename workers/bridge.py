@@ -1,14 +1,14 @@
 """Every adapter type of PEFT that we have no method for: `peft_<type>` is built by PEFT's own code and trained as a pack of one.
 
 `peft_loha`, `peft_oft`, `peft_road` … have the axes `lr`, `layers`, `modules` and those sizes of PEFT's config that decide
-its count; everything else keeps PEFT's default. Counted on a skeleton of the chosen linears, without the model's weights.
+its count; everything else keeps PEFT's default. Counted on a skeleton of the chosen linears on the meta device.
 Types that only work with more than a frozen model and a task (POLY's task ids, XLORA's adapters) are refused with PEFT's reason.
 """
 
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
@@ -72,13 +72,13 @@ class PeftTuner(Method):
         return _config(self, targets)
 
     def parameters(self, shape: Shape) -> int:
-        """What PEFT reports for the wrapped modules."""
-        return sum(parameter.numel() for parameter in _on_skeleton(self, shape, None).values())
+        """What PEFT reports for the wrapped modules, whatever the learning rate."""
+        return _count(replace(self, lr=0.0), shape)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
         """PEFT's own initial values under PEFT's names, and the seed of the global stream that PEFT draws from."""
         seed = int(torch.randint(2**31, (), generator=generator))
-        drawn = {name: parameter.detach().float().clone() for name, parameter in _on_skeleton(self, shape, seed).items()}
+        drawn = {name: parameter.detach().float().clone() for name, parameter in _on_skeleton(self, shape, seed, device="cpu").items()}
         return Tensors(drawn, {"seed": torch.tensor(seed)})
 
 
@@ -128,12 +128,12 @@ def injected(model: nn.Module, shape: Shape, method: PeftTuner, seed: int) -> It
             delattr(model, extra)
 
 
-def _wrap(model: nn.Module, method: PeftTuner, targets: tuple[str, ...], seed: int | None) -> nn.Module:
+def _wrap(model: nn.Module, method: PeftTuner, targets: tuple[str, ...], seed: int) -> nn.Module:
     """Return PEFT's model around `model`, whose modules it has wrapped."""
     with _quiet(), torch.random.fork_rng(devices=[]):
         from peft import get_peft_model
 
-        torch.manual_seed(seed or 0)
+        torch.manual_seed(seed)
         try:
             wrapped: nn.Module = get_peft_model(model, method.config(targets))
         except (ValueError, TypeError, RuntimeError, AssertionError, ImportError, KeyError, AttributeError) as error:
@@ -165,11 +165,21 @@ def holding(wrapped: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
             holder.register_parameter(attribute, parameter)
 
 
-@lru_cache(maxsize=256)
-def _on_skeleton(method: PeftTuner, shape: Shape, seed: int | None) -> Mapping[str, Tensor]:
-    """Trainable tensors that PEFT makes on modules of the right sizes under the right names; drawn only where there is a seed."""
-    model, targets = _skeleton(shape, method), method.targets(shape)
-    return dict(_trainable(_wrap(model, method, targets, seed)))
+@lru_cache(maxsize=1024)
+def _count(method: PeftTuner, shape: Shape) -> int:
+    """Trainable elements on a skeleton without memory; with memory for the few types that look at the weights (FROD, SHIRA)."""
+    try:
+        made = _on_skeleton(method, shape, 0, device="meta")
+    except WrongInput:
+        made = _on_skeleton(method, shape, 0, device="cpu")
+    return sum(parameter.numel() for parameter in made.values())
+
+
+def _on_skeleton(method: PeftTuner, shape: Shape, seed: int, *, device: str) -> Mapping[str, Tensor]:
+    """Trainable tensors that PEFT makes on modules of the right sizes under the right names."""
+    with torch.device(device):
+        model = _skeleton(shape, method)
+    return dict(_trainable(_wrap(model, method, method.targets(shape), seed)))
 
 
 def _skeleton(shape: Shape, method: PeftTuner) -> nn.Module:

@@ -14,7 +14,8 @@ from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
 from ..spaces.shape import Shape
 from . import bridge, methods, updates
-from .method import Method, method_name
+from .configured import file_name
+from .method import Method
 from .update import Update
 
 Kind = TypeVar("Kind")
@@ -100,5 +101,5 @@ def _class_in(package: ModuleType, name: str, kind: type[Kind]) -> type[Kind]:
     return next(
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__ and method_name(value) == name
+        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__ and file_name(value) == name
     )

@@ -15,15 +15,15 @@ both under the plain `name`. A tensor `layer.role/weight` is one that is added t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from ..spaces.axes import Axis, Choice, Hyperparameters, Value
-from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.axes import Axis, Choice, Value
 from ..spaces.shape import Attention, Linear, Norm, Shape
+from .configured import Configured
 
 Named = Mapping[str, Tensor]
 
@@ -48,7 +48,7 @@ def hyperparameter(default: Value, axis: Axis, *, structural: bool = True) -> An
 
 
 @dataclass(frozen=True)
-class Method(ABC):
+class Method(Configured, ABC):
     """One parameter-efficient fine-tuning method with its hyperparameters filled in."""
 
     exports: ClassVar[tuple[str, ...]] = ("native",)
@@ -80,35 +80,10 @@ class Method(ABC):
         """What the method adds to a trial's training loss: a scalar of all its tensors, under their full names; 0 by default."""
         return torch.zeros(())
 
-    @classmethod
-    def axes(cls) -> dict[str, Axis]:
-        """Hyperparameter -> the axis it is searched on by default."""
-        return {f.name: f.metadata["axis"] for f in fields(cls) if "axis" in f.metadata}
-
-    @classmethod
-    def defaults(cls) -> dict[str, Value]:
-        """Hyperparameter -> its default value."""
-        return {f.name: f.default for f in fields(cls) if "axis" in f.metadata and f.default is not MISSING}
-
-    @classmethod
-    def create(cls, hyperparameters: Hyperparameters) -> "Method":
-        """Return the method with these values; `WrongInput` names an unknown one and the nearest that exists."""
-        known = cls.axes()
-        for name in hyperparameters:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise WrongInput(f"{method_name(cls)}.{name}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
-        return cls(**hyperparameters)
-
     def signature(self) -> tuple[object, ...]:
         """Equal for two methods whose trials can be computed as one batch."""
         structural = (f for f in fields(self) if f.metadata.get("structural", True))
         return (type(self), *((f.name, getattr(self, f.name)) for f in structural))
-
-
-def method_name(cls: type) -> str:
-    """The one name of a method or a training rule: that of its file."""
-    return cls.__module__.rpartition(".")[2]
 
 
 def structural(f: "Field[Any]") -> bool:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ..spaces.shape import Shape
-from .method import Method, Tensors, method_name
+from .configured import file_name
+from .method import Method, Tensors
 from .seeds import generator
 
 
@@ -52,7 +53,7 @@ class Group:
 def build_parts(position: int, methods: Sequence[Method], shape: Shape, seed: int) -> list[Part]:
     """Draw the tensors of a trial's methods at step 0; each part has a generator of its own, derived from the seed."""
     tensors = [method.build(shape, generator(seed, index)) for index, method in enumerate(methods)]
-    prefixes = [f"{method_name(type(method))}." if len(methods) > 1 else "" for method in methods]
+    prefixes = [f"{file_name(type(method))}." if len(methods) > 1 else "" for method in methods]
     return [Part(position, m, t, prefix) for m, t, prefix in zip(methods, tensors, prefixes, strict=True)]
 
 

@@ -18,7 +18,8 @@ from ..spaces.shape import Linear, Norm, Shape
 from .architecture import relative_bias, standardise, weight_of
 from .attention import Prefix
 from .bridge import PeftTuner, holding, injected
-from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt, method_name
+from .configured import file_name
+from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
 from .pack import Group
 
 Values = Sequence[dict[str, Tensor]]
@@ -38,7 +39,7 @@ class Sites:
     def __enter__(self) -> "Sites":
         for index in self._of(PeftTuner):
             if self._trials > 1:
-                raise ValueError(f"{method_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
+                raise ValueError(f"{file_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
             tuner = injected(self._model, self._shape, self._method(index), int(self._groups[index].frozen["seed"][0]))
             self._wrapped[index] = self._tuners.enter_context(tuner)
         for linear in self._shape.linears:

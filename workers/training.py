@@ -21,8 +21,7 @@ from .sites import Sites
 from .update import Moment, State, Update
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
-"""Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches (three
-times faster than 512 there)."""
+"""Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches."""
 
 
 @dataclass(frozen=True)

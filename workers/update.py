@@ -7,14 +7,13 @@ their own learning rates; whatever a rule keeps between steps is in `State`, so 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from ..spaces.axes import Axis, Hyperparameters, Value
-from ..spaces.errors import WrongInput, did_you_mean
+from .configured import Configured
 from .pack import Pack
 from .seeds import generator
 
@@ -88,7 +87,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Update(ABC):
+class Update(Configured, ABC):
     """One training rule with its hyperparameters filled in."""
 
     formula: ClassVar[str]
@@ -116,35 +115,17 @@ class Update(ABC):
     def step(self, pack: Pack, state: State, moment: Moment) -> Tensor:
         """Move `pack.flat` in place by one step and return the losses, (trials,), that were met on the way."""
 
-    def start(self, pack: Pack) -> State:
-        """Return the state of a pack that stands at step 0."""
+    def start(self, pack: Pack, reference: Tensor | None = None) -> State:
+        """Return the state of a pack that stands at step 0; `reference` (elements,) is for rules that ask for it, 0 unless given."""
         totals = [len(own) for own in pack.places]
         sizes = [self.rows(total) for total in totals]
         width = max((max(size.values(), default=0) for size in sizes), default=0)
         rows = {name: pack.flat.new_zeros(pack.size, width) for name in self.rows(1)}
         widths = tuple(max(size.values(), default=0) for size in sizes)
         vectors = {name: torch.zeros_like(pack.flat) for name in self.vectors()}
-        return State(pack.flat.clone(), torch.zeros_like(pack.flat), vectors, rows, widths)
-
-    @classmethod
-    def axes(cls) -> dict[str, Axis]:
-        """Hyperparameter -> the axis it is searched on by default."""
-        return {f.name: f.metadata["axis"] for f in fields(cls) if "axis" in f.metadata}
-
-    @classmethod
-    def defaults(cls) -> dict[str, Value]:
-        """Hyperparameter -> its default value."""
-        return {f.name: f.default for f in fields(cls) if "axis" in f.metadata and f.default is not MISSING}
-
-    @classmethod
-    def create(cls, hyperparameters: Hyperparameters) -> "Update":
-        """Return the rule with these values; `WrongInput` names an unknown one and the nearest that exists."""
-        known, name = cls.axes(), cls.__module__.rpartition(".")[2]
-        for key in hyperparameters:
-            if key not in known:
-                hint = did_you_mean(key, known)
-                raise WrongInput(f"{name}.{key}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
-        return cls(**hyperparameters)
+        return State(
+            pack.flat.clone(), pack.flat.new_zeros(()).expand_as(pack.flat) if reference is None else reference, vectors, rows, widths
+        )
 
 
 @torch.no_grad()

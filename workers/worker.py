@@ -133,13 +133,16 @@ def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[
     ]
     pack = Pack(built, device=backbone.device)
     follow = rule_of(assignments[0].trial)
-    state = follow.start(pack)
-    if follow.uses_reference:
-        state.reference.copy_(pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name))))
+    state = follow.start(pack, reference(backbone, pack) if follow.uses_reference else None)
     for position, assignment in enumerate(assignments):
         if assignment.adapter is not None:
             _load(store, pack, state, position, built[position], assignment.adapter)
     return pack, follow, state
+
+
+def reference(backbone: Backbone, pack: Pack) -> Tensor:
+    """The frozen weights that a pack's values are added to, (elements,); see `Pack.reference`."""
+    return pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name)))
 
 
 def rule_of(trial: Trial) -> Update:

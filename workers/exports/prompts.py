@@ -7,7 +7,8 @@ from torch import Tensor
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ..backbone import Backbone
-from ..method import KeysValues, SoftPrompt, method_name
+from ..configured import file_name
+from ..method import KeysValues, SoftPrompt
 from ..sites import local
 
 TASK_TYPES = {"encoder": TaskType.FEATURE_EXTRACTION, "decoder": TaskType.CAUSAL_LM, "encoder-decoder": TaskType.SEQ_2_SEQ_LM}
@@ -18,7 +19,7 @@ Built = tuple[PeftConfig, Tensors]
 def soft_prompt(backbone: Backbone, method: SoftPrompt, values: Tensors) -> Built:
     """The virtual tokens as they stand, whatever computed them."""
     if type(method).embeddings is not SoftPrompt.embeddings:
-        name = method_name(type(method))
+        name = file_name(type(method))
         raise WrongInput(f"export: {name} also changes the text's embeddings, which PEFT cannot hold; use --format native")
     config = PromptTuningConfig(
         task_type=TASK_TYPES[backbone.family],

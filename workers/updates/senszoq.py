@@ -48,11 +48,12 @@ class Senszoq(Update):
     def step(self, pack: Pack, state: State, moment: Moment) -> Tensor:
         """Sum up sensitivities first; then SPSA on S."""
         fisher, mask = state.vectors["fisher"], state.vectors["mask"]
-        if moment.step < self.calibration:
+        look = min(self.calibration, max(1, moment.horizon // 2))  # a short run must not be all calibration
+        if moment.step < look:
             losses, g = moment.gradient(pack)
             fisher.add_(g.square())
             return losses
-        if moment.step == self.calibration:
+        if moment.step == look:
             for place in pack.places:
                 mask[place] = largest(fisher[place], self.trainable(len(place))).to(mask.dtype)
         z = gaussian(pack, moment) * mask

@@ -10,6 +10,7 @@ k ≥ 2 s ln(c/s), which the axes keep to; only s of every c elements move in a 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -56,7 +57,7 @@ class Sgc(Update):
     def step(self, pack: Pack, state: State, moment: Moment) -> Tensor:
         """Compress, smooth, recover."""
         losses, g = moment.gradient(pack)
-        a = torch.randn(self.k, CHUNK, generator=generator(CHUNK, self.k)).to(g) * self.k**-0.5
+        a = projection(self.k).to(g)
         m, v = (state.rows[name].view(pack.size, -1, self.k) for name in ("m", "v"))
         chunks = torch.stack([_chunks(g[place], m.shape[1]) for place in pack.places])
         u = adam(m, v, top(chunks, self.s) @ a.mT, step=moment.step)
@@ -64,6 +65,13 @@ class Sgc(Update):
         for place, own in zip(pack.places, x.flatten(1), strict=True):
             pack.flat[place] -= moment.rates[place] * own[: len(place)]
         return losses
+
+
+@cache
+def projection(k: int) -> Tensor:
+    """A (k, c), the same for every chunk of every trial."""
+    a: Tensor = torch.randn(k, CHUNK, generator=generator(CHUNK, k)) * k**-0.5
+    return a
 
 
 def top(x: Tensor, s: int) -> Tensor:
