@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from math import inf
 from multiprocessing import get_context
 from pathlib import Path
@@ -77,13 +78,18 @@ class Recipe:
         return Setup(ModelSpec(self.model), TaskSpec(name=task, path=f"{self.data}/{task}"), training, store)
 
 
+@cache
+def _store() -> tempfile.TemporaryDirectory[str]:
+    """One adapter store a process: cells of one task then share the loaded model, the tokens and the lower blocks' output."""
+    return tempfile.TemporaryDirectory()
+
+
 def run_cell(cell: Cell, recipe: Recipe) -> dict[str, Any]:
     """Tune, retrain and test one cell; the record says why where nothing fits."""
     torch.set_num_threads(1)
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as store:
-        setup = recipe.setup(cell.task, store)
-        found = _floor(cell, session(setup)) if cell.method in (FROZEN, PROBE) else _tuned(cell, recipe, setup)
+    setup = recipe.setup(cell.task, _store().name)
+    found = _floor(cell, session(setup)) if cell.method in (FROZEN, PROBE) else _tuned(cell, recipe, setup)
     return {**asdict(cell), "recipe": asdict(recipe) | {"data": ""}, "seconds": time.perf_counter() - began, **found}
 
 

@@ -55,6 +55,16 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Execution:
+    """How a pass is computed, as measured on the machine; `auto` goes by what the hardware says it can."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the frozen model; what a space asks for goes first."""
+    attention: Literal["auto", "eager", "sdpa"] = "auto"
+    """Two plain products, or PyTorch's fused kernel."""
+
+
+@dataclass(frozen=True)
 class Setup:
     """What every job of a study shares; small, plain, and all that a worker is told besides the job."""
 
@@ -63,6 +73,9 @@ class Setup:
     training: Training
     store: str
     """fsspec URL of the content-addressed adapter store."""
+    cache: str | None = None
+    """Folder in which the workers of one machine share what is the same for all: tokenised splits, converted weights. None: nothing."""
+    execution: Execution = Execution()
 
 
 @dataclass(frozen=True)
