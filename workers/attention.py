@@ -91,5 +91,11 @@ def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
     return torch.cat([front.expand(rows, *bias.shape[1:3], n), bias.expand(rows, -1, -1, -1)], -1)
 
 
+def explicit_mask(*args: Any, allow_is_bidirectional_skip: bool = False, **options: Any) -> Tensor | None:
+    """Transformers' additive mask, made even where nothing is padded: to find that out, the host would wait for the device."""
+    mask: Tensor | None = ALL_MASK_ATTENTION_FUNCTIONS["eager"](*args, allow_is_bidirectional_skip=False, **options)
+    return mask
+
+
 AttentionInterface.register(ATTENTION, attention)
-AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
+AttentionMaskInterface.register(ATTENTION, explicit_mask)

@@ -162,4 +162,4 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _noise(group: Group, shape: Shape, seeds: Sequence[int], step: int, device: torch.device) -> dict[str, Tensor]:
     draws = [p.method.noise(shape, generator(seeds[p.position], 1_000_003 + step)) for p in group.parts]
-    return {name: _stack([draw[name] for draw in draws]).to(device) for name in draws[0]}
+    return {name: _stack([draw[name] for draw in draws]).to(device, non_blocking=True) for name in draws[0]}

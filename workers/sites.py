@@ -89,7 +89,7 @@ class Sites:
                 fronts[position] = torch.cat([fronts[position], made[k].to(embedded.dtype)])
         longest = max(len(front) for front in fronts)
         rows = [_lay_out(front, text, longest=longest) for front, text in zip(fronts, texts, strict=True)]
-        return torch.stack(rows), torch.tensor([len(front) for front in fronts], device=embedded.device)
+        return torch.stack(rows), _numbers([len(front) for front in fronts], embedded.device)
 
     @cached_property
     def untouched(self) -> int:
@@ -107,7 +107,7 @@ class Sites:
         for group in (self._groups[index] for index in self._of(KeysValues)):
             for k in range(group.count):
                 lengths[group.first + k] += group.method.length  # type: ignore[attr-defined]
-        return torch.tensor(lengths, device=device)
+        return _numbers(lengths, device)
 
     def _method(self, index: int) -> Any:
         """A group's method; which effect it has is known where it is used."""
@@ -217,7 +217,7 @@ class Sites:
         longest = max(sum(len(k) for k, _ in pairs) for pairs in kv)
         keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
         values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
-        lengths = torch.tensor([sum(len(k) for k, _ in pairs) for pairs in kv], device=self._device)
+        lengths = _numbers([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
         present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
 
         def heads(tensor: Tensor) -> Tensor:
@@ -275,6 +275,11 @@ def _lay_out(front: Tensor, texts: Tensor, *, longest: int) -> Tensor:
     """`[prompt | text | pad]` for the rows (rows, tokens, width) of one trial."""
     rows = torch.cat([front.expand(len(texts), -1, -1), texts], 1)
     return pad(rows, (0, 0, 0, longest - len(front)))
+
+
+def _numbers(values: list[int], device: torch.device) -> Tensor:
+    """A few whole numbers on the device, without waiting until it has done what it is at."""
+    return torch.tensor(values).to(device, non_blocking=True)
 
 
 def _column(pieces: list[Tensor], longest: int, width: int, device: torch.device) -> Tensor:
