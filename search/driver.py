@@ -7,15 +7,17 @@ outcome is committed before the brain is told of it, and MLflow follows the ledg
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..dashboards.live import LiveView
 from ..spaces.records import Job, Outcome
-from ..spaces.space import Setup, Space
+from ..spaces.space import Execution, Setup, Space
 from ..workers.catalogue import axes_of
 from .closing import deliver, finish
 from .cluster import Cluster
@@ -31,6 +33,11 @@ from .study import Study
 from .subject import Subject, examine
 from .supervisor import Interrupted
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from ..workers.backbone import Backbone
+    from ..workers.speed import Fastest
+    from ..workers.tasks import Task
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
@@ -87,8 +94,8 @@ def drive(request: Request) -> int:
     request.name(space)
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
-    subject = examine(space)
-    _require_a_method(space, subject, request)
+    subject = examine(space, measure=_measuring(request, space, threads=int(means.cpus_per_worker)))
+    means = means.packed(request, subject.fastest)
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, subject)
@@ -143,11 +150,31 @@ def _work(
     with _mirrored(request, ledger, record) as mirror:
         if not study.finished:
             _say(request, f"{record.name}: {means}; state in {request.places.root}")
-            setup = Setup(space.model, space.task, space.training, request.places.store)
+            setup = _setup(request, space, subject)
             with LiveView(quiet=request.quiet) as view, _cluster(request, setup, means) as cluster:
                 driver = Driver(study=study, ledger=ledger, claim=claim, watch=watch, view=view, mirror=mirror)
                 cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
         return deliver(request, read_history(ledger, record))
+
+
+def _setup(request: Request, space: Space, subject: Subject) -> Setup:
+    execution = subject.fastest.execution if subject.fastest else Execution()
+    return Setup(space.model, space.task, space.training, request.places.store, str(request.places.cache), execution)
+
+
+def _measuring(request: Request, space: Space, *, threads: int) -> "Callable[[Subject, Backbone, Task], Fastest | None]":
+    """What finds the fastest way to train here, once some method is known to fit; of another's cluster this machine says nothing."""
+    from .speed import Memory, fastest
+
+    memory = Memory(request.places.cache / "speed.json")
+
+    def measure(subject: Subject, backbone: "Backbone", task: "Task") -> "Fastest | None":
+        _require_a_method(space, subject, request)
+        if request.address is not None:
+            return None
+        return fastest(backbone, task, space, threads=threads, memory=memory, say=partial(_say, request))
+
+    return measure
 
 
 def _cluster(request: Request, setup: Setup, means: Resources) -> Cluster:

@@ -39,6 +39,11 @@ class Home:
         return self.root / "ray"
 
     @property
+    def cache(self) -> Path:
+        """What can be found again: measured speeds, tokenised tasks."""
+        return self.root / "cache"
+
+    @property
     def pages(self) -> Path:
         """The curve's files, one folder a study."""
         return self.root / "curves"

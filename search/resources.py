@@ -1,13 +1,17 @@
 """How many workers a run gets, and what each of them takes."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..spaces.errors import WrongInput
 from .request import Request
 
+if TYPE_CHECKING:
+    from ..workers.speed import Fastest
+
 PACKS = {"cpu": 4, "gpu": 8}
-"""Trials that share a pass unless told otherwise. A CPU is busy with one trial already: there a larger pack only takes memory."""
+"""Trials that share a pass where nothing was measured. A CPU is busy with one trial already: there a larger pack only takes memory."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,10 @@ class Resources:
     cpus_per_worker: float
     gpus_per_worker: float
     pack: int
+
+    def packed(self, request: Request, found: "Fastest | None") -> "Resources":
+        """Return the same with packs of the size that was found to be fastest, unless the request or nothing says otherwise."""
+        return self if request.pack or found is None else replace(self, pack=found.pack)
 
     def __str__(self) -> str:
         """What a person is told."""

@@ -1,11 +1,17 @@
 """What a study is about, measured before anything is written: the frozen model and the task."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..spaces.axes import Hyperparameters
 from ..spaces.shape import Shape
 from ..spaces.space import Space
+
+if TYPE_CHECKING:
+    from ..workers.backbone import Backbone
+    from ..workers.speed import Fastest
+    from ..workers.tasks import Task
 
 Count = Callable[[str, Hyperparameters], int]
 
@@ -17,6 +23,8 @@ class Subject:
     shape: Shape
     fingerprint: str
     task_digest: str
+    fastest: "Fastest | None" = None
+    """How this machine trains the model fastest, where it was measured."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
         """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
@@ -25,8 +33,8 @@ class Subject:
         return count(method, hyperparameters, self.shape)
 
 
-def examine(space: Space) -> Subject:
-    """Load the model and the task of a space once, and let them go again. Raises `WrongInput` where one cannot be used."""
+def examine(space: Space, *, measure: "Callable[[Subject, Backbone, Task], Fastest | None] | None" = None) -> Subject:
+    """Load the model and the task of a space once, `measure` both, and let them go again. Raises `WrongInput` where one cannot be used."""
     from ..workers.backbone import load
     from ..workers.readout import Readout
     from ..workers.tasks import load_task
@@ -34,4 +42,5 @@ def examine(space: Space) -> Subject:
     task = load_task(space.task)
     backbone = load(space.model)
     Readout(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
-    return Subject(backbone.shape, backbone.fingerprint, task.digest)
+    subject = Subject(backbone.shape, backbone.fingerprint, task.digest)
+    return replace(subject, fastest=measure(subject, backbone, task)) if measure else subject

@@ -5,7 +5,8 @@ keys and values after rotary embedding, heads split, key heads not repeated.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
+Kernel = Literal["auto", "eager", "sdpa"]
 # Some families take other paths when the name contains sdpa, flash or flex_attention.
-ATTENTION = "ulpt_pack"
+NAMES: dict[Kernel, str] = {"auto": "ulpt_pack", "eager": "ulpt_pack_plain", "sdpa": "ulpt_pack_fused"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     position_bias: Tensor | None = None,
+    kernel: Kernel = "auto",
     **_: Any,  # transformers hands over options of other kernels
 ) -> tuple[Tensor, None]:
     """Attend from `query` (rows, heads, tokens, head_dim); returns (rows, tokens, heads, head_dim) and no weights."""
@@ -52,7 +55,8 @@ def attention(
     if repeat > 1:
         key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    mixed = _eager(query, key, value, bias, scale) if _prefers_eager(query) else _fused(query, key, value, bias, scale)
+    plain = kernel == "eager" or (kernel == "auto" and _prefers_eager(query))
+    mixed = _eager(query, key, value, bias, scale) if plain else _fused(query, key, value, bias, scale)
     return mixed.transpose(1, 2), None
 
 
@@ -97,5 +101,11 @@ def explicit_mask(*args: Any, allow_is_bidirectional_skip: bool = False, **optio
     return mask
 
 
-AttentionInterface.register(ATTENTION, attention)
-AttentionMaskInterface.register(ATTENTION, explicit_mask)
+def name_of(kernel: Kernel) -> str:
+    """What transformers knows this attention by."""
+    return NAMES[kernel]
+
+
+for _kernel, _name in NAMES.items():
+    AttentionInterface.register(_name, partial(attention, kernel=_kernel))
+    AttentionMaskInterface.register(_name, explicit_mask)

@@ -25,9 +25,9 @@ from transformers.utils import logging as transformers_logging
 
 from ..spaces.errors import WrongInput
 from ..spaces.shape import Family, Shape
-from ..spaces.space import ModelSpec
+from ..spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
-from .attention import ATTENTION
+from .attention import name_of
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
@@ -83,8 +83,8 @@ def shape_of(spec: ModelSpec) -> Shape:
     return read_shape(model)
 
 
-def load(spec: ModelSpec) -> Backbone:
-    """Load and freeze a model.
+def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # noqa: B008 - frozen
+    """Load and freeze a model, to be run as `execution` says where the spec leaves it open.
 
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
@@ -99,9 +99,9 @@ def load(spec: ModelSpec) -> Backbone:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {_first_line(error)}") from error
     _check(model, spec.name)
     fingerprint, shape = _fingerprint(model), read_shape(model)
-    model.to(device=device, dtype=pick_dtype(spec.dtype, device)).eval().requires_grad_(False)
+    model.to(device=device, dtype=pick_dtype(_first(spec.dtype, execution.dtype), device)).eval().requires_grad_(False)
     model.config.use_cache = False
-    model.set_attn_implementation(ATTENTION)
+    model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Backbone(model, tokenizer, shape, fingerprint, source)
@@ -112,8 +112,17 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
     if wanted != "auto":
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
+    return getattr(torch, native_dtypes(device)[-1])  # type: ignore[no-any-return]
+
+
+def native_dtypes(device: torch.device) -> tuple[str, ...]:
+    """What the hardware multiplies natively; the last is taken where nothing was measured."""
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
-    return torch.bfloat16 if native else torch.float32
+    return ("float32", "bfloat16") if native else ("float32",)
+
+
+def _first(wanted: str, measured: str) -> str:
+    return measured if wanted == "auto" else wanted
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -1,0 +1,80 @@
+"""How fast this machine trains a model in which way: measured before the first search in a home, remembered there for all later ones.
+
+That it is remembered keeps a study on one dtype, however often it is continued.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..spaces.space import Space
+from ..workers.speed import Fastest, measure
+
+if TYPE_CHECKING:
+    from ..workers.backbone import Backbone
+    from ..workers.tasks import Task
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered, in one file."""
+
+    file: Path
+
+    def read(self, key: str) -> Fastest | None:
+        """Return what was found under a key; None where there is nothing, or nothing that can be read."""
+        try:
+            return Fastest.from_json(json.loads(self.file.read_text(encoding="utf8"))[key])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, key: str, found: Fastest) -> None:
+        """Remember; the file is replaced as a whole, so that nobody reads half of it. Raises `OSError` where it cannot be written."""
+        try:
+            known = dict(json.loads(self.file.read_text(encoding="utf8")))
+        except (OSError, ValueError, TypeError):
+            known = {}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.file.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps({**known, key: found.to_json()}, indent=1), encoding="utf8")
+        aside.replace(self.file)
+
+
+def fastest(
+    backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: Memory, say: Callable[[str], None]
+) -> Fastest | None:
+    """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without."""
+    key = _key(backbone, task, space, threads)
+    known = memory.read(key)
+    if known is not None:
+        return known
+    say(f"trying what trains {space.model.name} fastest here, once")
+    try:
+        found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads)
+    except RuntimeError as error:
+        say(f"could not be measured, so the defaults are taken: {str(error).splitlines()[0][:200]}")
+        return None
+    with suppress(OSError):  # a full disk is for the ledger to speak of
+        memory.write(key, found)
+    say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
+    return found
+
+
+def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
+    what = {
+        "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
+        "task": task.digest, "dtype": space.model.dtype, "training": asdict(space.training),
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _device(device: torch.device) -> str:
+    """The device's own name, with what a CPU's kernels are chosen by."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,0 +1,106 @@
+"""The fastest way to train here: how it is chosen, that it is remembered, and that every way computes the same."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ulpt_search.search.request import Request
+from ulpt_search.search.resources import Resources
+from ulpt_search.search.speed import Memory, fastest
+from ulpt_search.spaces.schema import load_space
+from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
+from ulpt_search.workers.backbone import load
+from ulpt_search.workers.catalogue import axes_of
+from ulpt_search.workers.speed import Fastest, grow, measure, smallest
+
+from . import toy, zoo
+
+FOUND = Fastest(Execution("float32", "sdpa"), 4, 12.5)
+MIXED: list[toy.Config] = [("prefix", {"prefix_length": 3, "lr": 0.01}, 0), ("lora", {"rank": 1}, 1), ("ulpt", {"prompt_length": 4}, 2)]
+
+
+def test_the_smallest_pack_that_is_nearly_the_fastest() -> None:
+    assert smallest({1: 10.0, 2: 19.0, 4: 24.0, 8: 24.9}) == 4
+    assert smallest({1: 10.0, 2: 10.4}) == 1
+    assert smallest({1: 1.0}) == 1
+
+
+def test_packs_grow_while_it_pays() -> None:
+    assert list(grow({1: 1.0, 2: 2.0, 4: 4.0, 8: 4.1, 16: 9.0}.__getitem__, (1, 2, 4, 8, 16), seconds=60)) == [1, 2, 4, 8]
+    assert list(grow(float, (1, 2, 4), seconds=0)) == [1]
+
+
+def test_packs_grow_while_there_is_memory() -> None:
+    def rate(size: int) -> float:
+        if size > 2:
+            raise torch.OutOfMemoryError("no room")
+        return float(size)
+
+    assert grow(rate, (1, 2, 4, 8), seconds=60) == {1: 1.0, 2: 2.0}
+    with pytest.raises(torch.OutOfMemoryError):
+        grow(rate, (4, 8), seconds=60)
+
+
+def test_measured_on_the_real_thing() -> None:
+    found = measure(load(ModelSpec(zoo.saved("encoder"), device="cpu")), toy.task(), Training(batch=8), dtype="float32", threads=1)
+    assert found.execution.dtype == "float32"
+    assert found.execution.attention in ("eager", "sdpa")
+    assert found.pack >= 1
+    assert found.rate > 0
+    assert Fastest.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_both_kernels_compute_the_same(family: str) -> None:
+    def scores(kernel: str) -> torch.Tensor:
+        execution = Execution("float32", kernel)  # type: ignore[arg-type]
+        _, _, made = toy.train(load(ModelSpec(zoo.saved(family), device="cpu"), execution), MIXED, steps=3)
+        return made
+
+    torch.testing.assert_close(scores("eager"), scores("sdpa"), rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def space() -> Space:
+    return load_space("smoke", catalogue=axes_of)
+
+
+def ask(space: Space, file: Path) -> tuple[Fastest | None, list[str]]:
+    said: list[str] = []
+    backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
+    return fastest(backbone, toy.task(), space, threads=1, memory=Memory(file), say=said.append), said
+
+
+def test_remembered(space: Space, tmp_path: Path) -> None:
+    first, said = ask(space, tmp_path / "cache" / "speed.json")
+    again, nothing = ask(space, tmp_path / "cache" / "speed.json")
+    assert first == again
+    assert len(said) == 2
+    assert nothing == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}'])
+def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    file.write_text(content)
+    found, said = ask(space, file)
+    assert said
+    assert ask(space, file) == (found, [])
+
+
+def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no kernel\nfor this")
+
+    monkeypatch.setattr("ulpt_search.search.speed.measure", broken)
+    found, said = ask(space, tmp_path / "speed.json")
+    assert found is None
+    assert said[-1] == "could not be measured, so the defaults are taken: no kernel"
+
+
+def test_who_decides_on_the_pack() -> None:
+    means, request = Resources(2, 1.0, 0.0, 8), Request("x", 1, "home")
+    assert means.packed(request, FOUND).pack == 4
+    assert means.packed(request, None).pack == 8
+    assert means.packed(Request("x", 1, "home", pack=8), FOUND).pack == 8
