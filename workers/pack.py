@@ -15,6 +15,7 @@ from ..spaces.shape import Shape
 from .configured import file_name
 from .method import Method, Tensors
 from .seeds import generator
+from .transfer import sent
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Pack:
     def fill(self, draw: Callable[[int, str, torch.Size], Tensor]) -> Tensor:
         """Return a flat vector made of `draw(position, stored name, size)` for every tensor of every trial."""
         drawn = [draw(p.position, p.prefix + name, size).flatten() for g, name, size in self._segments for p in self.groups[g].parts]
-        return torch.cat([*drawn, torch.zeros(0)]).to(self.flat)
+        return sent(torch.cat([*drawn, torch.zeros(0)]), self.flat.device).to(self.flat)
 
     def reference(self, shape: Shape, weight: Callable[[str], Tensor]) -> Tensor:
         """Return what the values are added to: the frozen weight for a tensor `layer.role/weight`, 0 elsewhere; (elements,).
@@ -162,4 +163,4 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _noise(group: Group, shape: Shape, seeds: Sequence[int], step: int, device: torch.device) -> dict[str, Tensor]:
     draws = [p.method.noise(shape, generator(seeds[p.position], 1_000_003 + step)) for p in group.parts]
-    return {name: _stack([draw[name] for draw in draws]).to(device, non_blocking=True) for name in draws[0]}
+    return {name: sent(_stack([draw[name] for draw in draws]), device) for name in draws[0]}

@@ -21,6 +21,7 @@ from .bridge import PeftTuner, holding, injected
 from .configured import file_name
 from .method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
 from .pack import Group
+from .transfer import sent
 
 Values = Sequence[dict[str, Tensor]]
 
@@ -33,6 +34,7 @@ class Sites:
         self._values: Values = ()
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
+        self._constants: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
         self._tuners = ExitStack()
         self._wrapped: dict[int, nn.Module] = {}
 
@@ -89,7 +91,7 @@ class Sites:
                 fronts[position] = torch.cat([fronts[position], made[k].to(embedded.dtype)])
         longest = max(len(front) for front in fronts)
         rows = [_lay_out(front, text, longest=longest) for front, text in zip(fronts, texts, strict=True)]
-        return torch.stack(rows), _numbers([len(front) for front in fronts], embedded.device)
+        return torch.stack(rows), self._constant([len(front) for front in fronts], embedded.device)
 
     @cached_property
     def untouched(self) -> int:
@@ -107,7 +109,14 @@ class Sites:
         for group in (self._groups[index] for index in self._of(KeysValues)):
             for k in range(group.count):
                 lengths[group.first + k] += group.method.length  # type: ignore[attr-defined]
-        return _numbers(lengths, device)
+        return self._constant(lengths, device)
+
+    def _constant(self, values: Sequence[int], device: torch.device) -> Tensor:
+        """Whole numbers on the device, not to be changed; they are the same at every step, so they are copied there once."""
+        key = (tuple(values), device)
+        if key not in self._constants:
+            self._constants[key] = sent(torch.tensor(values), device)
+        return self._constants[key]
 
     def _method(self, index: int) -> Any:
         """A group's method; which effect it has is known where it is used."""
@@ -217,7 +226,7 @@ class Sites:
         longest = max(sum(len(k) for k, _ in pairs) for pairs in kv)
         keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
         values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
-        lengths = _numbers([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
+        lengths = self._constant([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
         present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
 
         def heads(tensor: Tensor) -> Tensor:
@@ -275,11 +284,6 @@ def _lay_out(front: Tensor, texts: Tensor, *, longest: int) -> Tensor:
     """`[prompt | text | pad]` for the rows (rows, tokens, width) of one trial."""
     rows = torch.cat([front.expand(len(texts), -1, -1), texts], 1)
     return pad(rows, (0, 0, 0, longest - len(front)))
-
-
-def _numbers(values: list[int], device: torch.device) -> Tensor:
-    """A few whole numbers on the device, without waiting until it has done what it is at."""
-    return torch.tensor(values).to(device, non_blocking=True)
 
 
 def _column(pieces: list[Tensor], longest: int, width: int, device: torch.device) -> Tensor:

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import one_hot
 
 from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
@@ -70,7 +69,7 @@ class Adamix(LinearEffect):
     def noise(self, shape: Shape, generator: Generator) -> dict[str, Tensor]:
         """The step's expert of every site, as mixing weights."""
         counts = {f"{site.key}/{side}": count for site in self.sites(shape) for side, count in (("down", self.experts), ("up", self.ups))}
-        return {name: one_hot(torch.randint(count, (), generator=generator), count).float() for name, count in counts.items()}
+        return {name: (torch.arange(count) == torch.randint(count, (), generator=generator)).float() for name, count in counts.items()}
 
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """y + U gelu(D y + c) + b for the mixed weights."""
