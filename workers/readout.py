@@ -7,7 +7,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, normalize
@@ -21,20 +24,36 @@ TEMPERATURE = 0.05
 SUFFIX = "\nAnswer:"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encoded:
-    """A split as token ids: `ids[i]` of `lengths[i]` tokens, and the index of its label."""
+    """A split as token ids, one row behind the other, which a file can hold as it is: row i is `tokens[offsets[i] : offsets[i + 1]]`."""
 
-    ids: tuple[tuple[int, ...], ...]
-    lengths: tuple[int, ...]
+    tokens: np.ndarray
+    """int32, of all rows."""
+    offsets: np.ndarray
+    """int64, one more than there are rows."""
     targets: tuple[int, ...]
+    """The index of each row's label."""
+
+    @cached_property
+    def ids(self) -> tuple[np.ndarray, ...]:
+        """Each row's tokens."""
+        return tuple(np.split(self.tokens, self.offsets[1:-1])) if self.targets else ()
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Each row's number of tokens."""
+        return tuple(np.diff(self.offsets).tolist())
 
     def batch(self, rows: Sequence[int], *, pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return ids (rows, tokens) padded on the right, lengths (rows,) and targets (rows,)."""
-        longest = max(self.lengths[row] for row in rows)
-        ids = torch.tensor([(*self.ids[row], *[pad] * (longest - self.lengths[row])) for row in rows])
-        lengths, targets = (torch.tensor([values[row] for row in rows]) for values in (self.lengths, self.targets))
-        return ids.to(device, non_blocking=True), lengths.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+        starts = self.offsets[np.asarray(rows)]
+        lengths = self.offsets[np.asarray(rows) + 1] - starts
+        columns = np.arange(lengths.max())
+        places = np.minimum(starts[:, None] + columns, len(self.tokens) - 1)
+        ids = np.where(columns < lengths[:, None], self.tokens[places].astype(np.int64), pad)
+        made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
+        return made[0].to(device, non_blocking=True), made[1].to(device, non_blocking=True), made[2].to(device, non_blocking=True)
 
 
 def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
@@ -49,7 +68,9 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
         suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
-    return Encoded(tuple(tuple(i) for i in ids), tuple(len(i) for i in ids), tuple(int(label) for label in rows.labels))
+    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    return Encoded(tokens, offsets, tuple(int(label) for label in rows.labels))
 
 
 class Readout:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -21,12 +22,14 @@ from .architecture import weight_of
 from .backbone import Backbone
 from .catalogue import parts, rule
 from .pack import Pack, Part, build_parts
-from .readout import Encoded, Readout, encode
+from .readout import Encoded, Readout
 from .scoring import Score, score
 from .seeds import sha256_of
+from .shared_weights import share_weights
 from .sites import lowest_block
 from .store import AdapterStore
 from .tasks import Task, load_task
+from .tokens import encoded
 from .training import Trainer
 from .update import State, Update
 
@@ -45,9 +48,10 @@ class Session:
 @lru_cache(maxsize=2)
 def session(setup: Setup) -> Session:
     """Load the model, the task and the store of a study; cached, so that later jobs start at once."""
-    backbone, task = backbones.load(setup.model), load_task(setup.task)
-    rows = {"train": task.train, "validation": task.validation, "test": task.test}
-    splits = {name: encode(backbone, split, max_tokens=setup.task.max_tokens) for name, split in rows.items()}
+    backbone, task = backbones.load(setup.model, setup.execution), load_task(setup.task)
+    folder = None if setup.cache is None else Path(setup.cache)
+    share_weights(backbone, folder)
+    splits = encoded(backbone, task, max_tokens=setup.task.max_tokens, folder=folder)
     trainer = Trainer(backbone, Readout(backbone, task), setup.training)
     return Session(backbone, task, trainer, AdapterStore(setup.store), splits)
 
