@@ -30,7 +30,7 @@ class Kernels(TorchDispatchMode):
     """Notes the operations whose result the host has to wait for."""
 
     def __init__(self, heard: list[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.heard = heard
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

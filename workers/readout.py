@@ -18,6 +18,7 @@ from torch.nn.functional import linear, normalize
 from ..spaces.errors import WrongInput
 from .backbone import Backbone
 from .tasks import Rows, Task
+from .transfer import sent
 
 TEMPERATURE = 0.05
 """Cosines are divided by this, the scale that sentence encoders such as MiniLM were trained with (1/20)."""
@@ -53,7 +54,7 @@ class Encoded:
         places = np.minimum(starts[:, None] + columns, len(self.tokens) - 1)
         ids = np.where(columns < lengths[:, None], self.tokens[places].astype(np.int64), pad)
         made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
-        return made[0].to(device, non_blocking=True), made[1].to(device, non_blocking=True), made[2].to(device, non_blocking=True)
+        return sent(made[0], device), sent(made[1], device), sent(made[2], device)
 
 
 def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
