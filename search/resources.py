@@ -24,8 +24,12 @@ class Resources:
     pack: int
 
     def packed(self, request: Request, found: "Fastest | None") -> "Resources":
-        """Return the same with packs of the size that was found to be fastest, unless the request or nothing says otherwise."""
-        return self if request.pack or found is None else replace(self, pack=found.pack)
+        """Return the same with packs of the size that was found to be fastest, unless the request says otherwise.
+
+        It was found with a GPU's whole memory, so workers that share one keep the default.
+        """
+        shared = 0 < self.gpus_per_worker < 1
+        return self if request.pack or found is None or shared else replace(self, pack=found.pack)
 
     def __str__(self) -> str:
         """What a person is told."""

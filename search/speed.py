@@ -1,11 +1,13 @@
 """How fast this machine trains a model in which way: measured before the first search in a home, remembered there for all later ones.
 
-That it is remembered keeps a study on one dtype, however often it is continued.
+A study that is continued on the same machine, torch and number of threads finds the same answer. Elsewhere it is measured anew, and may
+come to another dtype: `--set model.dtype=float32` holds a study to one.
 """
 
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,11 +17,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..spaces.space import Space
+from ..workers.backbone import native_dtypes
 from ..workers.speed import Fastest, measure
 
 if TYPE_CHECKING:
     from ..workers.backbone import Backbone
     from ..workers.tasks import Task
+
+CPUS = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def fastest(
         return known
     say(f"trying what trains {space.model.name} fastest here, once")
     try:
-        found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads)
+        found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
     except RuntimeError as error:
         say(f"could not be measured, so the defaults are taken: {str(error).splitlines()[0][:200]}")
         return None
@@ -70,11 +75,21 @@ def fastest(
 def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
     what = {
         "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
-        "task": task.digest, "dtype": space.model.dtype, "training": asdict(space.training),
+        "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _device(device: torch.device) -> str:
     """The device's own name, with what a CPU's kernels are chosen by."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()} {native_dtypes(device)} {_model_name()}"
+
+
+def _model_name() -> str:
+    """The processor's name, empty where the system does not say."""
+    if not CPUS.exists():
+        return platform.processor()
+    lines = CPUS.read_text(encoding="utf8", errors="replace").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

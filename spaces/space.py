@@ -7,6 +7,7 @@ from typing import Literal
 from .axes import Axis, Value
 
 Objective = Literal["score", "parameters", "bytes"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ModelSpec:
 
     name: str = "minilm"
     """`minilm` (the embedded default), a folder, or a hub id."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Dtype = "auto"
     device: str = "auto"
 
 
@@ -58,7 +59,7 @@ class Training:
 class Execution:
     """How a pass is computed, as measured on the machine; `auto` goes by what the hardware says it can."""
 
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Dtype = "auto"
     """Of the frozen model; what a space asks for goes first."""
     attention: Literal["auto", "eager", "sdpa"] = "auto"
     """Two plain products, or PyTorch's fused kernel."""

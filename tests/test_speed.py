@@ -1,5 +1,6 @@
 """The fastest way to train here: how it is chosen, that it is remembered, and that every way computes the same."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,12 @@ def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path:
     assert ask(space, file) == (found, [])
 
 
+@pytest.mark.parametrize("execution", [{"dtype": "int3", "attention": "eager"}, {"dtype": "float32", "attention": "magic"}, {"speed": 9}])
+def test_nonsense_is_not_believed(execution: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "speed.json").write_text(json.dumps({"key": {"execution": execution, "pack": 2, "rate": 1.0}}))
+    assert Memory(tmp_path / "speed.json").read("key") is None
+
+
 def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel\nfor this")
@@ -104,3 +111,4 @@ def test_who_decides_on_the_pack() -> None:
     assert means.packed(request, FOUND).pack == 4
     assert means.packed(request, None).pack == 8
     assert means.packed(Request("x", 1, "home", pack=8), FOUND).pack == 8
+    assert Resources(2, 1.0, 0.5, 8).packed(request, FOUND).pack == 8

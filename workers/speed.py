@@ -9,12 +9,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
-from ..spaces.space import Execution, Training
-from .attention import name_of
+from ..spaces.space import Dtype, Execution, Training
+from .attention import Kernel, name_of
 from .backbone import Backbone, native_dtypes
 from .catalogue import parts
 from .pack import Pack, build_parts
@@ -46,8 +46,10 @@ class Fastest:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Fastest":
         """Read what `to_json` wrote; raises `KeyError`, `TypeError` or `ValueError` where it is something else."""
-        execution = Execution(**data["execution"])
-        return cls(execution, int(data["pack"]), float(data["rate"]))
+        execution, pack = Execution(**data["execution"]), int(data["pack"])
+        if execution.dtype not in get_args(Dtype) or execution.attention not in get_args(Kernel) or pack < 1:
+            raise ValueError(f"no way to train: {data}")
+        return cls(execution, pack, float(data["rate"]))
 
     def __str__(self) -> str:
         """What a person is told."""
@@ -55,7 +57,7 @@ class Fastest:
         return f"{self.execution.dtype}, {kernel}, packs of up to {self.pack}"
 
 
-def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, threads: int) -> Fastest:
+def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, threads: int, max_tokens: int = 128) -> Fastest:
     """Find the fastest way; takes seconds, and leaves the model in whatever dtype it tried last.
 
     `dtype` other than `auto` is kept to. `threads` are those a worker will have.
@@ -63,7 +65,7 @@ def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, t
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        stage = _Stage(backbone, Readout(backbone, task), training, encode(backbone, _some(task.train), max_tokens=128))
+        stage = _Stage(backbone, Readout(backbone, task), training, encode(backbone, _some(task.train), max_tokens=max_tokens))
         execution = _kernel(stage, dtype)
         stage.use(execution)
         rates = grow(stage.rate, PACKS.get(backbone.device.type, PACKS["cpu"]), seconds=SECONDS)
