@@ -3,15 +3,17 @@
     python benchmarks/versus_stock.py --task FOLDER [--json]    # the figure to quote: hours on two cores
     python benchmarks/versus_stock.py --quick                   # under a minute on two idle cores; says that it works, not how fast
 
-Both sides get one plan: prompt tuning, (IA)³ and LoRA with given hyperparameters and seeds on the embedded MiniLM, the same rows,
+All sides get one plan: prompt tuning, (IA)³ and LoRA with given hyperparameters and seeds on the embedded MiniLM, the same rows,
 steps, batch, schedule and evaluations. `packed_program.py` runs it by our workers on Ray, `stock_program.py` by Ray Tune,
-OptunaSearch, the Hugging Face Trainer and PEFT, one process of one core a trial. They take turns, and each is timed from its command to its
-last result. What differs is each side's own: we take bfloat16 where the processor has it and store every adapter with its optimiser;
+OptunaSearch, the Hugging Face Trainer and PEFT, one process of one core a trial; with `--against syne_tune`,
+`syne_tune_program.py` does the same by Syne Tune's local backend. They take turns, and each is timed from its command to its last
+result. What differs is each side's own: we take bfloat16 where the processor has it and store every adapter with its optimiser;
 stock trains in float32 and stores none; the rows of a batch and the adapters' starts are drawn by each from the trial's seed, so
 that accuracies agree on average and not one by one.
 """
 
 import argparse
+import importlib.util
 import itertools
 import json
 import math
@@ -34,7 +36,7 @@ from ulpt_search.workers.tasks import load_task
 from ulpt_search.workers.tasks.task import Rows
 
 HERE = Path(__file__).parent
-SIDES = {"ours": "packed_program.py", "stock": "stock_program.py"}
+PROGRAMS = {"ours": "packed_program.py", "stock": "stock_program.py", "syne_tune": "syne_tune_program.py"}
 RATES = {"prompt": (0.01, 0.1), "ia3": (3e-3, 0.03), "lora": (1e-3, 1e-2)}
 """Learning rates that train well, from which the trials draw: where one diverges by luck, accuracies could not be compared."""
 
@@ -104,12 +106,12 @@ def run(side: str, told: dict[str, Any]) -> Run:
         file = Path(folder, "plan.json")
         file.write_text(json.dumps({**told, "sockets": folder}), encoding="utf8")
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, HERE / SIDES[side], file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, HERE / PROGRAMS[side], file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         out, err = process.communicate()
         seconds = time.perf_counter() - began
     results = json.loads(out.strip().splitlines()[-1]) if process.returncode == 0 else []
     if len(results) < len(told["trials"]) or any(result["step"] != told["steps"] for result in results):
-        sys.exit(f"{side}: {SIDES[side]} did not finish all trials (status {process.returncode}):\n{err[-3000:]}")
+        sys.exit(f"{side}: {PROGRAMS[side]} did not finish all trials (status {process.returncode}):\n{err[-3000:]}")
     return Run(seconds, results)
 
 
@@ -120,21 +122,25 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """Let the sides take turns; return the figures."""
+    sides, others = ("ours", *asked.against), asked.against
     with tempfile.TemporaryDirectory() as folder:
         told = plan(asked, Path(folder))
-        turns = [{side: run(side, told) for side in SIDES} for _ in range(asked.repeats)]
+        turns = [{side: run(side, told) for side in sides} for _ in range(asked.repeats)]
     return {
-        "ours_trials_per_hour": spread([turn["ours"].trials_per_hour for turn in turns]),
-        "stock_trials_per_hour": spread([turn["stock"].trials_per_hour for turn in turns]),
-        "ratio": spread([turn["ours"].trials_per_hour / turn["stock"].trials_per_hour for turn in turns]),
-        "accuracy_difference": spread([turn["ours"].accuracy - turn["stock"].accuracy for turn in turns]),
-        "accuracy": {side: spread([turn[side].accuracy for turn in turns]) for side in SIDES},
-        "accuracy_by_method": {side: by_method(turns[0][side]) for side in SIDES},
-        "seconds": {side: [round(turn[side].seconds, 1) for turn in turns] for side in SIDES},
+        **{f"{side}_trials_per_hour": spread([turn[side].trials_per_hour for turn in turns]) for side in sides},
+        **{_named("ratio", side): spread([turn["ours"].trials_per_hour / turn[side].trials_per_hour for turn in turns]) for side in others},
+        **{_named("accuracy_difference", side): spread([turn["ours"].accuracy - turn[side].accuracy for turn in turns]) for side in others},
+        "accuracy": {side: spread([turn[side].accuracy for turn in turns]) for side in sides},
+        "accuracy_by_method": {side: by_method(turns[0][side]) for side in sides},
+        "seconds": {side: [round(turn[side].seconds, 1) for turn in turns] for side in sides},
         **{name: told[name] for name in ("steps", "scored", "pack", "workers", "rows_trained_on", "rows_scored")},
         "trials": len(told["trials"]),
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _named(figure: str, side: str) -> str:
+    return figure if side == "stock" else f"{figure}_{side}"
 
 
 def by_method(turn: Run) -> dict[str, float]:
@@ -158,7 +164,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="turns of each side, 3 unless told")
     parser.add_argument("--pack", type=int, default=PACKS["cpu"], help="our trials in one pass, as `ulpt-search run --pack`")
     parser.add_argument("--workers", type=int, default=own_cpus(), help="workers of one core, on both sides")
+    parser.add_argument("--against", nargs="+", choices=("stock", "syne_tune"), default=["stock"], help="syne_tune has to be importable")
     asked = parser.parse_args()
+    if "syne_tune" in asked.against and importlib.util.find_spec("syne_tune") is None:
+        parser.error("--against syne_tune: not importable; pip install --no-deps --target FOLDER syne-tune, and put FOLDER on PYTHONPATH")
     usual = {"rows": 64, "trials": 2, "steps": 8, "repeats": 1} if asked.quick else {"rows": 2000, "trials": 24, "steps": 200, "repeats": 3}
     asked.split = asked.split or ("test" if asked.task else "validation")
     for name, value in usual.items():

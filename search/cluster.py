@@ -42,6 +42,7 @@ _QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # its kill raises inside Tune and ends the run; a worker that the kernel ends is replaced
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # 15 by default, at which any other busy program leaves a search next to nothing
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the ledger is the record

@@ -1,7 +1,7 @@
 """Jobs without a model: real, small computations whose results tell which process did them, and a brain that repeats what failed.
 
 A trial's hyperparameter `does` says what its worker meets: `work`, `raise` and `die` (once; the next attempt works), `sleep`,
-`follow` (once the trial before it sleeps), `look`.
+`follow` (once the trial before it sleeps), `look`, `nice`.
 """
 
 import json
@@ -73,6 +73,10 @@ def _look(mark: Path) -> str:
     return f"{torch.get_num_threads()} threads, devices {os.environ.get('CUDA_VISIBLE_DEVICES')!r}"
 
 
+def _nice(mark: Path) -> str:
+    return f"nice {os.nice(0)}"
+
+
 MEETS: Mapping[str, Callable[[Path], str]] = {
     "work": _work,
     "raise": _raise,
@@ -80,6 +84,7 @@ MEETS: Mapping[str, Callable[[Path], str]] = {
     "sleep": _sleep,
     "follow": _follow,
     "look": _look,
+    "nice": _nice,
 }
 
 

@@ -204,6 +204,13 @@ def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
         yield lambda *what: Program(["-c", SUPERVISED, str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
 
 
+def test_workers_are_as_urgent_as_who_started_them(program: Callable[..., Program], tmp_path: Path) -> None:
+    status, _, _ = program("nice").end()
+    (line,) = (tmp_path / "outcomes").read_text().splitlines()
+    (result,) = Outcome.from_json(json.loads(line)).results
+    assert (status, result.adapter) == (0, f"nice {os.nice(0)}")
+
+
 def test_ctrl_c_in_the_middle(program: Callable[..., Program], tmp_path: Path) -> None:
     search = program("die", "work", "sleep")
     search.until((tmp_path / "2").exists)
