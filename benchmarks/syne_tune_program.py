@@ -47,7 +47,7 @@ def sweep(plan: dict[str, Any], file: str) -> list[dict[str, Any]]:
     tuner = Tuner(
         trial_backend=LocalBackend(entry_point=str(Path(__file__).resolve())),
         scheduler=RandomSearch(space, metrics=["accuracy"], do_minimize=False, points_to_evaluate=points),
-        stop_criterion=StoppingCriterion(max_num_trials_finished=len(points)),
+        stop_criterion=StoppingCriterion(max_num_trials_started=len(points) - 1),  # it stops above this number
         n_workers=plan["workers"],
         sleep_time=1.0,
         print_update_interval=1e6,
