@@ -92,11 +92,11 @@ def padding_fraction(bench: Bench, *, size: int, steps: int) -> float:
     return float(1 - real / padded)
 
 
-def matmul_rate(dtype: torch.dtype, device: torch.device, *, repeats: int) -> float:
+def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
     """Floating-point operations per second of one matrix product in the shape of the model's larger linears, memory in place."""
     a, b = torch.randn(4096, 384, device=device).to(dtype), torch.randn(384, 1536, device=device).to(dtype)
     out = a @ b
-    best: float = min(_timed(lambda: [torch.mm(a, b, out=out) for _ in range(20)], device) for _ in range(2 * repeats))
+    best: float = min(_timed(lambda: [torch.mm(a, b, out=out) for _ in range(20)], device) for _ in range(3))
     return 20 * 2 * 4096 * 384 * 1536 / best
 
 
@@ -121,6 +121,11 @@ def peak_memory(size: int, *, model: str, task: str) -> int:
     return int(done.stdout.strip().splitlines()[-1])
 
 
+def added_memory(few: int, many: int, *, model: str, task: str) -> float:
+    """Bytes that each further trial of a pack adds to the peak of a process."""
+    return (peak_memory(many, model=model, task=task) - peak_memory(few, model=model, task=task)) / (many - few)
+
+
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Median and range."""
     return {"median": round(statistics.median(values), 4), "low": round(min(values), 4), "high": round(max(values), 4)}
@@ -128,21 +133,28 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    repeats, steps = (2, 1) if asked.quick else (asked.repeats, 3)
+    repeats, steps = (2, 1) if asked.quick else (asked.repeats, 6)
     benches = {dtype: Bench.start(dtype, model=asked.model, task=asked.task, device=asked.device) for dtype in DTYPES}
     sizes = (1, 16) if asked.quick else tuple(map(int, asked.sizes.split(",")))
     native: Dtype = "bfloat16" if benches["bfloat16"].native else "float32"
     mixes = ("ulpt",) if asked.quick else MIXES
     rows: list[tuple[Dtype, str, int]] = [*((native, mix, size) for mix in mixes for size in sizes), ("float32", "ulpt", 1)]
     seconds: Seconds = {row: [] for row in rows}
-    for _ in range(repeats):
+    ceilings: list[float] = []
+    for repeat in range(repeats):
         for row in seconds:
             seconds[row].append(benches[row[0]].run(row[1], row[2], steps=steps))
-    return summary(benches[native], seconds, native=native, steps=steps, repeats=repeats, asked=asked)
+        ceilings.append(matmul_rate(benches[native].backbone.dtype, benches[native].backbone.device))
+        print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+    few, many = (1, 4) if asked.quick else (1, 16)
+    memory = [added_memory(few, many, model=asked.model, task=asked.task) for _ in range(1 if asked.quick else repeats)]
+    return summary(benches[native], seconds, ceilings, memory, native=native, steps=steps)
 
 
-def summary(bench: Bench, seconds: Seconds, *, native: Dtype, steps: int, repeats: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """Ratios from the seconds per step of every row, repeat by repeat.
+def summary(
+    bench: Bench, seconds: Seconds, ceilings: Sequence[float], memory: Sequence[float], *, native: Dtype, steps: int
+) -> dict[str, Any]:
+    """Ratios from the seconds per step of every row and the matrix-product rate (operations per second), repeat by repeat.
 
     Where the hardware does not multiply bfloat16, packs run in float32, as they would in a search: `dtype` says so.
     """
@@ -150,9 +162,6 @@ def summary(bench: Bench, seconds: Seconds, *, native: Dtype, steps: int, repeat
     packed, solo16, solo32 = rates[native, "ulpt", 16], rates[native, "ulpt", 1], rates["float32", "ulpt", 1]
     tokens = bench.tokens(start=1, stop=1 + steps, prompt=PROMPT)
     weights = sum(site.inputs * site.outputs for site in bench.backbone.shape.linears)
-    ceiling = matmul_rate(bench.backbone.dtype, bench.backbone.device, repeats=repeats)
-    few, many = (1, 4) if asked.quick else (1, 16)
-    memory = [(peak_memory(many, model=asked.model, task=asked.task) - peak_memory(few, model=asked.model, task=asked.task)) / (many - few)]
     return {
         "machine": {
             "cores": psutil.cpu_count(),
@@ -160,12 +169,12 @@ def summary(bench: Bench, seconds: Seconds, *, native: Dtype, steps: int, repeat
             "torch": torch.__version__,
             "device": str(bench.backbone.device),
             "dtype": native,
-            "matmul_gflops": round(ceiling / 1e9),
+            "matmul_gflops": spread([ceiling / 1e9 for ceiling in ceilings]),
         },
         "trial_steps_per_second": {" ".join(map(str, row)): spread(values) for row, values in rates.items()},
         "pack16_bf16_over_solo_fp32": spread([a / b for a, b in zip(packed, solo32, strict=True)]),
         "pack16_bf16_over_solo_bf16": spread([a / b for a, b in zip(packed, solo16, strict=True)]),
-        "fraction_of_matmul": spread([rate * tokens * weights * 4 / ceiling for rate in packed]),
+        "fraction_of_matmul": spread([rate * tokens * weights * 4 / ceiling for rate, ceiling in zip(packed, ceilings, strict=True)]),
         "padding_fraction": spread([padding_fraction(bench, size=16, steps=20)]),
         "bytes_per_added_trial": spread(memory),
     }

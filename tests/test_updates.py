@@ -65,7 +65,7 @@ class Bowl:
 
     def run(self, update: Update, state: State, seeds: Sequence[int], *, start: int, stop: int, horizon: int = 400) -> list[Tensor]:
         rates = update.rates(self.pack)
-        moments = (Moment(step, horizon, rates, 1e9, seeds, self.both) for step in range(start, stop))
+        moments = (Moment(step, horizon, rates, 1e9, seeds, [self.both]) for step in range(start, stop))
         return [update.step(self.pack, state, moment) for moment in moments]
 
 
@@ -147,7 +147,7 @@ def test_zeroth_order_needs_no_gradient(name: str) -> None:
         graphs.append(flat.requires_grad or torch.is_grad_enabled())
         return bowl.both(flat)
 
-    update.step(bowl.pack, update.start(bowl.pack), Moment(0, 10, update.rates(bowl.pack), 1.0, [1, 2], losses))
+    update.step(bowl.pack, update.start(bowl.pack), Moment(0, 10, update.rates(bowl.pack), 1.0, [1, 2], [losses]))
     assert graphs == [False, False]
 
 
@@ -187,7 +187,7 @@ def test_pursuit_finds_a_sparse_vector() -> None:
 
 def test_subzero_perturbs_within_few_dimensions() -> None:
     bowl = Bowl.of([1, 2])
-    moment = Moment(3, 10, bowl.pack.rates, 1.0, [1, 2], bowl.both)
+    moment = Moment(3, 10, bowl.pack.rates, 1.0, [1, 2], [bowl.both])
     z = Subzero(rank=2).direction(torch.Size([12, 10]), moment, 0, 7)
     assert torch.linalg.matrix_rank(z) == 2
     assert matrix(torch.Size([36])) == (6, 6)

@@ -1,10 +1,12 @@
 """Training and scoring a pack: from step a to step b, then the labels of a split."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
@@ -22,6 +24,10 @@ from .update import Moment, State, Update
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
 """Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches."""
+
+TOKENS_AT_ONCE = {"cpu": 2048}
+"""Tokens of one training pass over all trials of a pack, by device: longer steps run in pieces, rows by rows, and add up their
+gradients. Activations of more than a CPU's caches cost page faults, up to a third of the step (`docs/performance.md`)."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,10 @@ class Trainer:
         total = torch.zeros(pack.size, device=pack.flat.device)
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             for step in range(start, stop):
-                rows = [row for seed in seeds for row in batches.rows(seed=seed, step=step)]
-                batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
-                losses = partial(self._losses, pack, sites, batch, pack.noise(self.backbone.shape, seeds, step))
+                rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
+                pieces = self._pieces(pack, sites, data, rows, pack.noise(self.backbone.shape, seeds, step))
                 total += rule.step(
-                    pack, state, Moment(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, losses)
+                    pack, state, Moment(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, pieces)
                 )
                 if (step - start) % EVERY == EVERY - 1:
                     release()
@@ -75,11 +80,27 @@ class Trainer:
         scores = torch.cat(pieces, 1)
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
-    def _losses(self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor) -> tuple[Tensor, Tensor]:
-        """Every trial's training loss and its method's penalty, (trials,) each, at the values `flat` (elements,)."""
+    def _pieces(
+        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Sequence[dict[str, Tensor]]
+    ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
+        """A step's losses in pieces for `Moment`: each takes some of the (trials, batch) `rows` from every trial."""
+        tokens = rows.size * max(data.lengths[row] for row in rows.flat)
+        count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
+        made: list[Callable[[Tensor], tuple[Tensor, Tensor]]] = []
+        for piece in np.array_split(rows, count, axis=1):
+            batch = self._batch(data, piece.ravel().tolist(), blocks=self._skippable(sites), device=pack.flat.device)
+            made.append(partial(self._losses, pack, sites, batch, noise, share=piece.shape[1] / rows.shape[1], penalised=not made))
+        return made
+
+    def _losses(
+        self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor, *, share: float, penalised: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What a batch with this share of a step's rows adds to every trial's training loss and to its method's penalty, (trials,) each,
+        at the values `flat` (elements,)."""
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        return cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1), _penalties(pack, values)
+        losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1) * share
+        return losses, _penalties(pack, values) if penalised else flat.new_zeros(pack.size)
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""

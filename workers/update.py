@@ -54,7 +54,7 @@ class State:
 class Moment:
     """One training step as a rule sees it.
 
-    `losses` gives every trial's loss and what its method adds to it, (trials,) each, at any values (elements,) of the pack.
+    `pieces` give, added up, every trial's loss and what its method adds to it, (trials,) each, at any values (elements,) of the pack.
     """
 
     step: int
@@ -65,15 +65,23 @@ class Moment:
     clip: float
     """Largest gradient norm of one trial."""
     seeds: Sequence[int]
-    losses: Callable[[Tensor], tuple[Tensor, Tensor]]
+    pieces: Sequence[Callable[[Tensor], tuple[Tensor, Tensor]]]
+
+    def losses(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Return every trial's loss and penalty at these values, (trials,) each."""
+        losses, penalties = zip(*(piece(flat) for piece in self.pieces), strict=True)
+        return torch.stack(losses).sum(0), torch.stack(penalties).sum(0)
 
     def gradient(self, pack: Pack) -> tuple[Tensor, Tensor]:
         """Return the losses (trials,) without penalties, and the gradient (elements,) with them, clipped trial by trial."""
         flat = pack.flat.detach().requires_grad_()
-        losses, penalties = self.losses(flat)
-        (gradient,) = torch.autograd.grad((losses + penalties).sum(), flat)
+        total, gradient = pack.flat.new_zeros(pack.size), torch.zeros_like(pack.flat)
+        for piece in self.pieces:
+            losses, penalties = piece(flat)
+            gradient += torch.autograd.grad((losses + penalties).sum(), flat)[0]
+            total += losses.detach()
         factor = (self.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
-        return losses.detach(), gradient * factor[pack.owner]
+        return total, gradient * factor[pack.owner]
 
     @torch.no_grad()
     def slope(self, pack: Pack, direction: Tensor, *, eps: float) -> tuple[Tensor, Tensor]:
