@@ -89,8 +89,10 @@ def run_cell(cell: Cell, recipe: Recipe) -> dict[str, Any]:
     torch.set_num_threads(1)
     began = time.perf_counter()
     setup = recipe.setup(cell.task, _store().name)
-    found = _floor(cell, session(setup)) if cell.method in (FROZEN, PROBE) else _tuned(cell, recipe, setup)
-    return {**asdict(cell), "recipe": asdict(recipe) | {"data": ""}, "seconds": time.perf_counter() - began, **found}
+    loaded = session(setup)
+    found = _floor(cell, loaded) if cell.method in (FROZEN, PROBE) else _tuned(cell, recipe, setup)
+    dtype = str(loaded.backbone.dtype).removeprefix("torch.")
+    return {**asdict(cell), "recipe": asdict(recipe) | {"data": ""}, "dtype": dtype, "seconds": time.perf_counter() - began, **found}
 
 
 def _tuned(cell: Cell, recipe: Recipe, setup: Setup) -> dict[str, Any]:
@@ -268,6 +270,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
         "± is a 95 % interval over seeds and test rows (`dashboards/intervals.py`). A method ties with the best where the interval",
         "of their difference holds zero. So few seeds and steps separate large differences only. Prompts have at most 20 tokens.",
+        "The frozen model runs in the dtype that its machine multiplies natively, given with each table; adapters are float32.",
         "",
     ]
     for task in dict.fromkeys(record["task"] for record in records):
@@ -289,7 +292,8 @@ def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
 def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
     scored = sorted((record for record in rows if record.get("test")), key=lambda record: -statistics.mean(record["test"]))
     absent = [f"{record['method']} ({record['why']})" for record in rows if not record.get("test")]
-    lines = [f"### {task}, at most {rows[0]['budget']:,.0f} parameters", ""]
+    dtypes = " and ".join(sorted({record["dtype"] for record in rows}))
+    lines = [f"### {task}, at most {rows[0]['budget']:,.0f} parameters ({dtypes})", ""]
     lines += ["| method | parameters | test | ties with the best |", "|---|---|---|---|"]
     for record in scored:
         apart = difference(interval(scored[0]), interval(record)).excludes_zero

@@ -36,8 +36,8 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from ..workers.backbone import Backbone
-    from ..workers.speed import Fastest
     from ..workers.tasks import Task
+    from .speed import Speed
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
@@ -46,9 +46,11 @@ PATIENCE = 30.0
 class Driver:
     """What Ray Tune's loop calls: every step of a study is written down here before anything else hears of it."""
 
-    def __init__(self, *, study: Study, ledger: Ledger, claim: Claim, watch: Watch, view: LiveView, mirror: Mirror) -> None:
+    def __init__(
+        self, *, study: Study, ledger: Ledger, claim: Claim, watch: Watch, view: LiveView, mirror: Mirror, speed: "Speed | None" = None
+    ) -> None:
         self._study, self._ledger, self._claim, self._name = study, ledger, claim, watch.name
-        self._watch, self._view, self._mirror = watch, view, mirror
+        self._watch, self._view, self._mirror, self._speed = watch, view, mirror, speed
         self._closed = False
 
     def next_job(self) -> Job | None:
@@ -72,6 +74,8 @@ class Driver:
         self._ledger.record(self._name, outcome)
         self._study.record(outcome)
         self._watch.returned(outcome)
+        if outcome.pack_limit is not None and self._speed is not None:
+            self._speed.ran_out(outcome.pack_limit)
         self._mirror.notify()
         self._show(news=True)
 
@@ -95,7 +99,7 @@ def drive(request: Request) -> int:
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
     subject = examine(space, measure=_measuring(request, space, threads=int(means.cpus_per_worker)))
-    means = means.packed(request, subject.fastest)
+    means = means.packed(request, subject.speed)
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, subject)
@@ -152,23 +156,23 @@ def _work(
             _say(request, f"{record.name}: {means}; state in {request.places.root}")
             setup = _setup(request, space, subject)
             with LiveView(quiet=request.quiet) as view, _cluster(request, setup, means) as cluster:
-                driver = Driver(study=study, ledger=ledger, claim=claim, watch=watch, view=view, mirror=mirror)
+                driver = Driver(study=study, ledger=ledger, claim=claim, watch=watch, view=view, mirror=mirror, speed=subject.speed)
                 cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
         return deliver(request, read_history(ledger, record))
 
 
 def _setup(request: Request, space: Space, subject: Subject) -> Setup:
-    execution = subject.fastest.execution if subject.fastest else Execution()
+    execution = subject.speed.found.execution if subject.speed else Execution()
     return Setup(space.model, space.task, space.training, request.places.store, str(request.places.cache), execution)
 
 
-def _measuring(request: Request, space: Space, *, threads: int) -> "Callable[[Subject, Backbone, Task], Fastest | None]":
+def _measuring(request: Request, space: Space, *, threads: int) -> "Callable[[Subject, Backbone, Task], Speed | None]":
     """What finds the fastest way to train here, once some method is known to fit; of another's cluster this machine says nothing."""
     from .speed import Memory, fastest
 
     memory = Memory(request.places.cache / "speed.json")
 
-    def measure(subject: Subject, backbone: "Backbone", task: "Task") -> "Fastest | None":
+    def measure(subject: Subject, backbone: "Backbone", task: "Task") -> "Speed | None":
         _require_a_method(space, subject, request)
         if request.address is not None:
             return None

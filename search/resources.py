@@ -8,7 +8,7 @@ from ..spaces.errors import WrongInput
 from .request import Request
 
 if TYPE_CHECKING:
-    from ..workers.speed import Fastest
+    from .speed import Speed
 
 PACKS = {"cpu": 4, "gpu": 8}
 """Trials that share a pass where nothing was measured. A CPU is busy with one trial already: there a larger pack only takes memory."""
@@ -23,13 +23,13 @@ class Resources:
     gpus_per_worker: float
     pack: int
 
-    def packed(self, request: Request, found: "Fastest | None") -> "Resources":
+    def packed(self, request: Request, speed: "Speed | None") -> "Resources":
         """Return the same with packs of the size that was found to be fastest, unless the request says otherwise.
 
         It was found with a GPU's whole memory, so workers that share one keep the default.
         """
         shared = 0 < self.gpus_per_worker < 1
-        return self if request.pack or found is None or shared else replace(self, pack=found.pack)
+        return self if request.pack or speed is None or shared else replace(self, pack=speed.found.pack)
 
     def __str__(self) -> str:
         """What a person is told."""

@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,14 +52,30 @@ class Memory:
         aside.replace(self.file)
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What was found for one model and task on this machine, and where it is remembered."""
+
+    found: Fastest
+    memory: Memory
+    key: str
+
+    def ran_out(self, pack: int) -> None:
+        """Remember for later runs that larger packs than this do not fit in memory."""
+        known = self.memory.read(self.key) or self.found
+        if pack < known.pack:
+            with suppress(OSError):
+                self.memory.write(self.key, replace(known, pack=pack))
+
+
 def fastest(
     backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: Memory, say: Callable[[str], None]
-) -> Fastest | None:
+) -> Speed | None:
     """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without."""
     key = _key(backbone, task, space, threads)
     known = memory.read(key)
     if known is not None:
-        return known
+        return Speed(known, memory, key)
     say(f"trying what trains {space.model.name} fastest here, once")
     try:
         found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
@@ -69,7 +85,7 @@ def fastest(
     with suppress(OSError):  # a full disk is for the ledger to speak of
         memory.write(key, found)
     say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
-    return found
+    return Speed(found, memory, key)
 
 
 def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:

@@ -10,8 +10,8 @@ from ..spaces.space import Space
 
 if TYPE_CHECKING:
     from ..workers.backbone import Backbone
-    from ..workers.speed import Fastest
     from ..workers.tasks import Task
+    from .speed import Speed
 
 Count = Callable[[str, Hyperparameters], int]
 
@@ -23,7 +23,7 @@ class Subject:
     shape: Shape
     fingerprint: str
     task_digest: str
-    fastest: "Fastest | None" = None
+    speed: "Speed | None" = None
     """How this machine trains the model fastest, where it was measured."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
@@ -33,7 +33,7 @@ class Subject:
         return count(method, hyperparameters, self.shape)
 
 
-def examine(space: Space, *, measure: "Callable[[Subject, Backbone, Task], Fastest | None] | None" = None) -> Subject:
+def examine(space: Space, *, measure: "Callable[[Subject, Backbone, Task], Speed | None] | None" = None) -> Subject:
     """Load the model and the task of a space once, `measure` both, and let them go again. Raises `WrongInput` where one cannot be used."""
     from ..workers.backbone import load
     from ..workers.readout import Readout
@@ -43,4 +43,4 @@ def examine(space: Space, *, measure: "Callable[[Subject, Backbone, Task], Faste
     backbone = load(space.model)
     Readout(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     subject = Subject(backbone.shape, backbone.fingerprint, task.digest)
-    return replace(subject, fastest=measure(subject, backbone, task)) if measure else subject
+    return replace(subject, speed=measure(subject, backbone, task)) if measure else subject

@@ -11,7 +11,7 @@ RECIPE = {"model": "minilm", "trials": 3, "seeds": 3, "steps": 60, "batch": 16}
 
 
 def record(method: str, budget: float, parameters: int | None, test: list[float], why: str = "") -> dict[str, Any]:
-    found = {"task": "trec", "method": method, "budget": budget, "recipe": RECIPE, "parameters": parameters}
+    found = {"task": "trec", "method": method, "budget": budget, "recipe": RECIPE, "dtype": "float32", "parameters": parameters}
     return found | ({"why": why} if why else {"test": test, "variance": [1e-4] * len(test)})
 
 
@@ -30,6 +30,7 @@ def test_page(tmp_path: Path) -> None:
     path.write_text("".join(f"{json.dumps(one)}\n" for one in RECORDS), encoding="utf8")
     command = [sys.executable, str(SCRIPT), "--records", str(path), "--report"]
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "### trec, at most 10,000 parameters (float32)" in page
     assert "| prompt | 3,840 | 0.800 ±0.024 | best |" in page
     assert "| ulpt | 768 | 0.770 ±0.024 | yes |" in page
     assert "| lora | 768 | 0.600 ±0.024 |  |" in page

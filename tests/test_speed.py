@@ -1,6 +1,7 @@
 """The fastest way to train here: how it is chosen, that it is remembered, and that every way computes the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from ulpt_search.search.request import Request
 from ulpt_search.search.resources import Resources
-from ulpt_search.search.speed import Memory, fastest
+from ulpt_search.search.speed import Memory, Speed, fastest
 from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
 from ulpt_search.workers.backbone import load
@@ -67,7 +68,7 @@ def space() -> Space:
     return load_space("smoke", catalogue=axes_of)
 
 
-def ask(space: Space, file: Path) -> tuple[Fastest | None, list[str]]:
+def ask(space: Space, file: Path) -> tuple[Speed | None, list[str]]:
     said: list[str] = []
     backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
     return fastest(backbone, toy.task(), space, threads=1, memory=Memory(file), say=said.append), said
@@ -108,7 +109,18 @@ def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pyt
 
 def test_who_decides_on_the_pack() -> None:
     means, request = Resources(2, 1.0, 0.0, 8), Request("x", 1, "home")
-    assert means.packed(request, FOUND).pack == 4
+    speed = Speed(FOUND, Memory(Path("speed.json")), "key")
+    assert means.packed(request, speed).pack == 4
     assert means.packed(request, None).pack == 8
-    assert means.packed(Request("x", 1, "home", pack=8), FOUND).pack == 8
-    assert Resources(2, 1.0, 0.5, 8).packed(request, FOUND).pack == 8
+    assert means.packed(Request("x", 1, "home", pack=8), speed).pack == 8
+    assert Resources(2, 1.0, 0.5, 8).packed(request, speed).pack == 8
+
+
+def test_a_pack_that_did_not_fit_is_not_tried_by_later_runs(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "speed.json")
+    memory.write("key", FOUND)
+    speed = Speed(FOUND, memory, "key")
+    speed.ran_out(2)
+    assert memory.read("key") == replace(FOUND, pack=2)
+    speed.ran_out(3)
+    assert memory.read("key") == replace(FOUND, pack=2)
