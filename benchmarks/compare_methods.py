@@ -31,7 +31,7 @@ import torch
 
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
 from ulpt_search.search.domain import Domain, Proposal
-from ulpt_search.search.feasible import feasible
+from ulpt_search.search.feasible import Count, Feasible, feasible
 from ulpt_search.spaces.axes import Axis, Choice, Int
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
@@ -120,17 +120,7 @@ def _tuned(cell: Cell, recipe: Recipe, setup: Setup) -> dict[str, Any]:
 
 def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
     """The configurations to tune over: new ones that use a third or more of what the method can use under the budget."""
-    shape = shape_of(ModelSpec(recipe.model))
-    budget = 10**12 if cell.budget == inf else int(cell.budget)
-
-    def counted(method: str, values: Any) -> int:
-        return count(method, values, shape)
-
-    own = {name: _short(name, axis) for name, axis in axes_of(cell.method).items()} | (
-        {"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {}
-    )
-    judged = feasible({cell.method: own}, budget=budget, count=counted)
-    one = judged[cell.method]
+    judged, one, counted, budget = _judged(cell, recipe)
     if not one.feasible:
         return
     chance, known = random.Random(f"{cell.key}"), set()
@@ -148,6 +138,38 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
             return
         known.add(proposal.identity)
         yield Trial(number, proposal.method, proposal.hyperparameters, 0, counted(proposal.method, proposal.hyperparameters))
+
+
+def _judged(cell: Cell, recipe: Recipe) -> tuple[dict[str, Feasible], Feasible, Count, int]:
+    """What of the method's own axes fits the budget: for a search, and as its only entry; with what counts, and the budget."""
+    shape = shape_of(ModelSpec(recipe.model))
+    budget = 10**12 if cell.budget == inf else int(cell.budget)
+
+    def counted(method: str, values: Any) -> int:
+        return count(method, values, shape)
+
+    own = {name: _short(name, axis) for name, axis in axes_of(cell.method).items()} | (
+        {"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {}
+    )
+    judged = feasible({cell.method: own}, budget=budget, count=counted)
+    return dict(judged), judged[cell.method], counted, budget
+
+
+def settled(cell: Cell, budgets: Sequence[float], recipe: Recipe) -> dict[str, Any] | None:
+    """The record of a method that can use no more parameters than under a smaller budget: it is compared there. None for others."""
+    if cell.budget == inf:
+        return None
+    largest = _largest(cell.method, cell.budget, recipe)
+    for budget in sorted(budget for budget in budgets if budget < cell.budget):
+        if largest is not None and _largest(cell.method, budget, recipe) == largest:
+            why = f"uses no more than at {budget:,.0f}"
+            return {**asdict(cell), "recipe": asdict(recipe) | {"data": ""}, "dtype": None, "seconds": 0.0, "parameters": None, "why": why}
+    return None
+
+
+@cache
+def _largest(method: str, budget: float, recipe: Recipe) -> int | None:
+    return _judged(Cell("", method, budget), recipe)[1].largest
 
 
 def _short(name: str, axis: Axis) -> Axis:
@@ -228,18 +250,27 @@ def collect(asked: argparse.Namespace) -> None:
     known = {(record["task"], record["method"], record["budget"]) for record in read(asked.records)}
     recipe = Recipe(str(Path(asked.data).resolve()), asked.model, asked.trials, asked.seeds, asked.steps, asked.batch)
     methods = asked.methods.split(",") if asked.methods else list(catalogue())
-    todo = [c for c in cells(asked.tasks.split(","), [float(b) for b in asked.budgets.split(",")], methods) if c.key not in known]
+    budgets = [float(budget) for budget in asked.budgets.split(",")]
+    new = [cell for cell in cells(asked.tasks.split(","), budgets, methods) if cell.key not in known]
+    clear = {cell: record for cell in new if (record := settled(cell, budgets, recipe))}
+    for record in clear.values():
+        _append(asked.records, record)
+    todo = [cell for cell in new if cell not in clear]
     deadline = time.monotonic() + 60 * asked.minutes
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(_guarded, cell, recipe, deadline): cell for cell in todo}
         for number, future in enumerate(as_completed(running), 1):
-            record = future.result()
-            if record is None:
+            made = future.result()
+            if made is None:
                 continue
-            with asked.records.open("a", encoding="utf8") as file:
-                file.write(json.dumps(record) + "\n")
-            outcome = shown(record) if record.get("test") else record["why"]
-            print(f"{number}/{len(todo)} {record['task']} {record['method']} {record['budget']:g}: {outcome}", file=sys.stderr, flush=True)
+            _append(asked.records, made)
+            outcome = shown(made) if made.get("test") else made["why"]
+            print(f"{number}/{len(todo)} {made['task']} {made['method']} {made['budget']:g}: {outcome}", file=sys.stderr, flush=True)
+
+
+def _append(records: Path, record: dict[str, Any]) -> None:
+    with records.open("a", encoding="utf8") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def _guarded(cell: Cell, recipe: Recipe, deadline: float) -> dict[str, Any] | None:
@@ -292,7 +323,7 @@ def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
 def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
     scored = sorted((record for record in rows if record.get("test")), key=lambda record: -statistics.mean(record["test"]))
     absent = [f"{record['method']} ({record['why']})" for record in rows if not record.get("test")]
-    dtypes = " and ".join(sorted({record["dtype"] for record in rows}))
+    dtypes = " and ".join(sorted({record["dtype"] for record in rows if record["dtype"]}))
     lines = [f"### {task}, at most {rows[0]['budget']:,.0f} parameters ({dtypes})", ""]
     lines += ["| method | parameters | test | ties with the best |", "|---|---|---|---|"]
     for record in scored:

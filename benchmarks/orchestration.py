@@ -45,7 +45,8 @@ def doze(setup: Setup, job: Job) -> Outcome:
     time.sleep(float((folder / "seconds").read_text()))
     with (folder / f"{os.getpid()}.jsonl").open("a") as file:
         file.write(json.dumps([os.getpid(), begin, time.time()]) + "\n")
-    return answer(job, random.Random(job.number))
+    outcome: Outcome = answer(job, random.Random(job.number))
+    return outcome
 
 
 def search(folder: Path, *, seconds: float, jobs: int) -> float:

@@ -68,9 +68,7 @@ class Speed:
                 self.memory.write(self.key, replace(known, pack=pack))
 
 
-def fastest(
-    backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: Memory, say: Callable[[str], None]
-) -> Speed | None:
+def fastest(backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: Memory, say: Callable[[str], None]) -> Speed | None:
     """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without."""
     key = _key(backbone, task, space, threads)
     known = memory.read(key)

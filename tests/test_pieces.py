@@ -1,9 +1,11 @@
 """A step that is too long for a processor's caches runs in pieces, which change nothing but the speed."""
 
+import numpy as np
 import pytest
 import torch
 
 from ulpt_search.workers import training
+from ulpt_search.workers.batches import Batches
 from ulpt_search.workers.readout import encode
 from ulpt_search.workers.sites import Sites
 
@@ -31,13 +33,14 @@ def test_same_values_and_losses(family: str, configs: list[toy.Config], monkeypa
 def test_a_pass_holds_no_more_tokens_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = zoo.backbone("encoder")
     run, data = toy.trainer(backbone, steps=4), encode(backbone, toy.rows(), max_tokens=32)
-    pack, limit, seen = toy.pack(backbone, COMPANY), 40, []
+    pack, limit = toy.pack(backbone, COMPANY), 40
     monkeypatch.setattr(training, "TOKENS_AT_ONCE", {"cpu": limit})
     with Sites(backbone.model, backbone.shape, pack.groups, trials=pack.size) as sites:
-        rows = training.np.stack([training.Batches(data.lengths, batch=4).rows(seed=seed, step=0) for seed in (1, 2, 3)])
-        for piece in run._pieces(pack, sites, data, rows, [{}] * len(pack.groups)):
-            seen.append(piece.args[2].ids.numel())  # type: ignore[attr-defined]
-    assert sum(seen) >= rows.size and len(seen) > 1
+        rows = np.stack([Batches(data.lengths, batch=4).rows(seed=seed, step=0) for seed in (1, 2, 3)])
+        pieces = run._pieces(pack, sites, data, rows, [{}] * len(pack.groups))
+        seen = [piece.args[2].ids.numel() for piece in pieces]  # type: ignore[attr-defined]
+    assert sum(seen) >= rows.size
+    assert len(seen) > 1
     one_row_each = pack.size * max(data.lengths)
     assert all(tokens <= max(limit, one_row_each) for tokens in seen)
 

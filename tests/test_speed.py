@@ -53,6 +53,21 @@ def test_measured_on_the_real_thing() -> None:
     assert Fastest.from_json(found.to_json()) == found
 
 
+def test_a_slow_model_is_tried_in_one_way_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def rate(_: object, size: int) -> float:
+        tried.append(size)
+        return 1.0
+
+    monkeypatch.setattr("ulpt_search.workers.speed.KERNEL_SECONDS", 0.0)
+    monkeypatch.setattr("ulpt_search.workers.speed._Stage.rate", rate)
+    backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
+    found = measure(backbone, toy.task(), Training(batch=8), dtype="float32", threads=1)
+    assert found.execution == Execution("float32", "eager")
+    assert tried[:2] == [1, 1]  # the one way, then packs
+
+
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_both_kernels_compute_the_same(family: str) -> None:
     def scores(kernel: str) -> torch.Tensor:

@@ -7,6 +7,7 @@ decide, in turns, and whoever asks remembers the answer.
 
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -26,8 +27,8 @@ from .updates.adamw import AdamW
 PACKS = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
 GAIN = 1.05
 """A larger pack is taken where it is this much faster: small ones let the search decide sooner."""
-SECONDS = 5.0
-"""Larger packs are tried for this long."""
+SECONDS, KERNEL_SECONDS = 5.0, 15.0
+"""Larger packs, and before them dtypes and kernels, are tried for this long: of a large model on a CPU, only the first."""
 ROWS, REPEATS = 256, 3
 
 
@@ -98,19 +99,21 @@ def smallest(rates: dict[int, float]) -> int:
 
 
 def _kernel(stage: "_Stage", dtype: str) -> Execution:
-    """The fastest of all dtypes and kernels, a pack of one each, in turns."""
-    candidates = list(_candidates(stage.backbone, dtype))
-    seconds: dict[Execution, list[float]] = {candidate: [] for candidate in candidates}
-    for _ in range(REPEATS):
-        for candidate in candidates:
-            stage.use(candidate)
-            seconds[candidate].append(1 / stage.rate(1))
-    return min(candidates, key=lambda candidate: statistics.median(seconds[candidate]))
+    """The fastest of the dtypes and kernels that there was time for, a pack of one each, in turns."""
+    candidates, began = list(_candidates(stage.backbone, dtype)), time.perf_counter()
+    seconds: dict[Execution, list[float]] = defaultdict(list)
+    for candidate in candidates * REPEATS:
+        if seconds and time.perf_counter() - began > KERNEL_SECONDS:
+            break
+        stage.use(candidate)
+        seconds[candidate].append(1 / stage.rate(1))
+    return min(seconds, key=lambda candidate: statistics.median(seconds[candidate]))
 
 
 def _candidates(backbone: Backbone, dtype: str) -> Iterator[Execution]:
-    kernels: tuple[Literal["eager", "sdpa"], ...] = ("eager", "sdpa")
-    for one in native_dtypes(backbone.device) if dtype == "auto" else (dtype,):
+    """What to try, first what would be taken without trying."""
+    kernels: tuple[Literal["eager", "sdpa"], ...] = ("eager", "sdpa") if backbone.device.type == "cpu" else ("sdpa", "eager")
+    for one in reversed(native_dtypes(backbone.device)) if dtype == "auto" else (dtype,):
         yield from (Execution(one, kernel) for kernel in kernels)  # type: ignore[arg-type] # a ModelSpec's dtype is one of these
 
 
@@ -133,7 +136,9 @@ class _Stage:
         built = [build_parts(k, parts("ulpt", {"prompt_length": 10}), self.backbone.shape, k) for k in range(size)]
         pack, rule, seeds = Pack(built, device=self.backbone.device), AdamW(), list(range(size))
         trainer, state = Trainer(self.backbone, self.readout, self.training), rule.start(pack)
-        trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1)
+        first = trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1).seconds
+        if first > SECONDS:
+            return size / first
         return 2 * size / trainer.train(pack, rule, state, seeds, self.data, start=1, stop=3).seconds
 
 

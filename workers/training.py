@@ -86,21 +86,24 @@ class Trainer:
         """A step's losses in pieces for `Moment`: each takes some of the (trials, batch) `rows` from every trial."""
         tokens = rows.size * max(data.lengths[row] for row in rows.flat)
         count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
-        made: list[Callable[[Tensor], tuple[Tensor, Tensor]]] = []
-        for piece in np.array_split(rows, count, axis=1):
+
+        def one(piece: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
             batch = self._batch(data, piece.ravel().tolist(), blocks=self._skippable(sites), device=pack.flat.device)
-            made.append(partial(self._losses, pack, sites, batch, noise, share=piece.shape[1] / rows.shape[1], penalised=not made))
-        return made
+            return partial(self._losses, pack, sites, batch, noise, share=piece.shape[1] / rows.shape[1])
+
+        return [one(piece) for piece in np.array_split(rows, count, axis=1)]
 
     def _losses(
-        self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor, *, share: float, penalised: bool
+        self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor, *, share: float
     ) -> tuple[Tensor, Tensor]:
-        """What a batch with this share of a step's rows adds to every trial's training loss and to its method's penalty, (trials,) each,
-        at the values `flat` (elements,)."""
+        """Every trial's training loss on a batch and its method's penalty, (trials,) each, at the values `flat` (elements,), times `share`.
+
+        That is the share of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
+        """
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1) * share
-        return losses, _penalties(pack, values) if penalised else flat.new_zeros(pack.size)
+        losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1)
+        return losses * share, _penalties(pack, values) * share
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
