@@ -306,7 +306,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
     ]
     for task in dict.fromkeys(record["task"] for record in records):
         own = [record for record in records if record["task"] == task]
-        lines += [f"## {task}", "", *_ends(own), ""]
+        lines += [f"## {task}", "", *_ends(own), *_own_steps(own, usual=recipe["steps"]), ""]
         for budget in sorted({record["budget"] for record in own} - {inf}):
             lines += _table(task, [record for record in own if record["budget"] == budget], own)
     return "\n".join(lines).rstrip() + "\n"
@@ -318,6 +318,12 @@ def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
     return [
         "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends) + "."
     ]
+
+
+def _own_steps(own: Sequence[dict[str, Any]], *, usual: int) -> list[str]:
+    """Where a task's adapters were trained for another number of steps than the page says."""
+    steps = {record["recipe"]["steps"] for record in own if record["budget"] < inf} - {usual}
+    return [f"Adapters were trained for {' and '.join(map(str, sorted(steps)))} steps here, full fine-tuning for {usual}."] if steps else []
 
 
 def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:

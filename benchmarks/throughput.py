@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from unittest import mock
 
 import psutil
 import torch
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
+from ulpt_search.workers import training
 from ulpt_search.workers.backbone import Backbone, load, pick_dtype
 from ulpt_search.workers.batches import Batches
 from ulpt_search.workers.catalogue import parts
@@ -33,7 +35,8 @@ from ulpt_search.workers.updates.adamw import AdamW
 
 BATCH, PROMPT = 16, 10
 Dtype = Literal["float32", "bfloat16"]
-Seconds = dict[tuple[Dtype, str, int], list[float]]
+Row = tuple[Dtype, str, int]
+"""What is measured: dtype, mix, trials in the pack."""
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
 HALF: Hyperparameters = {"layers": "last:50%"}
 MIXES: dict[str, tuple[tuple[str, Hyperparameters], ...]] = {
@@ -121,6 +124,13 @@ def peak_memory(size: int, *, model: str, task: str) -> int:
     return int(done.stdout.strip().splitlines()[-1])
 
 
+def pieces_gain(bench: Bench, *, steps: int) -> float:
+    """How many times faster a pack of 16 trains in pieces that fit the caches (`TOKENS_AT_ONCE`) than in one pass a step."""
+    pieces = bench.run("ulpt", 16, steps=steps)
+    with mock.patch.object(training, "TOKENS_AT_ONCE", {}):
+        return bench.run("ulpt", 16, steps=steps) / pieces
+
+
 def added_memory(few: int, many: int, *, model: str, task: str) -> float:
     """Bytes that each further trial of a pack adds to the peak of a process."""
     return (peak_memory(many, model=model, task=task) - peak_memory(few, model=model, task=task)) / (many - few)
@@ -138,30 +148,44 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     sizes = (1, 16) if asked.quick else tuple(map(int, asked.sizes.split(",")))
     native: Dtype = "bfloat16" if benches["bfloat16"].native else "float32"
     mixes = ("ulpt",) if asked.quick else MIXES
-    rows: list[tuple[Dtype, str, int]] = [*((native, mix, size) for mix in mixes for size in sizes), ("float32", "ulpt", 1)]
-    seconds: Seconds = {row: [] for row in rows}
-    ceilings: list[float] = []
-    for repeat in range(repeats):
-        for row in seconds:
-            seconds[row].append(benches[row[0]].run(row[1], row[2], steps=steps))
-        ceilings.append(matmul_rate(benches[native].backbone.dtype, benches[native].backbone.device))
-        print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+    rows: list[Row] = list(dict.fromkeys([*((native, mix, size) for mix in mixes for size in sizes), ("float32", "ulpt", 1)]))
+    once = [_turn(benches, rows, native=native, steps=steps, number=n + 1, repeats=repeats) for n in range(repeats)]
     few, many = (1, 4) if asked.quick else (1, 16)
     memory = [added_memory(few, many, model=asked.model, task=asked.task) for _ in range(1 if asked.quick else repeats)]
-    return summary(benches[native], seconds, ceilings, memory, native=native, steps=steps)
+    return summary(benches[native], once, memory, native=native, steps=steps)
 
 
-def summary(
-    bench: Bench, seconds: Seconds, ceilings: Sequence[float], memory: Sequence[float], *, native: Dtype, steps: int
-) -> dict[str, Any]:
-    """Ratios from the seconds per step of every row and the matrix-product rate (operations per second), repeat by repeat.
+@dataclass(frozen=True)
+class Turn:
+    """What one repeat measured."""
+
+    rates: dict[Row, float]
+    """Trial-steps per second."""
+    products: dict[Dtype, float]
+    """Operations per second of a matrix product alone."""
+    pieces: float
+
+
+def _turn(benches: dict[Dtype, Bench], rows: Sequence[Row], *, native: Dtype, steps: int, number: int, repeats: int) -> Turn:
+    rates = {row: row[2] / benches[row[0]].run(row[1], row[2], steps=steps) for row in rows}
+    products = {dtype: matmul_rate(bench.backbone.dtype, bench.backbone.device) for dtype, bench in benches.items()}
+    pieces = pieces_gain(benches[native], steps=steps)
+    print(f"repeat {number} of {repeats}", file=sys.stderr, flush=True)
+    return Turn(rates, products, pieces)
+
+
+def summary(bench: Bench, turns: Sequence[Turn], memory: Sequence[float], *, native: Dtype, steps: int) -> dict[str, Any]:
+    """Ratios repeat by repeat.
 
     Where the hardware does not multiply bfloat16, packs run in float32, as they would in a search: `dtype` says so.
     """
-    rates = {row: [row[2] / value for value in values] for row, values in seconds.items()}
-    packed, solo16, solo32 = rates[native, "ulpt", 16], rates[native, "ulpt", 1], rates["float32", "ulpt", 1]
+    packed, solo16, solo32 = (native, "ulpt", 16), (native, "ulpt", 1), ("float32", "ulpt", 1)
     tokens = bench.tokens(start=1, stop=1 + steps, prompt=PROMPT)
     weights = sum(site.inputs * site.outputs for site in bench.backbone.shape.linears)
+
+    def share(row: Row) -> dict[str, float]:
+        return spread([turn.rates[row] * tokens * weights * 4 / turn.products[row[0]] for turn in turns])
+
     return {
         "machine": {
             "cores": psutil.cpu_count(),
@@ -169,12 +193,14 @@ def summary(
             "torch": torch.__version__,
             "device": str(bench.backbone.device),
             "dtype": native,
-            "matmul_gflops": spread([ceiling / 1e9 for ceiling in ceilings]),
+            "matmul_gflops": {dtype: spread([turn.products[dtype] / 1e9 for turn in turns]) for dtype in DTYPES},
         },
-        "trial_steps_per_second": {" ".join(map(str, row)): spread(values) for row, values in rates.items()},
-        "pack16_bf16_over_solo_fp32": spread([a / b for a, b in zip(packed, solo32, strict=True)]),
-        "pack16_bf16_over_solo_bf16": spread([a / b for a, b in zip(packed, solo16, strict=True)]),
-        "fraction_of_matmul": spread([rate * tokens * weights * 4 / ceiling for rate, ceiling in zip(packed, ceilings, strict=True)]),
+        "trial_steps_per_second": {" ".join(map(str, row)): spread([turn.rates[row] for turn in turns]) for row in turns[0].rates},
+        "pack16_bf16_over_solo_fp32": spread([turn.rates[packed] / turn.rates[solo32] for turn in turns]),
+        "pack16_bf16_over_solo_bf16": spread([turn.rates[packed] / turn.rates[solo16] for turn in turns]),
+        "fraction_of_matmul": share(packed),
+        "fraction_of_matmul_solo_fp32": share(solo32),
+        "pieces_over_one_pass": spread([turn.pieces for turn in turns]),
         "padding_fraction": spread([padding_fraction(bench, size=16, steps=20)]),
         "bytes_per_added_trial": spread(memory),
     }
