@@ -303,6 +303,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         "of their difference holds zero. So few seeds and steps separate large differences only. Prompts have at most 20 tokens.",
         "The frozen model runs in the dtype that its machine multiplies natively, given with each table; adapters are float32.",
         "",
+        *_overview(records),
     ]
     for task in dict.fromkeys(record["task"] for record in records):
         own = [record for record in records if record["task"] == task]
@@ -327,37 +328,118 @@ def _own_steps(own: Sequence[dict[str, Any]], *, usual: int) -> list[str]:
 
 
 def _table(task: str, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
-    scored = sorted((record for record in rows if record.get("test")), key=lambda record: -statistics.mean(record["test"]))
+    scored = _scored(rows)
     absent = [f"{record['method']} ({record['why']})" for record in rows if not record.get("test")]
     dtypes = " and ".join(sorted({record["dtype"] for record in rows if record["dtype"]}))
     lines = [f"### {task}, at most {rows[0]['budget']:,.0f} parameters ({dtypes})", ""]
     lines += ["| method | parameters | test | ties with the best |", "|---|---|---|---|"]
     for record in scored:
-        apart = difference(interval(scored[0]), interval(record)).excludes_zero
-        tie = "best" if record is scored[0] else "" if apart else "yes"
+        tie = "best" if record is scored[0] else "" if _apart(scored[0], record) else "yes"
         lines.append(f"| {record['method']} | {record['parameters']:,} | {shown(record)} | {tie} |")
     waiting = sorted(catalogue().keys() - {record["method"] for record in rows} - {CEILING})
     notes = [f"Not shown: {', '.join(absent)}."] * bool(absent) + [f"Not measured yet: {', '.join(waiting)}."] * bool(waiting)
-    lines += ["", *notes, *_answers(rows, own), ""]
+    answers = Answers.of(rows, own)
+    lines += ["", *notes, *(answers.sentences() if answers else ()), ""]
     return lines
 
 
-def _answers(rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> list[str]:
-    """ULPT's gain against the prompt's, and the best adapter's against full fine-tuning's, both over the frozen model."""
-    means = {record["method"]: statistics.mean(record["test"]) for record in rows if record.get("test")}
-    sizes = {record["method"]: record["parameters"] for record in rows}
-    ends = {record["method"]: statistics.mean(record["test"]) for record in own if record["budget"] == inf and record.get("test")}
-    lines: list[str] = []
-    if {"ulpt", "prompt"} <= means.keys() and FROZEN in ends and means["prompt"] > ends[FROZEN]:
-        share, size = (means["ulpt"] - ends[FROZEN]) / (means["prompt"] - ends[FROZEN]), sizes["ulpt"] / sizes["prompt"]
-        lines.append(f"ULPT has {size:.0%} of the prompt's parameters here and {share:.0%} of its gain over the frozen model.")
-    if means and {CEILING, FROZEN} <= ends.keys() and ends[CEILING] > ends[FROZEN]:
-        best = max(means, key=lambda name: means[name])
-        share = (means[best] - ends[FROZEN]) / (ends[CEILING] - ends[FROZEN])
-        lines.append(
-            f"The best adapter, {best}, has {means[best] / ends[CEILING]:.0%} of full fine-tuning's score and {share:.0%} of its gain."
+def _scored(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with a test score, the best first."""
+    return sorted((record for record in rows if record.get("test")), key=lambda record: -_mean(record))
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the 95 % interval of their difference leaves zero out."""
+    return bool(difference(interval(one), interval(other)).excludes_zero)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The two questions for one task under one budget: is ULPT worth the prompt, is the best adapter worth full fine-tuning?
+
+    A share is None where it says nothing: what it is a share of was not measured, or is no gain beyond its 95 % interval.
+    """
+
+    best: str
+    of_full: float | None
+    """The best adapter's test score over full fine-tuning's."""
+    gain_of_full: float | None
+    """The same for what both gain over the frozen model."""
+    ulpt_size: float | None
+    """ULPT's parameters over the prompt's."""
+    ulpt_gain: float | None
+    """What ULPT gains over the frozen model, over what the prompt gains."""
+
+    @classmethod
+    def of(cls, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> "Answers | None":
+        """Answer from the records of one budget and of the whole task; None where no adapter was scored."""
+        scored = {record["method"]: record for record in _scored(rows)}
+        ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+        if not scored:
+            return None
+        best, frozen, full = next(iter(scored)), ends.get(FROZEN), ends.get(CEILING)
+        ulpt, prompt = scored.get("ulpt"), scored.get("prompt")
+        return cls(
+            best,
+            _mean(scored[best]) / _mean(full) if full and _gains(full, frozen) else None,
+            _share(scored[best], full, frozen),
+            ulpt["parameters"] / prompt["parameters"] if ulpt and prompt else None,
+            _share(ulpt, prompt, frozen),
         )
-    return lines
+
+    def sentences(self) -> list[str]:
+        """What stands under a table."""
+        lines = []
+        if self.ulpt_size is not None and self.ulpt_gain is not None:
+            lines.append(
+                f"ULPT has {self.ulpt_size:.0%} of the prompt's parameters here and {self.ulpt_gain:.0%} of its gain over the frozen model."
+            )
+        if self.of_full is not None and self.gain_of_full is not None:
+            lines.append(
+                f"The best adapter, {self.best}, has {self.of_full:.0%} of full fine-tuning's score, {self.gain_of_full:.0%} of its gain."
+            )
+        return lines
+
+
+def _mean(record: dict[str, Any]) -> float:
+    return float(statistics.mean(record["test"]))
+
+
+def _gains(record: dict[str, Any], frozen: dict[str, Any] | None) -> bool:
+    return frozen is not None and _mean(record) > _mean(frozen) and _apart(record, frozen)
+
+
+def _share(part: dict[str, Any] | None, whole: dict[str, Any] | None, frozen: dict[str, Any] | None) -> float | None:
+    """What one gains over the frozen model, over what the other gains."""
+    if part is None or whole is None or frozen is None or not _gains(whole, frozen):
+        return None
+    return (_mean(part) - _mean(frozen)) / (_mean(whole) - _mean(frozen))
+
+
+def _percent(share: float | None) -> str:
+    return "no gain to share" if share is None else f"{share:.0%}"
+
+
+def _overview(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Both questions over all tasks and budgets."""
+    lines = [
+        "## In short",
+        "",
+        "| task | budget | best adapter | ties with it | of full fine-tuning's score | ULPT: of the prompt's parameters | of its gain |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task in dict.fromkeys(record["task"] for record in records):
+        own = [record for record in records if record["task"] == task]
+        for budget in sorted({record["budget"] for record in own} - {inf}):
+            rows = [record for record in own if record["budget"] == budget]
+            found, scored = Answers.of(rows, own), _scored(rows)
+            if found is None:
+                continue
+            ties = f"{sum(not _apart(scored[0], record) for record in scored[1:])} of {len(scored) - 1}"
+            size = "not compared" if found.ulpt_size is None else f"{found.ulpt_size:.0%}"
+            gain = "" if found.ulpt_size is None else _percent(found.ulpt_gain)
+            lines.append(f"| {task} | {budget:,.0f} | {found.best} | {ties} | {_percent(found.of_full)} | {size} | {gain} |")
+    return [*lines, ""]
 
 
 def main() -> None:

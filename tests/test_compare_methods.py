@@ -36,7 +36,7 @@ def test_page(tmp_path: Path) -> None:
     assert "| lora | 768 | 0.600 ±0.024 |  |" in page
     assert "Not shown: snell (no configuration fits)." in page
     assert "ULPT has 20% of the prompt's parameters here and 90% of its gain over the frozen model." in page
-    assert "The best adapter, prompt, has 89% of full fine-tuning's score and 75% of its gain." in page
+    assert "The best adapter, prompt, has 89% of full fine-tuning's score, 75% of its gain." in page
     assert page.index("frozen model alone (0 parameters) 0.500 ±0.020") < page.index(
         "full fine-tuning of all linears (10,000 parameters) 0.900"
     )
