@@ -305,11 +305,10 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         "",
         *_overview(records),
     ]
-    for task in dict.fromkeys(record["task"] for record in records):
-        own = [record for record in records if record["task"] == task]
+    for task, own in _by(records, "task").items():
         lines += [f"## {task}", "", *_ends(own), *_own_steps(own, usual=recipe["steps"]), ""]
-        for budget in sorted({record["budget"] for record in own} - {inf}):
-            lines += _table(task, [record for record in own if record["budget"] == budget], own)
+        for rows in _budgets(own).values():
+            lines += _table(task, rows, own)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -319,6 +318,19 @@ def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
     return [
         "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends) + "."
     ]
+
+
+def _by(records: Sequence[dict[str, Any]], key: str) -> dict[Any, list[dict[str, Any]]]:
+    """Records by what stands under a key, in the order in which it is first met."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(record[key], []).append(record)
+    return groups
+
+
+def _budgets(own: Sequence[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
+    """One task's records by budget, the smallest first; not what has no budget."""
+    return dict(sorted((budget, rows) for budget, rows in _by(own, "budget").items() if budget < inf))
 
 
 def _own_steps(own: Sequence[dict[str, Any]], *, usual: int) -> list[str]:
@@ -420,18 +432,49 @@ def _percent(share: float | None) -> str:
     return "no gain to share" if share is None else f"{share:.0%}"
 
 
+def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small: float = 1e4) -> list[str]:
+    """Both questions in a sentence each: is `enough` kept, by the best adapter under `small` parameters and by ULPT?"""
+    found = {
+        (task, budget): answers
+        for task, own in _by(records, "task").items()
+        for budget, rows in _budgets(own).items()
+        if (answers := Answers.of(rows, own))
+    }
+    of_full = {task: answers.of_full for (task, budget), answers in found.items() if budget == small}
+    kept = [task for task, share in of_full.items() if share is not None and share >= enough]
+    lost = [task for task, share in of_full.items() if share is not None and share < enough]
+    idle = [task for task, share in of_full.items() if share is None]
+    lines = [f"The best adapter of at most {small:,.0f} parameters keeps {enough:.0%} of full fine-tuning's score on {_list(kept)}"]
+    lines[0] += f", not on {_list(lost)}." if lost else "."
+    lines += [f"On {_list(idle)} full fine-tuning itself gains nothing over the frozen model, and methods cannot be told apart."] * bool(
+        idle
+    )
+    pairs = {key: answers for key, answers in found.items() if answers.ulpt_size is not None and answers.ulpt_gain is not None}
+    if pairs:
+        (task, budget), least = min(pairs.items(), key=lambda pair: pair[1].ulpt_size or inf)
+        lines.append(
+            f"Where the prompt gains anything, ULPT has at least {least.ulpt_size:.0%} of its parameters ({task}, {budget:,.0f}) and"
+            f" then keeps {least.ulpt_gain:.0%} of its gain. 2 % is out of reach of this model: 2d alone is 10 % of a prompt of 20 tokens."
+        )
+    return lines
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(names) or "no task"
+
+
 def _overview(records: Sequence[dict[str, Any]]) -> list[str]:
     """Both questions over all tasks and budgets."""
     lines = [
         "## In short",
         "",
+        *_in_words(records),
+        "",
         "| task | budget | best adapter | ties with it | of full fine-tuning's score | ULPT: of the prompt's parameters | of its gain |",
         "|---|---|---|---|---|---|---|",
     ]
-    for task in dict.fromkeys(record["task"] for record in records):
-        own = [record for record in records if record["task"] == task]
-        for budget in sorted({record["budget"] for record in own} - {inf}):
-            rows = [record for record in own if record["budget"] == budget]
+    for task, own in _by(records, "task").items():
+        for budget, rows in _budgets(own).items():
             found, scored = Answers.of(rows, own), _scored(rows)
             if found is None:
                 continue

@@ -179,7 +179,9 @@ def summary(bench: Bench, turns: Sequence[Turn], memory: Sequence[float], *, nat
 
     Where the hardware does not multiply bfloat16, packs run in float32, as they would in a search: `dtype` says so.
     """
-    packed, solo16, solo32 = (native, "ulpt", 16), (native, "ulpt", 1), ("float32", "ulpt", 1)
+    packed: Row = (native, "ulpt", 16)
+    solo16: Row = (native, "ulpt", 1)
+    solo32: Row = ("float32", "ulpt", 1)
     tokens = bench.tokens(start=1, stop=1 + steps, prompt=PROMPT)
     weights = sum(site.inputs * site.outputs for site in bench.backbone.shape.linears)
 

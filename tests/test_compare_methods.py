@@ -30,6 +30,8 @@ def test_page(tmp_path: Path) -> None:
     path.write_text("".join(f"{json.dumps(one)}\n" for one in RECORDS), encoding="utf8")
     command = [sys.executable, str(SCRIPT), "--records", str(path), "--report"]
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "keeps 97% of full fine-tuning's score on no task, not on trec." in page
+    assert "ULPT has at least 20% of its parameters (trec, 10,000) and then keeps 90% of its gain." in page
     assert "### trec, at most 10,000 parameters (float32)" in page
     assert "| prompt | 3,840 | 0.800 ±0.024 | best |" in page
     assert "| ulpt | 768 | 0.770 ±0.024 | yes |" in page
