@@ -454,7 +454,7 @@ def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small:
         (task, budget), least = min(pairs.items(), key=lambda pair: pair[1].ulpt_size or inf)
         lines.append(
             f"Where the prompt gains anything, ULPT has at least {least.ulpt_size:.0%} of its parameters ({task}, {budget:,.0f}) and"
-            f" then keeps {least.ulpt_gain:.0%} of its gain. 2 % is out of reach of this model: 2d alone is 10 % of a prompt of 20 tokens."
+            f" then keeps {least.ulpt_gain:.0%} of its gain. 2 % is out of reach of any: 2d alone is 10 % of a prompt of 20 tokens."
         )
     return lines
 
