@@ -7,7 +7,8 @@ For a task, a budget and a method: `--trials` configurations are drawn evenly fr
 those that use at least a third of the parameters that the method could use; each is trained on the training split and
 scored on validation; the best is trained again over `--seeds` fresh seeds and scored once on test. The ceiling is full
 fine-tuning of all linears, tuned alike; the floors are a linear probe (logistic regression on the frozen mean-pooled text) and the
-frozen model alone. Records are appended to FILE as they come, and what is there is not done again.
+frozen model alone. Where a prompt is long, ULPT can have 2 % of its parameters: that pair is compared too.
+Records are appended to FILE as they come, and what is there is not done again.
 """
 
 import argparse
@@ -32,7 +33,7 @@ import torch
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
 from ulpt_search.search.domain import Domain, Proposal
 from ulpt_search.search.feasible import Count, Feasible, feasible
-from ulpt_search.spaces.axes import Axis, Choice, Int
+from ulpt_search.spaces.axes import Axis, Choice, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
@@ -44,6 +45,11 @@ from ulpt_search.workers.worker import Session, run_job, session
 
 FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
 LONGEST = 20
+LONG: dict[str, tuple[str, dict[str, Value]]] = {
+    "long prompt": ("prompt", {"prompt_length": 128}),
+    "long ulpt": ("ulpt", {"prompt_length": 128, "dim": 1, "scale": True, "shift": True}),
+}
+"""Two prompts of equal length of which the second has about 2 % of the first one's parameters, n + 2d of n·d: methods, fixed values."""
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
@@ -148,11 +154,10 @@ def _judged(cell: Cell, recipe: Recipe) -> tuple[dict[str, Feasible], Feasible, 
     def counted(method: str, values: Any) -> int:
         return count(method, values, shape)
 
-    own = {name: _short(name, axis) for name, axis in axes_of(cell.method).items()} | (
-        {"layers": Choice(("all",)), "modules": Choice(("all",))} if cell.method == CEILING else {}
-    )
-    judged = feasible({cell.method: own}, budget=budget, count=counted)
-    return dict(judged), judged[cell.method], counted, budget
+    method, fixed = LONG.get(cell.method, (cell.method, {"layers": "all", "modules": "all"} if cell.method == CEILING else {}))
+    own = {name: _short(name, axis) for name, axis in axes_of(method).items()} | {name: Choice((value,)) for name, value in fixed.items()}
+    judged = feasible({method: own}, budget=budget, count=counted)
+    return dict(judged), judged[method], counted, budget
 
 
 def settled(cell: Cell, budgets: Sequence[float], recipe: Recipe) -> dict[str, Any] | None:
@@ -234,9 +239,9 @@ def _logistic(x: torch.Tensor, y: torch.Tensor, classes: int, penalty: float) ->
     return layer.requires_grad_(False)
 
 
-def cells(tasks: Sequence[str], budgets: Sequence[float], methods: Sequence[str]) -> list[Cell]:
-    """Everything to compare, budget by budget, so that an early stop leaves whole columns."""
-    ends = [Cell(task, end, inf) for task in tasks for end in (FROZEN, PROBE, CEILING)]
+def cells(tasks: Sequence[str], budgets: Sequence[float], methods: Sequence[str], *, long: Sequence[str]) -> list[Cell]:
+    """Everything to compare, budget by budget, so that an early stop leaves whole columns; `long` are the tasks for long prompts."""
+    ends = [Cell(task, end, inf) for task in tasks for end in (FROZEN, PROBE, CEILING, *(LONG if task in long else ()))]
     return ends + [Cell(task, method, budget) for budget in budgets for task in tasks for method in methods if method != CEILING]
 
 
@@ -251,7 +256,8 @@ def collect(asked: argparse.Namespace) -> None:
     recipe = Recipe(str(Path(asked.data).resolve()), asked.model, asked.trials, asked.seeds, asked.steps, asked.batch)
     methods = asked.methods.split(",") if asked.methods else list(catalogue())
     budgets = [float(budget) for budget in asked.budgets.split(",")]
-    new = [cell for cell in cells(asked.tasks.split(","), budgets, methods) if cell.key not in known]
+    tasks, long = asked.tasks.split(","), asked.long.split(",")
+    new = [cell for cell in cells(tasks, budgets, methods, long=long) if cell.key not in known]
     clear = {cell: record for cell in new if (record := settled(cell, budgets, recipe))}
     for record in clear.values():
         _append(asked.records, record)
@@ -315,9 +321,8 @@ def report(records: Sequence[dict[str, Any]]) -> str:
 def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
     ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
     names = {FROZEN: "frozen model alone", PROBE: "linear probe", CEILING: "full fine-tuning of all linears"}
-    return [
-        "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends) + "."
-    ]
+    floors = "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends)
+    return [f"{floors}.", *_long(own[0]["task"], own)]
 
 
 def _by(records: Sequence[dict[str, Any]], key: str) -> dict[Any, list[dict[str, Any]]]:
@@ -432,6 +437,10 @@ def _percent(share: float | None) -> str:
     return "no gain to share" if share is None else f"{share:.0%}"
 
 
+def _of_its_gain(share: float | None) -> str:
+    return "no gain to share" if share is None else f"{share:.0%} of its gain"
+
+
 def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small: float = 1e4) -> list[str]:
     """Both questions in a sentence each: is `enough` kept, by the best adapter under `small` parameters and by ULPT?"""
     found = {
@@ -444,19 +453,31 @@ def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small:
     kept = [task for task, share in of_full.items() if share is not None and share >= enough]
     lost = [task for task, share in of_full.items() if share is not None and share < enough]
     idle = [task for task, share in of_full.items() if share is None]
-    lines = [f"The best adapter of at most {small:,.0f} parameters keeps {enough:.0%} of full fine-tuning's score on {_list(kept)}"]
-    lines[0] += f", not on {_list(lost)}." if lost else "."
-    lines += [f"On {_list(idle)} full fine-tuning itself gains nothing over the frozen model, and methods cannot be told apart."] * bool(
-        idle
-    )
+    best = f"The best adapter of at most {small:,.0f} parameters keeps at least {enough:.0%} of full fine-tuning's score on {_list(kept)}"
+    lines = [best + (f", not on {_list(lost)}." if lost else ".")]
+    if idle:
+        lines.append(f"On {_list(idle)} full fine-tuning itself gains nothing over the frozen model, and methods cannot be told apart.")
     pairs = {key: answers for key, answers in found.items() if answers.ulpt_size is not None and answers.ulpt_gain is not None}
     if pairs:
         (task, budget), least = min(pairs.items(), key=lambda pair: pair[1].ulpt_size or inf)
         lines.append(
-            f"Where the prompt gains anything, ULPT has at least {least.ulpt_size:.0%} of its parameters ({task}, {budget:,.0f}) and"
-            f" then keeps {least.ulpt_gain:.0%} of its gain. 2 % is out of reach of any: 2d alone is 10 % of a prompt of 20 tokens."
+            f"Where a prompt of at most {LONGEST} tokens gains anything, ULPT has at least {least.ulpt_size:.0%} of its parameters"
+            f" ({task}, {budget:,.0f}) and then keeps {least.ulpt_gain:.0%} of its gain; 2 % takes a longer prompt, since 2d alone is"
+            f" {2 / LONGEST:.0%} of this one."
         )
-    return lines
+    return lines + [sentence for task, own in _by(records, "task").items() for sentence in _long(task, own)]
+
+
+def _long(task: str, own: Sequence[dict[str, Any]]) -> list[str]:
+    """Whether ULPT keeps a long prompt's gain with 2 % of its parameters, in a sentence; none where that was not measured."""
+    ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+    prompt, ulpt = (ends.get(name) for name in LONG)
+    if not prompt or not ulpt:
+        return []
+    size, gain = ulpt["parameters"] / prompt["parameters"], _share(ulpt, prompt, ends.get(FROZEN))
+    scores = f"{shown(ulpt)} against {shown(prompt)}"
+    length = prompt["hyperparameters"]["prompt_length"]
+    return [f"With {size:.1%} of the parameters of a prompt of {length} tokens, ULPT scores {scores} on {task}: {_of_its_gain(gain)}."]
 
 
 def _list(names: Sequence[str]) -> str:
@@ -493,6 +514,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="sst2,rte,trec,cola")
     parser.add_argument("--budgets", default="1e3,1e4,1e5")
     parser.add_argument("--methods", help="comma list; default: the whole catalogue")
+    parser.add_argument("--long", default="trec,sst2", metavar="TASKS", help="where long prompts are compared; they take minutes")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)

@@ -71,7 +71,10 @@ def _model() -> Check:
 def _devices() -> Iterator[Check]:
     import torch
 
-    yield Check("CPUs", fine=True, found=f"{own_cpus()} usable")
+    from ..workers.backbone import native_dtypes
+
+    dtypes = " and ".join(native_dtypes(torch.device("cpu")))
+    yield Check("CPUs", fine=True, found=f"{own_cpus()} usable, {torch.backends.cpu.get_cpu_capability()}, multiplying {dtypes} natively")
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     remedy = "training runs on the CPU; for an NVIDIA GPU install a CUDA build of torch and its driver"
     yield Check("GPUs", fine=bool(names), found=", ".join(names) or "none", remedy=remedy, needed=False)

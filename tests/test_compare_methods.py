@@ -18,6 +18,8 @@ def record(method: str, budget: float, parameters: int | None, test: list[float]
 RECORDS = [
     record("frozen", float("inf"), 0, [0.5]),
     record("full", float("inf"), 10_000, [0.9, 0.9, 0.9]),
+    record("long prompt", float("inf"), 40_000, [0.80, 0.81, 0.79]) | {"hyperparameters": {"prompt_length": 128}},
+    record("long ulpt", float("inf"), 800, [0.77, 0.78, 0.76]),
     record("prompt", 1e4, 3840, [0.80, 0.81, 0.79]),
     record("ulpt", 1e4, 768, [0.77, 0.78, 0.76]),
     record("lora", 1e4, 768, [0.60, 0.61, 0.59]),
@@ -30,8 +32,10 @@ def test_page(tmp_path: Path) -> None:
     path.write_text("".join(f"{json.dumps(one)}\n" for one in RECORDS), encoding="utf8")
     command = [sys.executable, str(SCRIPT), "--records", str(path), "--report"]
     page = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "keeps 97% of full fine-tuning's score on no task, not on trec." in page
-    assert "ULPT has at least 20% of its parameters (trec, 10,000) and then keeps 90% of its gain." in page
+    assert "keeps at least 97% of full fine-tuning's score on no task, not on trec." in page
+    assert "ULPT has at least 20% of its parameters (trec, 10,000) and then keeps 90% of its gain; 2 % takes" in page
+    long = "With 2.0% of the parameters of a prompt of 128 tokens, ULPT scores 0.770 ±0.024 against 0.800 ±0.024 on trec: 90% of its gain."
+    assert page.count(long) == 2, "in short and under the task"
     assert "### trec, at most 10,000 parameters (float32)" in page
     assert "| prompt | 3,840 | 0.800 ±0.024 | best |" in page
     assert "| ulpt | 768 | 0.770 ±0.024 | yes |" in page
