@@ -514,7 +514,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="sst2,rte,trec,cola")
     parser.add_argument("--budgets", default="1e3,1e4,1e5")
     parser.add_argument("--methods", help="comma list; default: the whole catalogue")
-    parser.add_argument("--long", default="trec,sst2", metavar="TASKS", help="where long prompts are compared; they take minutes")
+    parser.add_argument("--long", default="trec", metavar="TASKS", help="where long prompts are compared, which takes minutes: where prompts gain anything")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
