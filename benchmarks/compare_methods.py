@@ -297,16 +297,16 @@ def shown(record: dict[str, Any]) -> str:
 def report(records: Sequence[dict[str, Any]]) -> str:
     """The page: a table for every task and budget, who ties with the best, and the two questions answered."""
     recipe = records[0]["recipe"]
-    done = ", ".join(dict.fromkeys(f"{record['task']} at {record['budget']:,.0f}" for record in records if record["budget"] < inf))
+    done = "; ".join(f"{task} at {_list([f'{b:,.0f}' for b in _budgets(own)])}" for task, own in _by(records, "task").items())
     lines = [
         "# Methods compared",
         "",
-        f"Measured so far: {done}. The command goes on from `benchmarks/methods-compared.jsonl`, where every record is kept.",
+        f"Measured: {done}. The command goes on from `benchmarks/methods-compared.jsonl`, where every record is kept.",
         "",
         f"Made by `benchmarks/compare_methods.py` on {recipe['model']}. Every method gets {recipe['trials']} configurations of",
         f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
         "± is a 95 % interval over seeds and test rows (`dashboards/intervals.py`). A method ties with the best where the interval",
-        "of their difference holds zero. So few seeds and steps separate large differences only. Prompts have at most 20 tokens.",
+        "of their difference holds zero. So few seeds and steps separate large differences only. In the tables prompts have at most 20 tokens.",
         "The frozen model runs in the dtype that its machine multiplies natively, given with each table; adapters are float32.",
         "",
         *_overview(records),
@@ -481,7 +481,7 @@ def _long(task: str, own: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _list(names: Sequence[str]) -> str:
-    return " and ".join(names) or "no task"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:]))) or "no task"
 
 
 def _overview(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -514,7 +514,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="sst2,rte,trec,cola")
     parser.add_argument("--budgets", default="1e3,1e4,1e5")
     parser.add_argument("--methods", help="comma list; default: the whole catalogue")
-    parser.add_argument("--long", default="trec", metavar="TASKS", help="where long prompts are compared, which takes minutes: where prompts gain anything")
+    parser.add_argument("--long", default="trec", metavar="TASKS", help="where long prompts are compared: where prompts gain anything")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
