@@ -306,8 +306,8 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         f"Made by `benchmarks/compare_methods.py` on {recipe['model']}. Every method gets {recipe['trials']} configurations of",
         f"{recipe['steps']} steps (batch {recipe['batch']}), chosen by validation, then {recipe['seeds']} fresh seeds, scored on test.",
         "± is a 95 % interval over seeds and test rows (`dashboards/intervals.py`). A method ties with the best where the interval",
-        "of their difference holds zero. So few seeds and steps separate large differences only. In the tables prompts have at most 20 tokens.",
-        "The frozen model runs in the dtype that its machine multiplies natively, given with each table; adapters are float32.",
+        "of their difference holds zero. So few seeds and steps separate large differences only. Prompts in the tables have at most 20",
+        "tokens. The frozen model runs in the dtype that its machine multiplies natively, given with each table; adapters are float32.",
         "",
         *_overview(records),
     ]
