@@ -35,7 +35,7 @@ from ulpt_search.workers.backbone import resolve
 from ulpt_search.workers.tasks import load_task
 from ulpt_search.workers.tasks.task import Rows
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 PROGRAMS = {"ours": "packed_program.py", "stock": "stock_program.py", "syne_tune": "syne_tune_program.py"}
 RATES = {"prompt": (0.01, 0.1), "ia3": (3e-3, 0.03), "lora": (1e-3, 1e-2)}
 """Learning rates that train well, from which the trials draw: where one diverges by luck, accuracies could not be compared."""
@@ -74,7 +74,7 @@ def _draw(method: str, number: int, random_: random.Random) -> dict[str, Any]:
 
 def plan(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Write the rows as JSONL into `folder`; return what both programs are told."""
-    given = {"path": asked.task, "name": Path(asked.task).name} if asked.task else {"name": "pydocs"}
+    given = {"path": str(Path(asked.task).resolve()), "name": Path(asked.task).name} if asked.task else {"name": "pydocs"}
     source = {**given, "limit": asked.rows, "max_tokens": 128}
     task = load_task(TaskSpec(**source))
     scored = task.test if asked.split == "test" else task.validation
@@ -106,7 +106,9 @@ def run(side: str, told: dict[str, Any]) -> Run:
         file = Path(folder, "plan.json")
         file.write_text(json.dumps({**told, "sockets": folder}), encoding="utf8")
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, HERE / PROGRAMS[side], file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(  # in that folder, since Syne Tune's trials write their output where they are started
+            [sys.executable, HERE / PROGRAMS[side], file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+        )
         out, err = process.communicate()
         seconds = time.perf_counter() - began
     results = json.loads(out.strip().splitlines()[-1]) if process.returncode == 0 else []
@@ -161,14 +163,14 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="training rows, 2,000 unless told")
     parser.add_argument("--trials", type=int, help="24 unless told")
     parser.add_argument("--steps", type=int, help="200 unless told; scored at a quarter, half and all of them")
-    parser.add_argument("--repeats", type=int, help="turns of each side, 3 unless told")
+    parser.add_argument("--repeats", type=int, help="turns of each side, 5 unless told")
     parser.add_argument("--pack", type=int, default=PACKS["cpu"], help="our trials in one pass, as `ulpt-search run --pack`")
     parser.add_argument("--workers", type=int, default=own_cpus(), help="workers of one core, on both sides")
     parser.add_argument("--against", nargs="+", choices=("stock", "syne_tune"), default=["stock"], help="syne_tune has to be importable")
     asked = parser.parse_args()
     if "syne_tune" in asked.against and importlib.util.find_spec("syne_tune") is None:
         parser.error("--against syne_tune: not importable; pip install --no-deps --target FOLDER syne-tune, and put FOLDER on PYTHONPATH")
-    usual = {"rows": 64, "trials": 2, "steps": 8, "repeats": 1} if asked.quick else {"rows": 2000, "trials": 24, "steps": 200, "repeats": 3}
+    usual = {"rows": 64, "trials": 2, "steps": 8, "repeats": 1} if asked.quick else {"rows": 2000, "trials": 24, "steps": 200, "repeats": 5}
     asked.split = asked.split or ("test" if asked.task else "validation")
     for name, value in usual.items():
         setattr(asked, name, value if getattr(asked, name) is None else getattr(asked, name))
