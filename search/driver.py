@@ -170,7 +170,7 @@ def _measuring(request: Request, space: Space, *, threads: int) -> "Callable[[Su
     """What finds the fastest way to train here, once some method is known to fit; of another's cluster this machine says nothing."""
     from .speed import Memory, fastest
 
-    memory = Memory(request.places.cache / "speed.json")
+    memory = Memory(request.places.speeds)
 
     def measure(subject: Subject, backbone: "Backbone", task: "Task") -> "Speed | None":
         _require_a_method(space, subject, request)

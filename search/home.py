@@ -44,6 +44,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def speeds(self) -> Path:
+        """How fast this machine trains what."""
+        return self.cache / "speed.json"
+
+    @property
     def pages(self) -> Path:
         """The curve's files, one folder a study."""
         return self.root / "curves"

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..spaces.shape import Shape
 from ..spaces.space import Space
 from .feasible import Feasible, feasible
 from .promotion import ratios, rungs_of
 from .request import Request
+from .resources import own_cpus, own_gpus, resources
+
+if TYPE_CHECKING:
+    from .speed import Pace
 
 _PASSES = 4
 """Forward, and backward through a frozen model: 2 operations a weight each, since weight gradients are never computed."""
@@ -28,6 +32,12 @@ class Cost:
     operations: float
     """Floating-point operations, with every text as long as the task allows."""
 
+    def seconds(self, pace: "Pace", *, batch: int, workers: int) -> float:
+        """Return the wall clock of `workers` that train at this pace and then score, a row forward only: half of a row trained."""
+        validated, tested = sum(self.rungs.values()) + self.finals, self.finals
+        rows = validated * pace.rows["validation"] + tested * pace.rows["test"]
+        return (self.trial_steps + rows / (2 * batch)) / (pace.rate * workers)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         rungs = [{"step": step, "trials": trials} for step, trials in self.rungs.items()]
@@ -43,6 +53,9 @@ class Plan:
     space: Space
     methods: Mapping[str, Feasible]
     cost: Cost
+    workers: int
+    seconds: float | None
+    """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `plan --json` prints."""
@@ -54,6 +67,8 @@ class Plan:
             "trials": self.space.trials,
             "methods": {name: one.to_json() for name, one in self.methods.items()},
             **self.cost.to_json(),
+            "workers": self.workers,
+            "expected_seconds": self.seconds,
         }
 
 
@@ -61,11 +76,15 @@ def make_plan(request: Request) -> Plan:
     """Return the plan of a request. Reads the model's configuration, not its weights, and writes nothing."""
     from ..workers.backbone import shape_of
     from ..workers.catalogue import axes_of, count
+    from .speed import Memory
 
     space = request.space()
     shape = shape_of(space.model)
     judged = feasible(space.methods, budget=request.budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
-    return Plan(request.name(space), request.budget, space, judged, cost(space, shape))
+    means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
+    pace = None if request.address else Memory(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
+    seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
+    return Plan(request.name(space), request.budget, space, judged, expected, means.workers, seconds)
 
 
 def cost(space: Space, shape: Shape) -> Cost:

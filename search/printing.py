@@ -31,6 +31,7 @@ def print_plan(plan: "Plan") -> None:
     """Print what fits, and the cost."""
     from ..dashboards.rows import plan_row
     from ..dashboards.tables import plan_table
+    from ..dashboards.words import duration
 
     rows = [plan_row(method=name, **one.to_json()) for name, one in plan.methods.items()]
     _show(plan_table(rows, width=_width()))
@@ -39,6 +40,9 @@ def print_plan(plan: "Plan") -> None:
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
     click.echo(f"finals: about {cost.finals} trials under fresh seeds; {cost.trial_steps:,} trial-steps in all")
     click.echo(f"at most {cost.operations:.1e} floating-point operations, with every text as long as allowed")
+    if plan.seconds is not None:
+        workers = f"{plan.workers} worker{'s' * (plan.workers > 1)}"
+        click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
 
 
 def print_studies(found: "Sequence[Summary]", home: "Home") -> None:

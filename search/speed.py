@@ -8,11 +8,11 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,6 +28,16 @@ CPUS = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What a search of the same model and task on this machine can count on."""
+
+    rate: float
+    """Training steps of one trial per second that one worker makes."""
+    rows: Mapping[str, int]
+    """Split -> rows that are read to score a trial on it."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """What is remembered, in one file."""
 
@@ -36,20 +46,39 @@ class Memory:
     def read(self, key: str) -> Fastest | None:
         """Return what was found under a key; None where there is nothing, or nothing that can be read."""
         try:
-            return Fastest.from_json(json.loads(self.file.read_text(encoding="utf8"))[key])
-        except (OSError, ValueError, KeyError, TypeError):
+            return Fastest.from_json(self._entries()[key])
+        except (ValueError, KeyError, TypeError):
             return None
 
-    def write(self, key: str, found: Fastest) -> None:
-        """Remember; the file is replaced as a whole, so that nobody reads half of it. Raises `OSError` where it cannot be written."""
-        try:
-            known = dict(json.loads(self.file.read_text(encoding="utf8")))
-        except (OSError, ValueError, TypeError):
-            known = {}
+    def write(self, key: str, found: Fastest, **about: object) -> None:
+        """Remember what was found, and plain values beside it; what else is known under the key stays.
+
+        The file is replaced as a whole, so that nobody reads half of it. Raises `OSError` where it cannot be written.
+        """
+        known = self._entries()
+        before = known.get(key)
+        entry = {**(before if isinstance(before, dict) else {}), **found.to_json(), **about}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         aside = self.file.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps({**known, key: found.to_json()}, indent=1), encoding="utf8")
+        aside.write_text(json.dumps({**known, key: entry}, indent=1), encoding="utf8")
         aside.replace(self.file)
+
+    def pace(self, space: Space, *, threads: int) -> Pace | None:
+        """Return what was measured last under a space's names, without looking at weights or texts; None where nothing was."""
+        for entry in reversed(self._entries().values()):
+            try:
+                if entry["about"] == _about(space, threads):
+                    return Pace(float(entry["rate"]), {split: int(rows) for split, rows in entry["rows"].items()})
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+        return None
+
+    def _entries(self) -> dict[str, Any]:
+        """Everything in the file; nothing where it is missing or damaged."""
+        try:
+            return dict(json.loads(self.file.read_text(encoding="utf8")))
+        except (OSError, ValueError, TypeError):
+            return {}
 
 
 @dataclass(frozen=True)
@@ -81,7 +110,7 @@ def fastest(backbone: "Backbone", task: "Task", space: Space, *, threads: int, m
         say(f"could not be measured, so the defaults are taken: {str(error).splitlines()[0][:200]}")
         return None
     with suppress(OSError):  # a full disk is for the ledger to speak of
-        memory.write(key, found)
+        memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
     say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
     return Speed(found, memory, key)
 
@@ -92,6 +121,12 @@ def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
         "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _about(space: Space, threads: int) -> str:
+    """A measurement as a person would name it; the key says the same by contents."""
+    named = {"model": asdict(space.model), "task": asdict(space.task), "batch": space.training.batch, "threads": threads}
+    return json.dumps(named, sort_keys=True, default=str)
 
 
 def _device(device: torch.device) -> str:

@@ -71,6 +71,7 @@ def test_plan_has_the_promised_shape() -> None:
     assert set(plan["methods"]["prompt"]) == {"smallest", "largest", "feasible", "why"}
     assert plan["methods"]["prompt"] | {"why": ""} == {"smallest": 384, "largest": 384, "feasible": True, "why": ""}
     assert plan["methods"]["ulpt"]["smallest"] == 8
+    assert plan["expected_seconds"] is None, "nothing was measured here"
     assert (plan["study"], plan["trials"], plan["rungs"][0]) == ("tiny-pydocs-minilm-500", 4, {"step": 2, "trials": 4})
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from ulpt_search.search.planning import cost
+from ulpt_search.search.speed import Pace
 from ulpt_search.spaces.shape import Linear, Shape
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 
@@ -37,3 +38,10 @@ def test_somebody_always_arrives(trials: int) -> None:
 def test_without_rungs_everybody_goes_all_the_way() -> None:
     estimate = cost(dataclasses.replace(SPACE, training=Training(steps=40, rungs=(40,))), SHAPE)
     assert estimate.rungs == {40: 16}
+
+
+def test_seconds_are_added_up_by_hand() -> None:
+    estimate = cost(SPACE, SHAPE)
+    scored = (16 + 8 + 4 + 6) * 100 + 6 * 50  # validation at every rung and of the finals, whose test rows are read, too
+    steps = estimate.trial_steps + scored / 2 / SPACE.training.batch  # half of what training on them would take
+    assert estimate.seconds(Pace(5.0, {"validation": 100, "test": 50}), batch=2, workers=2) == pytest.approx(steps / 10)

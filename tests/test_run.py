@@ -190,6 +190,12 @@ def test_the_same_command_again_changes_nothing(done: tuple[Study, str, str]) ->
     assert json.loads(again.out)["frontier"] == study.json("frontier", "tiny")
 
 
+def test_after_a_run_a_plan_says_how_long(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    plan = study.json("plan", *tiny.OPTIONS)
+    assert 0 < plan["expected_seconds"] < 60
+
+
 def test_another_budget_is_another_study(done: tuple[Study, str, str]) -> None:
     study, *_ = done
     with inside(study.folder):

@@ -9,7 +9,7 @@ import torch
 
 from ulpt_search.search.request import Request
 from ulpt_search.search.resources import Resources
-from ulpt_search.search.speed import Memory, Speed, fastest
+from ulpt_search.search.speed import Memory, Pace, Speed, fastest
 from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
 from ulpt_search.workers.backbone import load
@@ -97,10 +97,23 @@ def test_remembered(space: Space, tmp_path: Path) -> None:
     assert nothing == []
 
 
+def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "speed.json")
+    assert memory.pace(space, threads=1) is None
+    speed, _ = ask(space, memory.file)
+    assert speed is not None
+    speed.ran_out(1)
+    task = toy.task()
+    assert memory.pace(space, threads=1) == Pace(speed.found.rate, {"validation": len(task.validation), "test": len(task.test)})
+    assert memory.pace(space, threads=2) is None
+    assert memory.pace(replace(space, training=replace(space.training, batch=99)), threads=1) is None
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}'])
 def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     file.write_text(content)
+    assert Memory(file).pace(space, threads=1) is None
     found, said = ask(space, file)
     assert said
     assert ask(space, file) == (found, [])
