@@ -9,7 +9,7 @@ from .screens import PHASES, counts, times
 from .words import count, metric, one_line
 
 SECONDS_BETWEEN_COUNTS = 60.0
-SHARE_BETWEEN_COUNTS = 0.1
+SHARE_BETWEEN_COUNTS = 0.2
 
 
 def events(previous: Progress | None, current: Progress, *, quiet: bool = False) -> list[str]:
@@ -57,11 +57,14 @@ def _failures(previous: Progress | None, current: Progress) -> Iterator[str]:
 
 
 def _counts(previous: Progress | None, current: Progress, *, quiet: bool) -> Iterator[str]:
-    """One line per tenth of the trials, per minute, and at the end."""
+    """One line for as many scores as a fifth of the trials, per minute, and at the end.
+
+    Scores only grow in number; trials that are done become fewer whenever one of them goes on to a higher step.
+    """
     if previous is None:
         return
     ended = current.ended >= current.planned > previous.ended
-    marks = [int(p.ended / max(1, p.planned) / SHARE_BETWEEN_COUNTS + 1e-9) for p in (previous, current)]
+    marks = [int(sum(p.rungs.values()) / max(1, current.planned) / SHARE_BETWEEN_COUNTS + 1e-9) for p in (previous, current)]
     minutes = [int(p.elapsed / SECONDS_BETWEEN_COUNTS) for p in (previous, current)]
     if ended or (not quiet and (marks[0] != marks[1] or minutes[0] != minutes[1])):
         yield f"{counts(current)} of {count(current.planned)} trials; {times(current)}"

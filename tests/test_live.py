@@ -139,7 +139,7 @@ def test_one_line_for_each_thing_that_happened() -> None:
         done=4,
         failed=1,
         running=3,
-        rungs={200: 3, 100: 1},
+        rungs={200: 6, 100: 3},
         points=(*then.points, point(2, 900, 0.65), point(3, 6000, 0.69)),
         failures=(Problem(9, "loss is nan\n at step 31", fatal=True), Problem(5, "worker died")),
         elapsed=45,
@@ -164,6 +164,12 @@ def test_the_same_trial_at_a_higher_step_is_no_news() -> None:
 def test_a_minute_without_news_is_counted_and_the_end_is_too() -> None:
     assert events(replace(START, elapsed=59), replace(START, elapsed=61)) == ["0 done, 40 waiting of 40 trials; 1:01 elapsed"]
     assert events(replace(START, done=39), replace(START, done=40), quiet=True) == ["40 done of 40 trials; 0:00 elapsed"]
+
+
+def test_trials_that_go_on_to_a_higher_step_are_not_counted_twice() -> None:
+    then = replace(START, done=8, rungs={100: 8})
+    assert events(then, replace(then, done=4, running=4)) == []
+    assert events(then, replace(then, done=9, rungs={100: 9})) == []
 
 
 def test_quiet_keeps_phases_and_failures() -> None:
