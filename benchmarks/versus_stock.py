@@ -157,7 +157,7 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one line")
-    parser.add_argument("--quick", action="store_true", help="2 trials of 8 steps on 64 rows of pydocs, once")
+    parser.add_argument("--quick", action="store_true", help="2 trials of 4 steps on 64 rows of pydocs, once")
     parser.add_argument("--task", help="a task folder, such as SST-2; default: pydocs, which needs no files")
     parser.add_argument("--split", choices=("validation", "test"), help="what is scored; default: test for a folder, else validation")
     parser.add_argument("--rows", type=int, help="training rows, 2,000 unless told")
@@ -170,7 +170,7 @@ def options() -> argparse.Namespace:
     asked = parser.parse_args()
     if "syne_tune" in asked.against and importlib.util.find_spec("syne_tune") is None:
         parser.error("--against syne_tune: not importable; pip install --no-deps --target FOLDER syne-tune, and put FOLDER on PYTHONPATH")
-    usual = {"rows": 64, "trials": 2, "steps": 8, "repeats": 1} if asked.quick else {"rows": 2000, "trials": 24, "steps": 200, "repeats": 5}
+    usual = {"rows": 64, "trials": 2, "steps": 4, "repeats": 1} if asked.quick else {"rows": 2000, "trials": 24, "steps": 200, "repeats": 5}
     asked.split = asked.split or ("test" if asked.task else "validation")
     for name, value in usual.items():
         setattr(asked, name, value if getattr(asked, name) is None else getattr(asked, name))
