@@ -1,19 +1,21 @@
 """Who gets more steps.
 
 The rule. Trials meet at rungs, the steps of `training.rungs`. A trial with a result at a rung is compared with its peers: the
-trials with a result at the same step that use no more parameters, itself included. `ahead` of them score better. It may go on
-to the next rung when
+trials with a result at the same step that use no more parameters, itself included. `ahead` of them score better. Those of
+them that use at least a quarter of its parameters are `near`, and `near_ahead` of these score better. It may go on to the next rung when
 
-    ahead = 0    or    (ahead + 1) · eta <= peers
+    ahead = 0    or    (ahead + 1) · eta <= peers and (near_ahead + 1) · eta <= near
 
-that is, when no trial with as few parameters beats it, or when it is in the top 1/eta of its peers. Eta is the ratio of the next
-rung's step to this one's, but at least 2. Those with nobody ahead go first, the others follow by ahead / peers. The rule is
-asked again whenever another result at the rung could have changed the answer, so nobody waits for a rung to fill; and at the
-end of a search no trial is left behind that is not beaten by another with as few parameters at its own step.
+that is, when no trial with as few parameters beats it, or when it is in the top 1/eta of its peers, of all and of those near its
+size. Eta is the ratio of the next rung's step to this one's, but at least 2. Those with nobody ahead go first, the others follow by
+ahead / peers. The rule is asked again whenever another result at the rung could have changed the answer, so nobody waits for a rung
+to fill; and at the end of a search no trial is left behind that is not beaten by another with as few parameters at its own step.
 
-This is ASHA (Li et al. 2020, arXiv 1810.05934) with two changes. ASHA compares with everyone at the rung, which would stop
-every small adapter that is the best of its size; and it rounds 1/eta of a rung down to nobody while the rung is small, which would
-keep the smallest trials, whose peers are always few, from ever reaching the last rung although they are part of the curve.
+This is ASHA (Li et al. 2020, arXiv 1810.05934) with three changes. ASHA compares with everyone at the rung, which would stop
+every small adapter that is the best of its size. Compared only with those that are not larger, most large adapters would pass by
+their size alone, hence the near peers; `benchmarks/promotion.py` measures what they save. And ASHA rounds 1/eta of a rung down to
+nobody while the rung is small, which would keep the smallest trials, whose peers are always few, from ever reaching the last rung
+although they are part of the curve.
 """
 
 import heapq
@@ -27,6 +29,7 @@ from ..spaces.space import Training
 
 Key = tuple[float, int, int]
 
+SIMILAR = 4  # trials are near in size that use at least one in so many of a trial's parameters, and no more than it
 LEAST = 2.0  # rungs closer together than doubling would promote nearly everybody
 
 
@@ -89,14 +92,16 @@ class Standing:
 
     ahead: int
     peers: int
+    near_ahead: int
+    near: int
 
     def promotable(self, eta: float) -> bool:
-        """Whether nobody is ahead, or the trial is in the top 1/eta of its peers."""
-        return self.ahead == 0 or (self.ahead + 1) * eta <= self.peers
+        """Whether nobody is ahead, or the trial is in the top 1/eta of its peers, of all and of those near its size."""
+        return self.ahead == 0 or self.earliest(eta) <= 0
 
     def earliest(self, eta: float) -> int:
         """Return after how many more results at the rung a trial that is not promotable could be, at best."""
-        return math.ceil((self.ahead + 1) * eta) - self.peers
+        return max(math.ceil((self.ahead + 1) * eta) - self.peers, math.ceil((self.near_ahead + 1) * eta) - self.near)
 
 
 class Rung:
@@ -128,7 +133,10 @@ class Rung:
 
     def standing(self, trial: int) -> Standing:
         """Return a trial's place among all results so far."""
-        return Standing(*self._ranking.count(*self._places[trial]))
+        parameters, key = self._places[trial]
+        ahead, peers = self._ranking.count(parameters, key)
+        far_ahead, far = self._ranking.count((parameters - 1) // SIMILAR, key)
+        return Standing(ahead, peers, ahead - far_ahead, peers - far)
 
     def ready(self) -> list[int]:
         """Return the trials that may go on now, best first."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.promotion import LEAST, Ranking, Rung, Standing, ladder, ratios, rungs_of
+from ulpt_search.search.promotion import LEAST, SIMILAR, Ranking, Rung, Standing, ladder, ratios, rungs_of
 from ulpt_search.spaces.space import Training
 
 Entry = tuple[int, float]
@@ -18,8 +18,12 @@ def standing(entries: dict[int, Entry], trial: int) -> Standing:
     """By the words of the rule: ties go to fewer parameters, then to the earlier trial."""
     parameters, score = entries[trial]
     peers = {n: e for n, e in entries.items() if e[0] <= parameters}
-    ahead = sum((-s, p, n) < (-score, parameters, trial) for n, (p, s) in peers.items())
-    return Standing(ahead, len(peers))
+    near = {n: e for n, e in peers.items() if e[0] >= parameters / SIMILAR}
+
+    def ahead(those: dict[int, Entry]) -> int:
+        return sum((-s, p, n) < (-score, parameters, trial) for n, (p, s) in those.items())
+
+    return Standing(ahead(peers), len(peers), ahead(near), len(near))
 
 
 @given(ENTRIES, st.sampled_from([2.0, 3.0, 4.0, 2.6]), st.randoms(use_true_random=False))
@@ -67,7 +71,18 @@ def test_a_worked_example() -> None:
     assert rung.ready() == [8, 9, 7, 6]
     rung.add(10, parameters=2000, score=0.555)
     assert 10 not in rung.ready()
-    assert rung.standing(10) == Standing(ahead=3, peers=11)
+    assert rung.standing(10) == Standing(ahead=3, peers=11, near_ahead=3, near=11)
+
+
+def test_size_alone_does_not_promote() -> None:
+    """A large trial that beats all small ones still has to be in the top third of those near its own size."""
+    rung = Rung(eta=3.0)
+    for trial in range(9):
+        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+    for trial in range(9, 15):
+        rung.add(trial, parameters=10_000, score=0.6 + trial / 100)
+    assert rung.standing(12) == Standing(ahead=2, peers=15, near_ahead=2, near=6)
+    assert sorted(rung.ready()) == [6, 7, 8, 13, 14]
 
 
 def test_a_late_riser_is_offered_when_its_peers_have_come() -> None:
