@@ -49,9 +49,8 @@ def _winners_curse(points: Sequence[Point], front: Sequence[Point]) -> str:
     gap = optimism(front)
     if gap is None:
         return f"{chosen}. No test score yet: expect less on new data."
-    direction = "above" if gap >= 0 else "below"
-    found = f"on average validation is {metric(abs(gap))} {direction} the test mean over fresh seeds"
-    return f"{chosen}: {found}. No choice has looked at the test split."
+    direction, link = ("above", ": on average validation is") if gap >= 0 else ("below", ". Even so, on average validation is here")
+    return f"{chosen}{link} {metric(abs(gap))} {direction} the test mean over fresh seeds. No choice has looked at the test split."
 
 
 def _untested(front: Sequence[Point]) -> list[str]:
