@@ -101,7 +101,8 @@ def _intervals(curve: Curve, theme: Theme) -> dict[str, Any]:
 def _layout(curve: Curve, theme: Theme) -> dict[str, Any]:
     low, high = (math.log10(end) for end in parameter_range(curve))
     shared = {"gridcolor": theme.grid, "zeroline": False, "tickfont": {"color": theme.muted}, "linecolor": theme.muted, "automargin": True}
-    dtick = "D1" if high - low > 1.7 else "D2"
+    # Powers of ten, with 2 and 5, or with every digit: what fits side by side.
+    dtick = 1 if high - low > 5 else "D2" if high - low > 0.8 else "D1"
     ticks = {"type": "log", "range": [low, high], "dtick": dtick, "tickformat": ",d", "showgrid": False, "ticks": "outside"}
     pale = {"bgcolor": theme.background, "bordercolor": theme.muted, "font": {"color": theme.text, "family": FONT}, "align": "left"}
     return {

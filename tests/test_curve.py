@@ -184,6 +184,13 @@ def test_plotly_accepts_the_figure(scheme: Scheme) -> None:
         assert Figure(figure(drawn, scheme)).layout.xaxis.type == "log"
 
 
+@pytest.mark.parametrize(("smallest", "labels"), [(6_000, "D1"), (60, "D2"), (1, "D2")])
+def test_labels_of_the_parameter_axis_have_room(smallest: int, labels: str) -> None:
+    """Every digit below a decade, else 1, 2 and 5: nine labels a decade would lie on each other."""
+    drawn = Curve("demo", 10_000, (point(0, smallest, 0.5), point(1, 9_000, 0.6)))
+    assert figure(drawn, "light")["layout"]["xaxis"]["dtick"] == labels
+
+
 def test_the_figure_shows_every_point_once_and_the_frontier_as_steps() -> None:
     drawn = curve()
     steps, intervals, *methods = figure(drawn, "light")["data"]
