@@ -19,6 +19,10 @@ LOCK = Lock()
 """matplotlib's settings belong to the process, and the mirror draws from a thread of its own."""
 
 INK = THEMES["light"]
+BESIDE = 1.03
+"""Where the legend begins, in widths of the plot."""
+EDGE = 0.99
+"""Where it has to end, in widths of the picture."""
 FONTS = ["Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"]
 
 
@@ -52,15 +56,22 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     _draw_front(axes, curve)
     _draw_labels(axes, curve.front)
     small = len(curve.styles) > 14
-    axes.legend(
+    legend = axes.legend(
         loc="upper left",
-        bbox_to_anchor=(1.03, 1.01),
+        bbox_to_anchor=(BESIDE, 1.01),
         frameon=False,
         labelcolor=INK.text,
         borderaxespad=0,
         fontsize=7.5 if small else 11,
         labelspacing=0.5 if small else 0.8,
     )
+    _make_room(axes, legend.get_window_extent().x1 / figure.bbox.width)
+
+
+def _make_room(axes: "Axes", end: float) -> None:
+    """Narrow the plot where its legend's `end`, a share of the picture's width, would be cut off."""
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, bottom, width - max(0.0, end - EDGE) / BESIDE, height))
 
 
 def _frame(axes: "Axes", curve: Curve) -> None:

@@ -136,6 +136,16 @@ def test_the_picture_draws_what_is_there_and_nothing_when_there_is_nothing() -> 
     assert len(empty) < len(full)
 
 
+@pytest.mark.parametrize("method", ["ia3", "loretta_adp+light_peft", "ulpt+bitfit+ln_tuning+senszoq"])
+def test_no_label_is_cut_off_at_the_edge(method: str) -> None:
+    """The legend stands beside the plot and is as wide as its longest name."""
+    from matplotlib.image import imread
+
+    drawn = Curve("demo", 10_000, (point(0, 60, 0.5, test=0.5, method=method), point(1, 9_000, 0.6, test=0.6)))
+    pixels = imread(io.BytesIO(png(drawn)))
+    assert (pixels[:, -10:] == pixels[0, 0]).all()
+
+
 def test_threads_draw_the_same_picture() -> None:
     drawn: list[bytes] = []
     threads = [Thread(target=lambda: drawn.append(png(curve()))) for _ in range(2)]
