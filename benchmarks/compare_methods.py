@@ -319,7 +319,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _ends(own: Sequence[dict[str, Any]]) -> list[str]:
-    ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+    ends = _without_budget(own)
     names = {FROZEN: "frozen model alone", PROBE: "linear probe", CEILING: "full fine-tuning of all linears"}
     floors = "; ".join(f"{names[name]} ({ends[name]['parameters']:,} parameters) {shown(ends[name])}" for name in names if name in ends)
     return [f"{floors}.", *_long(own[0]["task"], own)]
@@ -336,6 +336,11 @@ def _by(records: Sequence[dict[str, Any]], key: str) -> dict[Any, list[dict[str,
 def _budgets(own: Sequence[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
     """One task's records by budget, the smallest first; not what has no budget."""
     return dict(sorted((budget, rows) for budget, rows in _by(own, "budget").items() if budget < inf))
+
+
+def _without_budget(own: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """One task's ceiling, floors and long prompts by name, as far as they were scored."""
+    return {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
 
 
 def _own_steps(own: Sequence[dict[str, Any]], *, usual: int) -> list[str]:
@@ -391,7 +396,7 @@ class Answers:
     def of(cls, rows: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> "Answers | None":
         """Answer from the records of one budget and of the whole task; None where no adapter was scored."""
         scored = {record["method"]: record for record in _scored(rows)}
-        ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+        ends = _without_budget(own)
         if not scored:
             return None
         best, frozen, full = next(iter(scored)), ends.get(FROZEN), ends.get(CEILING)
@@ -437,10 +442,6 @@ def _percent(share: float | None) -> str:
     return "no gain to share" if share is None else f"{share:.0%}"
 
 
-def _of_its_gain(share: float | None) -> str:
-    return "no gain to share" if share is None else f"{share:.0%} of its gain"
-
-
 def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small: float = 1e4) -> list[str]:
     """Both questions in a sentence each: is `enough` kept, by the best adapter under `small` parameters and by ULPT?"""
     found = {
@@ -470,14 +471,15 @@ def _in_words(records: Sequence[dict[str, Any]], *, enough: float = 0.97, small:
 
 def _long(task: str, own: Sequence[dict[str, Any]]) -> list[str]:
     """Whether ULPT keeps a long prompt's gain with 2 % of its parameters, in a sentence; none where that was not measured."""
-    ends = {record["method"]: record for record in own if record["budget"] == inf and record.get("test")}
+    ends = _without_budget(own)
     prompt, ulpt = (ends.get(name) for name in LONG)
     if not prompt or not ulpt:
         return []
     size, gain = ulpt["parameters"] / prompt["parameters"], _share(ulpt, prompt, ends.get(FROZEN))
     scores = f"{shown(ulpt)} against {shown(prompt)}"
     length = prompt["hyperparameters"]["prompt_length"]
-    return [f"With {size:.1%} of the parameters of a prompt of {length} tokens, ULPT scores {scores} on {task}: {_of_its_gain(gain)}."]
+    found = _percent(gain) + " of its gain" * (gain is not None)
+    return [f"With {size:.1%} of the parameters of a prompt of {length} tokens, ULPT scores {scores} on {task}: {found}."]
 
 
 def _list(names: Sequence[str]) -> str:

@@ -68,8 +68,8 @@ class Memory:
         for entry in reversed(self._entries().values()):
             try:
                 if entry["about"] == _about(space, threads):
-                    return Pace(float(entry["rate"]), {split: int(rows) for split, rows in entry["rows"].items()})
-            except (ValueError, KeyError, TypeError, AttributeError):
+                    return Pace(float(entry["rate"]), {split: int(entry["rows"][split]) for split in ("validation", "test")})
+            except (ValueError, KeyError, TypeError):
                 continue
         return None
 
