@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .dashboards.frontier import frontier, points
-    from .search.ledger import Ledger
-    from .search.study import Study
+    from .search.brain.study import Study
+    from .search.ledger.ledger import Ledger
     from .spaces.axes import Choice, Float, Int
     from .spaces.errors import Failure, WrongInput
     from .spaces.records import Assignment, Job, Outcome, Point, Problem, Result, Trial
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .workers.catalogue import catalogue
     from .workers.exports import export, load_export
     from .workers.method import Method
-    from .workers.worker import run_job
+    from .workers.training.worker import run_job
 
 __version__ = "0.1.0"
 

@@ -17,7 +17,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ulpt_search.search.study import Study
+from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Job, Outcome, Result, Split, Trial
 from ulpt_search.spaces.schema import load_space

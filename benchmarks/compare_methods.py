@@ -31,17 +31,17 @@ import numpy as np
 import torch
 
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
-from ulpt_search.search.domain import Domain, Proposal
-from ulpt_search.search.feasible import Count, Feasible, feasible
+from ulpt_search.search.brain.feasibility import Count, Feasible, feasible
+from ulpt_search.search.brain.search_space import Domain, Proposal
 from ulpt_search.spaces.axes import Axis, Choice, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers.backbone import shape_of
 from ulpt_search.workers.catalogue import axes_of, catalogue, count
-from ulpt_search.workers.readout import Encoded, pooled
-from ulpt_search.workers.scoring import score
-from ulpt_search.workers.worker import Session, run_job, session
+from ulpt_search.workers.model.backbone import shape_of
+from ulpt_search.workers.model.verbalizer import Encoded, pooled
+from ulpt_search.workers.training.scoring import score
+from ulpt_search.workers.training.worker import Session, run_job, session
 
 FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
 LONGEST = 20
@@ -201,7 +201,7 @@ def _floor(cell: Cell, loaded: Session) -> dict[str, Any]:
         return score(loaded.task.metric, logits.argmax(-1).tolist(), targets[split].tolist(), classes=classes)
 
     if cell.method == FROZEN:
-        found = scored("test", features["test"] @ loaded.trainer.readout.matrix.float().T)
+        found = scored("test", features["test"] @ loaded.trainer.verbalizer.matrix.float().T)
         return {"parameters": 0, "hyperparameters": {}, "test": [found.value], "variance": [found.variance]}
     fits = {penalty: _logistic(features["train"], targets["train"], classes, penalty) for penalty in PENALTIES}
     best = max(PENALTIES, key=lambda penalty: scored("validation", fits[penalty](features["validation"])).value)

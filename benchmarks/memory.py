@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers.worker import session
+from ulpt_search.workers.training.worker import session
 
 
 def main() -> None:

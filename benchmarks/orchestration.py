@@ -53,9 +53,9 @@ def search(folder: Path, *, seconds: float, jobs: int) -> float:
     """Hand out this many jobs a worker; return the seconds that the cluster took to start."""
     from brain import BUDGET, shape
 
-    from ulpt_search.search.cluster import Cluster
-    from ulpt_search.search.ledger import Ledger
-    from ulpt_search.search.study import Study
+    from ulpt_search.search.brain.study import Study
+    from ulpt_search.search.ledger.ledger import Ledger
+    from ulpt_search.search.running.cluster import Cluster
     from ulpt_search.spaces.schema import load_space
     from ulpt_search.spaces.space_json import space_to_json
     from ulpt_search.workers.catalogue import axes_of, count

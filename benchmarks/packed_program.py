@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ulpt_search.search.cluster import Cluster
+from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Split, Trial

@@ -21,8 +21,8 @@ from unittest import mock
 
 from brain import BUDGET, shape
 
-from ulpt_search.search import promotion
-from ulpt_search.search.study import Study
+from ulpt_search.search.brain import promotion
+from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Job, Outcome, Result, Trial
 from ulpt_search.spaces.schema import load_space

@@ -23,15 +23,15 @@ import torch
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
-from ulpt_search.workers import training
-from ulpt_search.workers.backbone import Backbone, load, pick_dtype
-from ulpt_search.workers.batches import Batches
 from ulpt_search.workers.catalogue import parts
-from ulpt_search.workers.pack import Pack, build_parts
-from ulpt_search.workers.readout import Encoded, Readout, encode
+from ulpt_search.workers.model.backbone import Backbone, load, pick_dtype
+from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.verbalizer import Encoded, Verbalizer, encode
+from ulpt_search.workers.optimizers.adamw import AdamW
 from ulpt_search.workers.tasks import load_task
-from ulpt_search.workers.training import Trainer
-from ulpt_search.workers.updates.adamw import AdamW
+from ulpt_search.workers.training import trainer as training
+from ulpt_search.workers.training.batches import Batches
+from ulpt_search.workers.training.trainer import Trainer
 
 BATCH, PROMPT = 16, 10
 Dtype = Literal["float32", "bfloat16"]
@@ -62,7 +62,7 @@ class Bench:
     def start(cls, dtype: Literal["auto"] | Dtype, *, model: str, task: str, device: str) -> "Bench":
         """Load everything once."""
         backbone, data = load(ModelSpec(model, dtype=dtype, device=device)), load_task(TaskSpec(task))
-        trainer = Trainer(backbone, Readout(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
+        trainer = Trainer(backbone, Verbalizer(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
         return cls(backbone, trainer, encode(backbone, data.train, max_tokens=128))
 
     def run(self, mix: str, size: int, *, steps: int) -> float:

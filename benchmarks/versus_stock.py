@@ -29,9 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ulpt_search.search.resources import PACKS, own_cpus
+from ulpt_search.search.running.resources import PACKS, own_cpus
 from ulpt_search.spaces.space import TaskSpec
-from ulpt_search.workers.backbone import resolve
+from ulpt_search.workers.model.backbone import resolve
 from ulpt_search.workers.tasks import load_task
 from ulpt_search.workers.tasks.task import Rows
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ulpt_search.search.cluster import Cluster
+from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 

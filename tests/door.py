@@ -12,8 +12,8 @@ from typing import Any
 import click.testing
 
 from ulpt_search.search.cli import main
-from ulpt_search.search.commands import run
-from ulpt_search.search.exits import exit_code
+from ulpt_search.search.cli.commands import run
+from ulpt_search.search.cli.exits import exit_code
 from ulpt_search.search.request import Request
 
 
@@ -40,11 +40,10 @@ class Ended:
 
 def drive(words: Sequence[str]) -> Ended:
     """What `run` does in its supervised child: `run` forks, and a fork of a test's process is no place to be."""
-    from ulpt_search.search.driver import drive
 
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = exit_code(lambda: drive(Request(**run.command.make_context("run", list(words)).params)))
+        code = exit_code(lambda: run.search(Request(**run.command.make_context("run", list(words)).params)))
     return Ended(code, out.getvalue(), err.getvalue())
 
 

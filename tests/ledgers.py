@@ -3,7 +3,7 @@
 import sys
 import textwrap
 
-from ulpt_search.search.ledger import Ledger
+from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result, Trial
 
 SPACE = {

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ulpt_search.search.entries import IDENTITY, KEY, Snapshot, identity
-from ulpt_search.search.ledger import StudyRecord
-from ulpt_search.search.tracking import connect
+from ulpt_search.search.ledger.ledger import StudyRecord
+from ulpt_search.search.tracking.run_records import IDENTITY, KEY, Snapshot, identity
+from ulpt_search.search.tracking.runs import connect
 from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.records import Point, Problem, Result, Split, Trial
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training

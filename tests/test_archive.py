@@ -3,7 +3,7 @@
 import random
 
 from ulpt_search.dashboards.frontier import frontier, points
-from ulpt_search.search.archive import BEST, RECENT, Archive
+from ulpt_search.search.brain.sampler_history import BEST, RECENT, Archive
 from ulpt_search.spaces.records import Result, Trial
 
 

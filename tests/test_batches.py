@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ulpt_search.workers.batches import Batches
+from ulpt_search.workers.training.batches import Batches
 
 LENGTHS = np.random.default_rng(0).lognormal(2.8, 0.5, 1200).astype(int).clip(3, 128).tolist()
 

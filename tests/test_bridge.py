@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers import bridge
-from ulpt_search.workers.backbone import Backbone
+from ulpt_search.workers import peft_bridge as bridge
 from ulpt_search.workers.catalogue import axes_of, count, parts
 from ulpt_search.workers.exports import stock
 from ulpt_search.workers.exports.outputs import probe, run_model, trained_outputs
-from ulpt_search.workers.readout import encode
-from ulpt_search.workers.seeds import sha256_of
-from ulpt_search.workers.training import bound_values
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.seeds import sha256_of
+from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.training.trainer import bound_values
 
 from . import toy, zoo
 

@@ -30,12 +30,12 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_methods_have_the_promised_shape() -> None:
-    offers = {offer["name"]: offer for offer in values("methods")}
-    assert {"ulpt", "prompt", "lora", "ia3", "bitfit"} <= set(offers)
-    for offer in offers.values():
-        assert set(offer) == {"name", "formula", "citation", "floor", "axes", "exports", "packable"}
-    assert offers["prompt"]["axes"]["prompt_length"] == {"int": [1, 100], "log": True}
-    assert (offers["prompt"]["floor"], offers["ulpt"]["floor"]) == (384, 8)
+    listings = {listing["name"]: listing for listing in values("methods")}
+    assert {"ulpt", "prompt", "lora", "ia3", "bitfit"} <= set(listings)
+    for listing in listings.values():
+        assert set(listing) == {"name", "formula", "citation", "floor", "axes", "exports", "packable"}
+    assert listings["prompt"]["axes"]["prompt_length"] == {"int": [1, 100], "log": True}
+    assert (listings["prompt"]["floor"], listings["ulpt"]["floor"]) == (384, 8)
 
 
 def test_methods_of_a_model_that_is_not_there() -> None:
@@ -51,9 +51,9 @@ def test_methods_for_people() -> None:
 
 
 def test_spaces() -> None:
-    offers = {offer["name"]: offer for offer in values("spaces")}
-    assert {"ulpt", "smoke"} <= set(offers)
-    assert all(Path(offer["path"]).is_file() for offer in offers.values())
+    listings = {listing["name"]: listing for listing in values("spaces")}
+    assert {"ulpt", "smoke"} <= set(listings)
+    assert all(Path(listing["path"]).is_file() for listing in listings.values())
     assert "ulpt" in call("spaces").stdout
 
 
@@ -63,7 +63,7 @@ def test_schema_for_editors() -> None:
 
 
 def test_tasks() -> None:
-    assert [offer["name"] for offer in values("tasks")] == ["pydocs", "PATH", "OWNER/NAME"]
+    assert [listing["name"] for listing in values("tasks")] == ["pydocs", "PATH", "OWNER/NAME"]
 
 
 def test_plan_has_the_promised_shape() -> None:

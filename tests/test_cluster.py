@@ -19,8 +19,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as RayCluster
 
-from ulpt_search.search.cluster import Cluster
-from ulpt_search.search.supervisor import Interrupted
+from ulpt_search.search.running.cluster import Cluster
+from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome
 

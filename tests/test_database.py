@@ -11,8 +11,8 @@ from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from ulpt_search.search.ledger import Ledger
-from ulpt_search.search.migrations.tables import VERSION_TABLE, metadata
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.migrations.tables import VERSION_TABLE, metadata
 from ulpt_search.spaces.errors import Failure, WrongInput
 
 from .ledgers import make, program, trial

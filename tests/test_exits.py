@@ -6,8 +6,8 @@ import os
 import click
 import pytest
 
-from ulpt_search.search.exits import exit_code
-from ulpt_search.search.supervisor import Interrupted
+from ulpt_search.search.cli.exits import exit_code
+from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.spaces.errors import Failure, WrongInput
 
 

@@ -14,10 +14,10 @@ from ulpt_search.spaces.axes import Hyperparameters, Value
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers import worker
 from ulpt_search.workers.catalogue import catalogue, count, method
 from ulpt_search.workers.exports import export, formats, load_export
-from ulpt_search.workers.exports.fresh import Fresh
+from ulpt_search.workers.exports.reloading import Fresh
+from ulpt_search.workers.training import worker
 
 from . import task_files, toy, zoo
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.feasible import Feasible, feasible, require_feasible
+from ulpt_search.search.brain.feasibility import Feasible, feasible, require_feasible
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import axes_of, catalogue, count

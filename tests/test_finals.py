@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ulpt_search.search.finals import UNNUMBERED, finalists, fresh_seeds, wanted
+from ulpt_search.search.brain.finals import UNNUMBERED, finalists, fresh_seeds, wanted
 from ulpt_search.spaces.records import Result, Trial
 
 from .simulated import space

@@ -24,11 +24,11 @@ MAY_USE = {
     "search": {"spaces", "workers", "dashboards", "search"},
 }
 OWNERS = {
-    "alembic": ("search/ledger.py", "search/migrations/"),
-    "mlflow": ("search/tracking.py",),
-    "optuna": ("search/sampler.py",),
-    "ray": ("search/cluster.py",),
-    "sqlalchemy": ("search/ledger.py", "search/migrations/"),
+    "alembic": ("search/ledger/",),
+    "mlflow": ("search/tracking/",),
+    "optuna": ("search/brain/sampler.py",),
+    "ray": ("search/running/cluster.py",),
+    "sqlalchemy": ("search/ledger/",),
 }
 FOREIGN = {
     "spaces": {"torch", "transformers", "datasets", "peft", "safetensors", "ray", "optuna", "mlflow", "sqlalchemy"},
@@ -139,7 +139,7 @@ def _seconds_of_help() -> float:
 
 
 def test_commands_and_files_agree() -> None:
-    found = {path.stem for path in (ROOT / "search" / "commands").glob("*.py")} - {"__init__"}
+    found = {path.stem for path in (ROOT / "search" / "cli" / "commands").glob("*.py")} - {"__init__"}
     assert found == set(COMMANDS)
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ulpt_search.search.ledger import Ledger, StudyRecord
+from ulpt_search.search.ledger.ledger import Ledger, StudyRecord
 from ulpt_search.spaces.axes import Value
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
@@ -161,7 +161,7 @@ WRITER = """
     from ulpt_search.search.ledger import Ledger
     from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
     ledger, first = Ledger.open(sys.argv[1]), int(sys.argv[2])
-    with ledger.claim("demo"):
+    with ledger.lease("demo"):
         for number in range(first, first + 100_000):
             ledger.add_trials("demo", [Trial(number, "ulpt", {"dim": 8}, 0, 788)])
             pair = [Result(number, step, "validation", 0.5, 0.01, 1.0, 2.0, "a" * 64, 3152) for step in (25, 50)]
@@ -211,7 +211,7 @@ def test_writers_side_by_side(ledger_url: str) -> None:
 
 def test_recording_is_fast_and_listing_linear(tmp_path: Path) -> None:
     ledger = make(Ledger.open(str(tmp_path / "l.sqlite")), trials=1000)
-    with ledger.claim("demo"):
+    with ledger.lease("demo"):
         began = time.process_time()
         for number in range(1000):
             ledger.record("demo", Outcome(number, (result(number),)))

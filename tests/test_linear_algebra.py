@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ulpt_search.workers.linear_algebra import principal
+from ulpt_search.workers.methods.maths.linear_algebra import principal
 
 
 @pytest.mark.parametrize("size", [(6, 6), (9, 4), (4, 9)])

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ulpt_search.workers.catalogue import rule
-from ulpt_search.workers.lower import LowerBlocks
-from ulpt_search.workers.readout import encode
-from ulpt_search.workers.sites import Sites
+from ulpt_search.workers.model.lower_blocks import LowerBlocks
+from ulpt_search.workers.model.sites import Sites
+from ulpt_search.workers.model.verbalizer import encode
 
 from . import toy, zoo
 

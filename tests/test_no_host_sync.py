@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import catalogue, count, method, rule
-from ulpt_search.workers.readout import encode
-from ulpt_search.workers.updates.adamw import AdamW
+from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.optimizers.adamw import AdamW
 
 from . import toy, zoo
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.domain import Proposal
-from ulpt_search.search.packing import depth, prompt_length, similar
+from ulpt_search.search.brain.packing import depth, prompt_length, similar
+from ulpt_search.search.brain.search_space import Proposal
 
 
 def prompt(length: int) -> Proposal:

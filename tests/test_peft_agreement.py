@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
-from ulpt_search.workers.backbone import Backbone
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.exports.outputs import probe, run_model, trained_outputs
-from ulpt_search.workers.pack import Pack
-from ulpt_search.workers.readout import encode
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.pack import Pack
+from ulpt_search.workers.model.verbalizer import encode
 
 from . import toy, zoo
 

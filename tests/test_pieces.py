@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ulpt_search.workers import training
-from ulpt_search.workers.batches import Batches
-from ulpt_search.workers.readout import encode
-from ulpt_search.workers.sites import Sites
+from ulpt_search.workers.model.sites import Sites
+from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.training import trainer as training
+from ulpt_search.workers.training.batches import Batches
 
 from . import toy, zoo
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from ulpt_search.search.planning import cost
-from ulpt_search.search.speed import Pace
+from ulpt_search.search.running.cost_estimate import cost
+from ulpt_search.search.running.speed import Pace
 from ulpt_search.spaces.shape import Linear, Shape
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 

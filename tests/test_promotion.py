@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.promotion import LEAST, SIMILAR, Ranking, Rung, Standing, ladder, ratios, rungs_of
+from ulpt_search.search.brain.promotion import LEAST, SIMILAR, Ranking, Rung, Standing, ladder, ratios, rungs_of
 from ulpt_search.spaces.space import Training
 
 Entry = tuple[int, float]

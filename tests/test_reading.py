@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ulpt_search.search.home import Home
-from ulpt_search.search.ledger import Ledger
-from ulpt_search.search.pages import Pages
-from ulpt_search.search.reading import choose, read_study, summaries
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.reading import choose, read_study, summaries
+from ulpt_search.search.tracking.curve_files import Pages
 from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Trial

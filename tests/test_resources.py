@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ulpt_search.search.request import Request
-from ulpt_search.search.resources import Resources, resources
+from ulpt_search.search.running.resources import Resources, resources
 from ulpt_search.spaces.errors import WrongInput
 
 ASKED = Request("x", 1, "home")

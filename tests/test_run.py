@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from ulpt_search.search.ledger import Ledger
+from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result
 
 from . import tiny
@@ -208,7 +208,7 @@ def test_another_budget_is_another_study(done: tuple[Study, str, str]) -> None:
 
 def test_a_second_driver_is_refused(done: tuple[Study, str, str]) -> None:
     study, *_ = done
-    with study.ledger.claim("tiny"), inside(study.folder):
+    with study.ledger.lease("tiny"), inside(study.folder):
         second = drive(tiny.OPTIONS)
     assert (second.code, second.out) == (2, "")
     assert str(os.getpid()) in second.err

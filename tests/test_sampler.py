@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ulpt_search.search.domain import Domain, Proposal
-from ulpt_search.search.feasible import feasible, require_feasible
-from ulpt_search.search.proposals import ENOUGH, Proposals
-from ulpt_search.search.sampler import Direction, Observation, propose
+from ulpt_search.search.brain.feasibility import feasible, require_feasible
+from ulpt_search.search.brain.proposals import ENOUGH, Proposals
+from ulpt_search.search.brain.sampler import Direction, Observation, propose
+from ulpt_search.search.brain.search_space import Domain, Proposal
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import Space
@@ -144,7 +144,7 @@ def test_observations_are_of_one_step_only(monkeypatch: pytest.MonkeyPatch) -> N
         told.append(observations)
         return drawn(domain, 1, budget=10_000, seed=len(told))
 
-    monkeypatch.setattr("ulpt_search.search.sampler.propose", spy)
+    monkeypatch.setattr("ulpt_search.search.brain.sampler.propose", spy)
     chosen = space(trials=200)
     proposals = Proposals(space=chosen, domain=domain_of(10_000), budget=10_000, count=count, seed=0, steps=(25, 50))
     trials = [Trial(n, p.method, p.hyperparameters, p.seed, 500) for n, p in enumerate(drawn(domain_of(10_000), 60, budget=10_000))]

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.scoring import METRICS, Score, score
+from ulpt_search.workers.training.scoring import METRICS, Score, score
 
 Numbers = Sequence[float]
 CORRELATIONS = ("pearson", "spearman")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ulpt_search.spaces.space import ModelSpec
-from ulpt_search.workers.backbone import Backbone, load
-from ulpt_search.workers.shared_weights import MAPS, private, share_weights
+from ulpt_search.workers.model.backbone import Backbone, load
+from ulpt_search.workers.model.shared_weights import MAPS, private, share_weights
 
 from . import zoo
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from ulpt_search.workers.sparse import distinct, shares
+from ulpt_search.workers.methods.maths.sparse import distinct, shares
 
 
 @pytest.mark.parametrize(

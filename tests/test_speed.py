@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from ulpt_search.search.request import Request
-from ulpt_search.search.resources import Resources
-from ulpt_search.search.speed import Memory, Pace, Speed, fastest
+from ulpt_search.search.running.resources import Resources
+from ulpt_search.search.running.speed import Pace, Speed, SpeedCache, fastest
 from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
-from ulpt_search.workers.backbone import load
 from ulpt_search.workers.catalogue import axes_of
-from ulpt_search.workers.speed import Fastest, grow, measure, smallest
+from ulpt_search.workers.model.backbone import load
+from ulpt_search.workers.training.speed import Fastest, grow, measure, smallest
 
 from . import toy, zoo
 
@@ -60,8 +60,8 @@ def test_a_slow_model_is_tried_in_one_way_only(monkeypatch: pytest.MonkeyPatch) 
         tried.append(size)
         return 1.0
 
-    monkeypatch.setattr("ulpt_search.workers.speed.KERNEL_SECONDS", 0.0)
-    monkeypatch.setattr("ulpt_search.workers.speed._Stage.rate", rate)
+    monkeypatch.setattr("ulpt_search.workers.training.speed.KERNEL_SECONDS", 0.0)
+    monkeypatch.setattr("ulpt_search.workers.training.speed._Stage.rate", rate)
     backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
     found = measure(backbone, toy.task(), Training(batch=8), dtype="float32", threads=1)
     assert found.execution == Execution("float32", "eager")
@@ -86,7 +86,7 @@ def space() -> Space:
 def ask(space: Space, file: Path) -> tuple[Speed | None, list[str]]:
     said: list[str] = []
     backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
-    return fastest(backbone, toy.task(), space, threads=1, memory=Memory(file), say=said.append), said
+    return fastest(backbone, toy.task(), space, threads=1, memory=SpeedCache(file), say=said.append), said
 
 
 def test_remembered(space: Space, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_remembered(space: Space, tmp_path: Path) -> None:
 
 
 def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "speed.json")
+    memory = SpeedCache(tmp_path / "speed.json")
     assert memory.pace(space, threads=1) is None
     speed, _ = ask(space, memory.file)
     assert speed is not None
@@ -113,7 +113,7 @@ def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
 def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     file.write_text(content)
-    assert Memory(file).pace(space, threads=1) is None
+    assert SpeedCache(file).pace(space, threads=1) is None
     found, said = ask(space, file)
     assert said
     assert ask(space, file) == (found, [])
@@ -122,14 +122,14 @@ def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path:
 @pytest.mark.parametrize("execution", [{"dtype": "int3", "attention": "eager"}, {"dtype": "float32", "attention": "magic"}, {"speed": 9}])
 def test_nonsense_is_not_believed(execution: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "speed.json").write_text(json.dumps({"key": {"execution": execution, "pack": 2, "rate": 1.0}}))
-    assert Memory(tmp_path / "speed.json").read("key") is None
+    assert SpeedCache(tmp_path / "speed.json").read("key") is None
 
 
 def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel\nfor this")
 
-    monkeypatch.setattr("ulpt_search.search.speed.measure", broken)
+    monkeypatch.setattr("ulpt_search.search.running.speed.measure", broken)
     found, said = ask(space, tmp_path / "speed.json")
     assert found is None
     assert said[-1] == "could not be measured, so the defaults are taken: no kernel"
@@ -137,7 +137,7 @@ def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pyt
 
 def test_who_decides_on_the_pack() -> None:
     means, request = Resources(2, 1.0, 0.0, 8), Request("x", 1, "home")
-    speed = Speed(FOUND, Memory(Path("speed.json")), "key")
+    speed = Speed(FOUND, SpeedCache(Path("speed.json")), "key")
     assert means.packed(request, speed).pack == 4
     assert means.packed(request, None).pack == 8
     assert means.packed(Request("x", 1, "home", pack=8), speed).pack == 8
@@ -145,7 +145,7 @@ def test_who_decides_on_the_pack() -> None:
 
 
 def test_a_pack_that_did_not_fit_is_not_tried_by_later_runs(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "speed.json")
+    memory = SpeedCache(tmp_path / "speed.json")
     memory.write("key", FOUND)
     speed = Speed(FOUND, memory, "key")
     speed.ran_out(2)

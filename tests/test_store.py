@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ulpt_search.spaces.errors import Failure, WrongInput
-from ulpt_search.workers.store import AdapterStore
+from ulpt_search.workers.training.store import AdapterStore
 
 from .privileges import unprivileged
 

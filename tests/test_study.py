@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ulpt_search.dashboards.frontier import frontier, points
-from ulpt_search.search.domain import Domain
-from ulpt_search.search.feasible import feasible
-from ulpt_search.search.study import Study
+from ulpt_search.search.brain.feasibility import feasible
+from ulpt_search.search.brain.search_space import Domain
+from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial

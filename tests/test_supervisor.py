@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ulpt_search.search import supervisor
-from ulpt_search.search.supervisor import Interrupted, run_supervised, stop_signals
+from ulpt_search.search.running import supervisor
+from ulpt_search.search.running.supervisor import Interrupted, run_supervised, stop_signals
 
 from .processes import Program
 

@@ -13,8 +13,8 @@ import pytest
 from ulpt_search.spaces.document import Metric
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.space import TaskSpec
-from ulpt_search.workers import scoring
 from ulpt_search.workers.tasks import BUILT_IN, METRICS, Rows, Task, load_task
+from ulpt_search.workers.training import scoring
 
 from .task_files import folder, records
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.tensor_train import Train, factorise, near_eight, shaped
+from ulpt_search.workers.methods.maths.tensor_train import Train, factorise, near_eight, shaped
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ulpt_search.workers import tokens
-from ulpt_search.workers.readout import Encoded
+from ulpt_search.workers.model.verbalizer import Encoded
+from ulpt_search.workers.training import tokens
 
 from . import toy, zoo
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ulpt_search.search.entries import KEY, Snapshot
-from ulpt_search.search.mirror import Mirror
-from ulpt_search.search.tracking import close_orphans, connect, find_chart, prepare
+from ulpt_search.search.tracking.mirror import Mirror
+from ulpt_search.search.tracking.run_records import KEY, Snapshot
+from ulpt_search.search.tracking.runs import close_orphans, connect, find_chart, prepare
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Result, Trial
 

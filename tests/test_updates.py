@@ -11,18 +11,18 @@ from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.backbone import Backbone
 from ulpt_search.workers.catalogue import axes_of, count, parts, rule, rules
-from ulpt_search.workers.linear_algebra import polar
-from ulpt_search.workers.pack import Pack, build_parts
-from ulpt_search.workers.readout import encode
-from ulpt_search.workers.seeds import generator
-from ulpt_search.workers.update import Moment, State, Update, largest
-from ulpt_search.workers.updates.light_peft import LightPeft
-from ulpt_search.workers.updates.sara import Sara
-from ulpt_search.workers.updates.sgc import pursue, top
-from ulpt_search.workers.updates.subzero import Subzero, matrix
-from ulpt_search.workers.worker import reference
+from ulpt_search.workers.methods.maths.linear_algebra import polar
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.seeds import generator
+from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.optimizer import Optimizer, State, StepContext, largest
+from ulpt_search.workers.optimizers.light_peft import LightPeft
+from ulpt_search.workers.optimizers.sara import Sara
+from ulpt_search.workers.optimizers.sgc import pursue, top
+from ulpt_search.workers.optimizers.subzero import Subzero, matrix
+from ulpt_search.workers.training.worker import reference
 
 from . import toy, zoo
 from .shapes import shape
@@ -38,7 +38,7 @@ QUICK: dict[str, Hyperparameters] = {
 TRIALS: list[tuple[str, Hyperparameters]] = [("lora", {"rank": 4, "lr": 0.02}), ("prompt", {"prompt_length": 2, "lr": 0.05})]
 
 
-def own(name: str) -> Update:
+def own(name: str) -> Optimizer:
     return rule(f"lora+{name}", QUICK.get(name, {}))
 
 
@@ -63,10 +63,10 @@ class Bowl:
     def both(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         return self.losses(flat), torch.zeros(self.pack.size, dtype=flat.dtype)
 
-    def run(self, update: Update, state: State, seeds: Sequence[int], *, start: int, stop: int, horizon: int = 400) -> list[Tensor]:
+    def run(self, update: Optimizer, state: State, seeds: Sequence[int], *, start: int, stop: int, horizon: int = 400) -> list[Tensor]:
         rates = update.rates(self.pack)
-        moments = (Moment(step, horizon, rates, 1e9, seeds, [self.both]) for step in range(start, stop))
-        return [update.step(self.pack, state, moment) for moment in moments]
+        moments = (StepContext(step, horizon, rates, 1e9, seeds, [self.both]) for step in range(start, stop))
+        return [update.step(self.pack, state, context) for context in moments]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -79,7 +79,7 @@ def test_moves_towards_an_optimum(name: str) -> None:
     assert bool((after < before - 0.5 * (before - reachable)).all()), (before, after, reachable)
 
 
-def best_reachable(bowl: Bowl, update: Update) -> Tensor:
+def best_reachable(bowl: Bowl, update: Optimizer) -> Tensor:
     """Loss of each trial with as many elements at their targets as the rule trains, the most rewarding ones."""
     start = Bowl.of([1, 2]).pack.flat
     costs = (start - bowl.target).square() / 2
@@ -147,7 +147,7 @@ def test_zeroth_order_needs_no_gradient(name: str) -> None:
         graphs.append(flat.requires_grad or torch.is_grad_enabled())
         return bowl.both(flat)
 
-    update.step(bowl.pack, update.start(bowl.pack), Moment(0, 10, update.rates(bowl.pack), 1.0, [1, 2], [losses]))
+    update.step(bowl.pack, update.start(bowl.pack), StepContext(0, 10, update.rates(bowl.pack), 1.0, [1, 2], [losses]))
     assert graphs == [False, False]
 
 
@@ -187,8 +187,8 @@ def test_pursuit_finds_a_sparse_vector() -> None:
 
 def test_subzero_perturbs_within_few_dimensions() -> None:
     bowl = Bowl.of([1, 2])
-    moment = Moment(3, 10, bowl.pack.rates, 1.0, [1, 2], [bowl.both])
-    z = Subzero(rank=2).direction(torch.Size([12, 10]), moment, 0, 7)
+    context = StepContext(3, 10, bowl.pack.rates, 1.0, [1, 2], [bowl.both])
+    z = Subzero(rank=2).direction(torch.Size([12, 10]), context, 0, 7)
     assert torch.linalg.matrix_rank(z) == 2
     assert matrix(torch.Size([36])) == (6, 6)
     assert matrix(torch.Size([3, 4, 5])) == (6, 10)

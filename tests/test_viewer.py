@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ulpt_search.search import chart_page
-from ulpt_search.search.mirror import Mirror
-from ulpt_search.search.viewer import ui
+from ulpt_search.search.tracking import chart_view as chart_page
+from ulpt_search.search.tracking.mirror import Mirror
+from ulpt_search.search.tracking.viewer import ui
 from ulpt_search.spaces.errors import Failure, WrongInput
 
 from .mirror_records import STUDY, add, assert_mirrored, result, small, statuses

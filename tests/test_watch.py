@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ulpt_search.search.study import Study
-from ulpt_search.search.watch import Watch, time_for_finals
+from ulpt_search.search.brain.study import Study
+from ulpt_search.search.running.watch import Watch, time_for_finals
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training

@@ -8,7 +8,7 @@ from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Assignment, Job, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
-from ulpt_search.workers.worker import run_job
+from ulpt_search.workers.training.worker import run_job
 
 from . import task_files, toy, zoo
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import Training
-from ulpt_search.workers.backbone import Backbone
 from ulpt_search.workers.catalogue import parts, rule
-from ulpt_search.workers.pack import Pack, build_parts
-from ulpt_search.workers.readout import Readout, encode
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.verbalizer import Verbalizer, encode
 from ulpt_search.workers.tasks import Rows, Task
-from ulpt_search.workers.training import Trained, Trainer
+from ulpt_search.workers.training.trainer import Trained, Trainer
 
 LABELS = ("red", "green", "blue")
 Config = tuple[str, Hyperparameters, int]
@@ -37,7 +37,7 @@ def task() -> Task:
 
 def trainer(backbone: Backbone, *, steps: int = 20) -> Trainer:
     """A trainer of the toy task."""
-    return Trainer(backbone, Readout(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
+    return Trainer(backbone, Verbalizer(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
 
 
 def pack(backbone: Backbone, configs: Sequence[Config]) -> Pack:

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from ulpt_search.spaces.space import ModelSpec
-from ulpt_search.workers.backbone import Backbone, load
+from ulpt_search.workers.model.backbone import Backbone, load
 
 WORDS = 64
 FAMILIES = ("encoder", "decoder", "encoder-decoder", "gpt2")

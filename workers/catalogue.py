@@ -13,10 +13,12 @@ from typing import TypeVar
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
 from ..spaces.shape import Shape
-from . import bridge, methods, updates
-from .configured import file_name
+from . import methods
+from . import optimizers as updates
+from . import peft_bridge as bridge
+from .configurable import file_name
 from .method import Method
-from .update import Update
+from .optimizer import Optimizer
 
 Kind = TypeVar("Kind")
 
@@ -28,9 +30,9 @@ def catalogue() -> dict[str, type[Method]]:
 
 
 @cache
-def rules() -> dict[str, type[Update]]:
+def rules() -> dict[str, type[Optimizer]]:
     """Training rule's name (its file's) -> class, in alphabetical order."""
-    return {name: _class_in(updates, name, Update) for name in _files(updates)}  # type: ignore[type-abstract]
+    return {name: _class_in(updates, name, Optimizer) for name in _files(updates)}  # type: ignore[type-abstract]
 
 
 def method(name: str) -> type[Method]:
@@ -61,7 +63,7 @@ def parts(name: str, hyperparameters: Hyperparameters) -> tuple[Method, ...]:
     return tuple(method(part).create(_own(part, hyperparameters)) for part in joined if part not in rules())
 
 
-def rule(name: str, hyperparameters: Hyperparameters) -> Update:
+def rule(name: str, hyperparameters: Hyperparameters) -> Optimizer:
     """Return the training rule of a configuration with its hyperparameters filled in; AdamW where it names none."""
     chosen = next((part for part in _joined(name) if part in rules()), "adamw")
     return rules()[chosen].create(_own(chosen, hyperparameters))
@@ -93,7 +95,7 @@ def _own(part: str, hyperparameters: Hyperparameters) -> dict[str, Value]:
 
 
 def _files(package: ModuleType) -> list[str]:
-    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg)
 
 
 def _class_in(package: ModuleType, name: str, kind: type[Kind]) -> type[Kind]:

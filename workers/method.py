@@ -23,7 +23,7 @@ from torch import Generator, Tensor
 
 from ..spaces.axes import Axis, Choice, Value
 from ..spaces.shape import Attention, Linear, Norm, Shape
-from .configured import Configured
+from .configurable import Configurable
 
 Named = Mapping[str, Tensor]
 
@@ -48,7 +48,7 @@ def hyperparameter(default: Value, axis: Axis, *, structural: bool = True) -> An
 
 
 @dataclass(frozen=True)
-class Method(Configured, ABC):
+class Method(Configurable, ABC):
     """One parameter-efficient fine-tuning method with its hyperparameters filled in."""
 
     exports: ClassVar[tuple[str, ...]] = ("native",)

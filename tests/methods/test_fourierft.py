@@ -5,7 +5,7 @@ import torch
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.methods.fourierft import Fourierft
-from ulpt_search.workers.sites import local
+from ulpt_search.workers.model.sites import local
 
 from ..oracles import Stock
 from ..shapes import linear, shape

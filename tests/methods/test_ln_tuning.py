@@ -7,8 +7,8 @@ import torch
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.shape import Norm
-from ulpt_search.workers.architecture import standardise
 from ulpt_search.workers.methods.ln_tuning import LnTuning
+from ulpt_search.workers.model.architecture import standardise
 
 from .. import zoo
 from ..shapes import shape

@@ -8,7 +8,7 @@ import torch
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.shape import Shape
 from ulpt_search.workers.methods.lorta import Lorta
-from ulpt_search.workers.sites import local
+from ulpt_search.workers.model.sites import local
 
 from ..shapes import linear, shape
 

@@ -7,8 +7,8 @@ import torch
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.shape import Attention
-from ulpt_search.workers import attention
 from ulpt_search.workers.methods.prefix import Prefix
+from ulpt_search.workers.model import attention
 
 from .. import toy, zoo
 from ..shapes import shape

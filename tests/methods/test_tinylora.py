@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.linear_algebra import principal
+from ulpt_search.workers.methods.maths.linear_algebra import principal
 from ulpt_search.workers.methods.tinylora import Tinylora
-from ulpt_search.workers.sites import local
+from ulpt_search.workers.model.sites import local
 
 from ..oracles import Stock
 from ..shapes import linear, shape

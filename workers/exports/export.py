@@ -13,18 +13,18 @@ from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Assignment, Trial
 from ...spaces.shape import Shape
 from ...spaces.space import Setup
-from ..backbone import Backbone, load
 from ..catalogue import parts
-from ..pack import Pack, build_parts
-from ..readout import Readout, encode
-from ..store import AdapterStore
+from ..model.backbone import Backbone, load
+from ..model.pack import Pack, build_parts
+from ..model.verbalizer import Verbalizer, encode
 from ..tasks import Task, load_task
-from ..training import bound_values
-from ..worker import frozen_digest, restore_from
+from ..training.store import AdapterStore
+from ..training.trainer import bound_values
+from ..training.worker import frozen_digest, restore_from
 from . import merged, scorer, stock
 from .card import Card, is_export
-from .fresh import Fresh
 from .outputs import probe, trained_outputs
+from .reloading import Fresh
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, relative to the largest output, that float32 summation order may cause."""
@@ -94,12 +94,12 @@ def _put(made: Path, out: Path) -> None:
 def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> float:
     task = load_task(setup.task)
     pack, _, _ = restore_from(backbone, AdapterStore(setup.store), [Assignment(trial, 0, digest)])
-    readout = Readout(backbone, task)
+    verbalizer = Verbalizer(backbone, task)
     inputs = probe(encode(backbone, task.validation, max_tokens=setup.task.max_tokens), pad=int(backbone.tokenizer.pad_token_id or 0))
     wanted = trained_outputs(backbone, pack, inputs)
     card = _card(setup, backbone, task, trial, style)
     WRITERS[style](backbone, pack, trial, folder)
-    scorer.write(folder, card, readout)
+    scorer.write(folder, card, verbalizer)
     found = fresh.outputs(folder, backbone.source, inputs, style=f"{style}:{backbone.family}")
     difference = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("inf")
     if not difference <= TOLERANCE * max(1.0, float(wanted.abs().max())):

@@ -7,10 +7,10 @@ from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear
-from ..architecture import weight_of
-from ..backbone import Backbone
 from ..method import Biases, Dense, Gates, LowRank, Sparse
-from ..sites import local
+from ..model.architecture import weight_of
+from ..model.backbone import Backbone
+from ..model.sites import local
 from .prompts import TASK_TYPES, Built, Tensors
 
 

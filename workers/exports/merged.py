@@ -12,11 +12,11 @@ from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Norm
-from ..backbone import Backbone
 from ..method import LinearEffect, Method, NormEffect
-from ..pack import Pack
-from ..sites import Sites, local
-from ..training import bound_values
+from ..model.backbone import Backbone
+from ..model.pack import Pack
+from ..model.sites import Sites, local
+from ..training.trainer import bound_values
 
 
 @torch.no_grad()

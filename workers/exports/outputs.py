@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone
-from ..pack import Pack
-from ..readout import Encoded
-from ..sites import Sites
-from ..training import bound_values
+from ..model.backbone import Backbone
+from ..model.pack import Pack
+from ..model.sites import Sites
+from ..model.verbalizer import Encoded
+from ..training.trainer import bound_values
 
 ROWS = 4
 

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
-from ..backbone import Backbone
-from ..configured import file_name
+from ..configurable import file_name
 from ..method import KeysValues, SoftPrompt
-from ..sites import local
+from ..model.backbone import Backbone
+from ..model.sites import local
 
 TASK_TYPES = {"encoder": TaskType.FEATURE_EXTRACTION, "decoder": TaskType.CAUSAL_LM, "encoder-decoder": TaskType.SEQ_2_SEQ_LM}
 Tensors = dict[str, Tensor]

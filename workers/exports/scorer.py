@@ -5,19 +5,19 @@ from pathlib import Path
 
 import safetensors.torch
 
-from ..readout import TEMPERATURE, Readout
+from ..model.verbalizer import TEMPERATURE, Verbalizer
 from .card import Card
 
 LABELS = "labels.safetensors"
 LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
 
 
-def write(folder: Path, card: Card, readout: Readout) -> None:
+def write(folder: Path, card: Card, verbalizer: Verbalizer) -> None:
     """Write the card, the encoder's label vectors (labels, width) and the README."""
     if card.family == "encoder":
-        safetensors.torch.save_file({"labels": readout.matrix.contiguous()}, folder / LABELS)
+        safetensors.torch.save_file({"labels": verbalizer.matrix.contiguous()}, folder / LABELS)
     else:
-        card = replace(card, label_tokens=tuple(readout.words.tolist()))
+        card = replace(card, label_tokens=tuple(verbalizer.words.tolist()))
     card.write(folder)
     (folder / "README.md").write_text(_readme(card), encoding="utf8")
 

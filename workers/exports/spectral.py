@@ -3,9 +3,9 @@
 from peft import FourierFTConfig
 from transformers.pytorch_utils import Conv1D
 
-from ..backbone import Backbone
 from ..method import Spectral
-from ..sites import local
+from ..model.backbone import Backbone
+from ..model.sites import local
 from .prompts import TASK_TYPES, Built, Tensors
 
 

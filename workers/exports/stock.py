@@ -14,11 +14,11 @@ from peft import LNTuningConfig
 
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Shape
-from ..backbone import Backbone
-from ..bridge import PeftTuner
-from ..bridge import to_peft as to_stock
 from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
-from ..sites import local
+from ..model.backbone import Backbone
+from ..model.sites import local
+from ..peft_bridge import PeftTuner
+from ..peft_bridge import to_peft as to_stock
 from . import linears, prompts, spectral
 from .prompts import TASK_TYPES, Built, Tensors
 

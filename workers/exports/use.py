@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import ModelSpec, TaskSpec
-from ..backbone import Backbone, load
 from ..catalogue import parts
-from ..pack import Pack, build_parts
-from ..readout import TEMPERATURE, Encoded, encode, pooled
-from ..scoring import score
+from ..model.backbone import Backbone, load
+from ..model.pack import Pack, build_parts
+from ..model.verbalizer import TEMPERATURE, Encoded, encode, pooled
 from ..tasks import Rows, load_task
-from ..worker import frozen_digest
+from ..training.scoring import score
+from ..training.worker import frozen_digest
 from . import scorer
 from .card import Card
 from .outputs import run_model, trained_outputs

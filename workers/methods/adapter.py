@@ -15,8 +15,8 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..bottleneck import bottleneck
 from ..method import LAYERS, LinearEffect, Named, Tensors, hyperparameter, normal
+from .maths.bottleneck import bottleneck
 
 
 @dataclass(frozen=True)

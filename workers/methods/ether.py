@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float
 from ...spaces.shape import Linear, Shape
 from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
-from ..reflections import block_width, directions
+from .maths.reflections import block_width, directions
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
 from ..method import LAYERS, LinearEffect, Named, Tensors, hyperparameter
-from ..tensor_train import Train, shaped
+from .maths.tensor_train import Train, shaped
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
 from ..method import LAYERS, Named, Sparse, Tensors, hyperparameter
-from ..sparse import distinct, shares
+from .maths.sparse import distinct, shares
 
 
 @dataclass(frozen=True)

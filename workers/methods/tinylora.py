@@ -16,8 +16,8 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..linear_algebra import principal
 from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, normal
+from .maths.linear_algebra import principal
 
 
 @dataclass(frozen=True)

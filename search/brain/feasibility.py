@@ -1,0 +1,140 @@
+"""What fits under the budget, on paper: the range of every method's count, its axes narrowed to it, and the nearest way out.
+
+Counts come from a function and are taken to grow or to shrink steadily along each integer axis, as every formula of the
+catalogue does. Where one does not, narrowing may leave out a few points that would fit; none that does not fit gets through,
+since every proposal is counted again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
+from ...spaces.errors import WrongInput
+from .counts import Surface
+
+Count = Callable[[str, Hyperparameters], int]
+Axes = Mapping[str, Axis | Value]
+
+
+@dataclass(frozen=True)
+class Feasible:
+    """What is known of one method before anything is trained."""
+
+    method: str
+    smallest: int | None
+    """Smallest count over the method's axes, whatever the budget; None where no configuration fits the model."""
+    largest: int | None
+    """Largest count found under the budget; None where nothing fits under it."""
+    feasible: bool
+    why: str
+    """Where infeasible: the floor and the nearest way out. Elsewhere: what of the axes was cut off."""
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    """The axes narrowed to the budget; a fixed value is a choice of one."""
+    floor: Hyperparameters = field(default_factory=dict)
+    """The configuration behind `smallest`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the four values that `plan --json` promises."""
+        return {"smallest": self.smallest, "largest": self.largest, "feasible": self.feasible, "why": self.why}
+
+
+def feasible(
+    methods: Mapping[str, Axes], *, budget: int, count: Count, catalogue: Callable[[str], Mapping[str, Axis]] | None = None
+) -> dict[str, Feasible]:
+    """Return, per method of a space, what fits under `budget` trainable elements.
+
+    `catalogue` gives a method's own axes; with it, the way out of an infeasible method can name a hyperparameter to change.
+    """
+    own = catalogue or (lambda method: {})
+    return {method: _judge(method, axes, budget=budget, count=count, own=own) for method, axes in methods.items()}
+
+
+def require_feasible(judged: Mapping[str, Feasible], *, budget: int) -> dict[str, Feasible]:
+    """Return the methods that fit; `WrongInput` with every method's way out where none does."""
+    fitting = {method: one for method, one in judged.items() if one.feasible}
+    if fitting:
+        return fitting
+    reasons = "; ".join(f"{method}: {one.why}" for method, one in judged.items()) or "the space has no methods"
+    raise WrongInput(f"no method fits under a budget of {budget} trainable parameters. {reasons}")
+
+
+def _judge(method: str, axes: Axes, *, budget: int, count: Count, own: Callable[[str], Mapping[str, Axis]]) -> Feasible:
+    surface = Surface({name: as_axis(axis) for name, axis in axes.items()}, count=lambda h: count(method, h))
+    floor, smallest = surface.smallest()
+    if smallest is None:
+        return Feasible(method, None, None, feasible=False, why=f"no configuration fits this model: {surface.complaint}")
+    if smallest > budget:
+        why = _way_out(surface, smallest=smallest, budget=budget, own=own(method))
+        return Feasible(method, smallest, None, feasible=False, why=why, floor=floor)
+    narrow = narrowed(surface, floor=floor, budget=budget)
+    largest = Surface(narrow, count=lambda h: count(method, h)).largest(budget, floor=floor)
+    cut = [f"{name} {_say(axis)}" for name, axis in narrow.items() if axis != surface.axes[name]]
+    return Feasible(method, smallest, largest, feasible=True, why=_cut_off(cut), axes=narrow, floor=floor)
+
+
+def as_axis(axis: Axis | Value) -> Axis:
+    """Return a fixed value as a choice of one, an axis as it is."""
+    return axis if isinstance(axis, Int | Float | Choice) else Choice((axis,))
+
+
+def narrowed(surface: Surface, *, floor: Hyperparameters, budget: int) -> dict[str, Axis]:
+    """Return the axes without those ends and options that stay above `budget` however small the rest is chosen."""
+    return {name: _narrow(surface, name, floor=floor, budget=budget) for name in surface.axes}
+
+
+def _narrow(surface: Surface, name: str, *, floor: Hyperparameters, budget: int) -> Axis:
+    axis = surface.axes[name]
+    if name not in surface.relevant or isinstance(axis, Float):
+        return axis
+
+    def fits(value: Value) -> bool:
+        _, least = surface.smallest_with(name, value, start=floor)
+        return least is not None and least <= budget
+
+    if isinstance(axis, Choice):
+        return Choice(tuple(option for option in axis.options if fits(option)))
+    low, high = fits(axis.low), fits(axis.high)
+    if low == high:  # both ends fit; or neither does, and what fits in between is unknown
+        return axis
+    edge = _edge(int(floor[name]), axis.high if low else axis.low, fits)
+    return replace(axis, high=edge) if low else replace(axis, low=edge)
+
+
+def _edge(inside: int, outside: int, fits: Callable[[Value], bool]) -> int:
+    while abs(outside - inside) > 1:
+        middle = (inside + outside) // 2
+        inside, outside = (middle, outside) if fits(middle) else (inside, middle)
+    return inside
+
+
+def _way_out(surface: Surface, *, smallest: int, budget: int, own: Mapping[str, Axis]) -> str:
+    raising = f"raise --budget to {smallest}"
+    changes = [change for name, axis in own.items() if (change := _change(surface, name, axis, budget=budget))]
+    nearest = max(changes, key=lambda change: change[1], default=None)
+    ways = f"set {nearest[0]} or {raising}" if nearest else raising
+    return f"needs at least {smallest:,}; {ways}"
+
+
+def _change(surface: Surface, name: str, axis: Axis, *, budget: int) -> tuple[str, int] | None:
+    """One hyperparameter set to a value of the method's own axis under which the floor fits, with that floor."""
+    if surface.axes.get(name) == axis or isinstance(axis, Float):
+        return None
+    wider = Surface({**surface.axes, name: axis}, count=surface.count)
+    floor, smallest = wider.smallest()
+    if smallest is None or smallest > budget:
+        return None
+    fitting = _narrow(wider, name, floor=floor, budget=budget).corners()
+    options = [(value, wider.smallest_with(name, value, start=floor)[1] or 0) for value in fitting]
+    value, least = max((option for option in options if option[1] <= budget), key=lambda option: option[1])
+    return f"{name}: {str(value).lower() if isinstance(value, bool) else value}", least
+
+
+def _cut_off(cut: list[str]) -> str:
+    return f"the budget leaves {', '.join(cut)}" if cut else ""
+
+
+def _say(axis: Axis) -> str:
+    if isinstance(axis, Choice):
+        return " or ".join(str(option) for option in axis.options)
+    return f"{axis.low} to {axis.high}"

@@ -1,0 +1,205 @@
+"""The brain of a search: a pure state machine that hands out jobs and takes in what came of them.
+
+It is driven alike by Ray, by a plain loop and by simulated learning curves. It holds no files, no clock and no processes; all it knows
+are the records it was built from and the outcomes it was told since, so it can be rebuilt from the ledger at any moment.
+
+What is handed out, in this order: trials whose job was lost; promotions that fill a pack, from the longest rung
+down; new trials, while the space asks for more; promotions that fill less than a pack; and when none of these is left and nothing of
+the search is under way, the finals. After `close_search` only the finals.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...spaces.axes import Hyperparameters
+from ...spaces.records import Assignment, Job, Outcome, Problem, Result, State, Trial
+from ...spaces.space import Space
+from .feasibility import feasible, require_feasible
+from .promotion import ladder, rungs_of
+from .proposals import Proposals
+from .schedule import PlannedJob, Schedule, Situation
+from .search_space import Domain
+from .trial_records import TrialRecords
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is, in trials, finals included once they are known."""
+
+    planned: int
+    done: int
+    """With at least one result, neither running nor failed."""
+    running: int
+    failed: int
+
+
+class Study:
+    """One search, from its records to its end.
+
+    `count` gives a configuration's trainable elements and raises `WrongInput` where it does not fit the model. `pack` is
+    the largest number of trials in a job. Raises `WrongInput` when no method of the space fits under `budget`.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        budget: int,
+        count: Callable[[str, Hyperparameters], int],
+        trials: Sequence[Trial] = (),
+        results: Sequence[Result] = (),
+        problems: Sequence[Problem] = (),
+        seed: int = 0,
+        pack: int = 8,
+    ) -> None:
+        fitting = require_feasible(feasible(space.methods, budget=budget, count=count), budget=budget)
+        self._space = space
+        self._rungs = rungs_of(space.training)
+        self._ladder = ladder(self._rungs)
+        self._memory = TrialRecords(on_result=self._on_result, on_failure=self._on_failure)
+        domain = Domain(fitting, space.seeds)
+        self._proposals = Proposals(space=space, domain=domain, budget=budget, count=count, seed=seed, steps=self._rungs)
+        self._schedule = Schedule(space=space, memory=self._memory, ladder=self._ladder, proposals=self._proposals, count=count)
+        self._pack = max(1, pack)
+        self._closed = False
+        self._jobs: dict[int, Job] = {}
+        self._launched = 0
+        self._running: dict[int, int] = {}  # trial -> the job it is in
+        self._lost: dict[int, int] = {}  # search trial that lost its job -> the step it was on its way to
+        self._plan: PlannedJob | None = None
+        self._planned = False  # whether `_plan` is up to date
+        self._restore(trials, results, problems)
+
+    @property
+    def trials(self) -> Mapping[int, Trial]:
+        """Every trial by its number, finals included."""
+        return self._memory.trials
+
+    @property
+    def results(self) -> Sequence[Result]:
+        """Every result once, in the order they came."""
+        return self._memory.results
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        """Failed trials, and why."""
+        return self._memory.failed
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is under way and nothing is left to do."""
+        return not self._jobs and self._next_plan() is None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the study is."""
+        memory = self._memory
+        busy = sum(number in memory.latest for number in self._running.keys() | memory.failed.keys())
+        more = 0 if self._closed or self._proposals.exhausted else max(0, self._space.trials - memory.searched)
+        running = self._running.keys() - memory.failed.keys()
+        return Progress(len(memory.trials) + more, len(memory.latest) - busy, len(running), len(memory.failed))
+
+    def state(self, number: int) -> State:
+        """Return where a trial stands. A stopped one may go on later, when its rung has filled up."""
+        if number in self._memory.failed:
+            return "failed"
+        if number in self._running:
+            return "running"
+        step = self._memory.step(number)
+        if step == self._rungs[-1]:
+            return "done"
+        return "stopped" if step and number not in self._lost else "waiting"
+
+    def next_job(self) -> Job | None:
+        """Return the next job, None when nothing can be handed out right now.
+
+        New trials in it must be written down before it is launched.
+        """
+        plan = self._next_plan()
+        if plan is None:
+            return None
+        self._planned = False
+        job = Job(self._launched, tuple(self._assignment(trial) for trial in plan.trials), plan.stop, plan.splits)
+        self._launched += 1
+        self._jobs[job.number] = job
+        self._proposals.remove(trial for trial in plan.trials if trial.number not in self.trials)
+        for trial in plan.trials:
+            self._start(trial, job.number)
+        return job
+
+    def record(self, outcome: Outcome) -> None:
+        """Take in what came of a job. Results that are known already are ignored, so an outcome may come twice."""
+        self._planned = False
+        for result in outcome.results:
+            self._memory.add_result(result)
+        job = self._jobs.pop(outcome.job, None)
+        if job:
+            for problem in outcome.problems:
+                self._memory.add_problem(problem)
+            for assignment in job.assignments:
+                self._settle(assignment.trial, job, outcome)
+        if outcome.pack_limit is not None:
+            self._pack = max(1, min(self._pack, outcome.pack_limit))
+
+    def close_search(self) -> None:
+        """Start and promote no more search trials: the finals follow once those under way are back."""
+        self._closed = True
+        self._planned = False
+
+    def _restore(self, trials: Iterable[Trial], results: Iterable[Result], problems: Iterable[Problem]) -> None:
+        for trial in trials:
+            self._memory.add_trial(trial)
+        for problem in problems:
+            self._memory.add_problem(problem)
+        for result in results:
+            self._memory.add_result(result)
+        begun = self._memory.latest.keys() | self._memory.failed.keys()
+        self._lost |= {n: self._rungs[0] for n, trial in self.trials.items() if n not in begun and trial.purpose == "search"}
+
+    def _next_plan(self) -> PlannedJob | None:
+        if not self._planned:
+            now = Situation(lost=self._lost, running=self._running.keys(), pack=self._pack, closed=self._closed)
+            self._plan, self._planned = self._schedule.next(now), True
+        return self._plan
+
+    def _assignment(self, trial: Trial) -> Assignment:
+        latest = self._memory.latest.get(trial.number)
+        return Assignment(trial, latest.step, latest.adapter) if latest else Assignment(trial)
+
+    def _start(self, trial: Trial, job: int) -> None:
+        self._memory.add_trial(trial)
+        self._running[trial.number] = job
+        self._lost.pop(trial.number, None)
+        step = self._memory.step(trial.number)
+        if step:
+            self._ladder[step].take(trial.number)
+
+    def _settle(self, trial: Trial, job: Job, outcome: Outcome) -> None:
+        """See to a trial of a job that is over: where it has no result, it is tried again or given up."""
+        if self._running.get(trial.number) == job.number:
+            del self._running[trial.number]
+        if all(self._memory.has(trial.number, job.stop, split) for split in job.splits):
+            return
+        complained = any(problem.trial == trial.number for problem in outcome.problems)
+        too_large = outcome.pack_limit is not None and outcome.pack_limit < len(job.assignments)
+        if not complained and not too_large:
+            self._memory.strike(trial.number, "its worker was lost before it answered")
+        if trial.number not in self._memory.failed and trial.purpose == "search":
+            self._lost[trial.number] = job.stop
+
+    def _on_result(self, trial: Trial, result: Result) -> None:
+        if self._lost.get(trial.number, math.inf) <= result.step:
+            del self._lost[trial.number]
+        if result.step not in self._ladder:  # the rungs were others when this was trained
+            return
+        self._proposals.learn(trial, result)
+        if trial.number not in self._memory.failed:
+            self._ladder[result.step].add(trial.number, parameters=trial.parameters, score=result.score)
+        for step in [step for step in self._rungs if step < self._memory.step(trial.number)]:
+            self._ladder[step].take(trial.number)
+
+    def _on_failure(self, trial: Trial) -> None:
+        self._lost.pop(trial.number, None)
+        for rung in self._ladder.values():
+            rung.withdraw(trial.number)

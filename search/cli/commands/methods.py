@@ -1,0 +1,22 @@
+"""`ulpt-search methods`: the catalogue."""
+
+import click
+
+from ..options import example, json_option, model_option
+
+
+@click.command("methods", epilog=example("  ulpt-search methods --model minilm"))
+@click.option("--rules", is_flag=True, help="List the training rules instead, which are joined to a method: lora+subzero.")
+@model_option
+@json_option
+def command(rules: bool, model: str | None, as_json: bool) -> None:
+    """List the methods and what they cost."""
+    from ..listings import list_methods, list_rules
+    from ..printing import print_json, print_methods, print_rules
+
+    if rules:
+        known = list_rules()
+        print_json([listing.to_json() for listing in known]) if as_json else print_rules(known)
+        return
+    listings = list_methods(model)
+    print_json([listing.to_json() for listing in listings]) if as_json else print_methods(listings)

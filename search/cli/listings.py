@@ -1,0 +1,151 @@
+"""What there is to choose from: methods, spaces and tasks, as values that tables and JSON are made of."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ...spaces.axes import Axis
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Shape
+from ...spaces.space import ModelSpec, TaskSpec
+
+
+@dataclass(frozen=True)
+class MethodListing:
+    """One method of the catalogue."""
+
+    name: str
+    formula: str
+    citation: str
+    floor: int | None
+    """Smallest count over its axes at the model; None where it does not fit, or where the model is not there."""
+    axes: Mapping[str, Axis]
+    exports: tuple[str, ...]
+    packable: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `methods --json` prints, axes as in a space file."""
+        own = {key: getattr(self, key) for key in ("name", "formula", "citation", "floor")}
+        return {**own, "axes": _axes_to_json(self.axes), **self._abilities()}
+
+    def _abilities(self) -> dict[str, Any]:
+        return {"exports": list(self.exports), "packable": self.packable}
+
+
+@dataclass(frozen=True)
+class RuleListing:
+    """One training rule."""
+
+    name: str
+    formula: str
+    """How many of a method's N elements it trains."""
+    citation: str
+    axes: Mapping[str, Axis]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON, axes as in a space file."""
+        return {"name": self.name, "formula": self.formula, "citation": self.citation, "axes": _axes_to_json(self.axes)}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A shipped space or a kind of task."""
+
+    name: str
+    about: str
+    path: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def list_methods(model: str | None) -> list[MethodListing]:
+    """Return the catalogue with its floors at `model`; `WrongInput` where a model was named that cannot be used."""
+    from ...workers.catalogue import catalogue
+
+    shape = _shape(model)
+    return [
+        MethodListing(name, cls.formula, cls.citation, _floor(name, cls.axes(), shape), cls.axes(), cls.exports, cls.packable)
+        for name, cls in catalogue().items()
+    ]
+
+
+def list_rules() -> list[RuleListing]:
+    """Return the training rules."""
+    from ...workers.catalogue import rules
+
+    return [RuleListing(name, cls.formula, cls.citation, cls.axes()) for name, cls in rules().items()]
+
+
+def list_spaces() -> list[Listing]:
+    """Return the shipped spaces; what each is for stands in its file's first line."""
+    from ...spaces.schema import shipped_spaces
+
+    return [
+        Listing(name, path.read_text(encoding="utf8").splitlines()[0].lstrip("# "), str(path)) for name, path in shipped_spaces().items()
+    ]
+
+
+def list_tasks() -> list[Listing]:
+    """Return the built-in tasks, and the two ways to bring one's own."""
+    from ...workers.tasks import BUILT_IN
+
+    built_in = [Listing(name, _about(sys.modules[load.__module__])) for name, load in BUILT_IN.items()]
+    own = Listing("PATH", "A JSONL, CSV or Parquet file, or a folder with train and validation (and test) files of that kind.")
+    hub = Listing(
+        "OWNER/NAME", "A hub data set; OWNER/NAME:CONFIG takes one of its configurations. --set task.text_a=... names its columns."
+    )
+    return [*built_in, own, hub]
+
+
+def schema_for_editors() -> dict[str, Any]:
+    """Return the JSON Schema of space files."""
+    from ...spaces.schema import json_schema
+    from ...workers.catalogue import catalogue
+
+    return json_schema({name: cls.axes() for name, cls in catalogue().items()})
+
+
+def read_task(text: str) -> TaskSpec:
+    """Return the task that `--task` names: a built-in, a file or folder, or a hub data set."""
+    from ...spaces.document import TaskSection
+    from ...spaces.lines import Unfit
+    from ...spaces.specs import task_spec
+
+    try:
+        return task_spec(TaskSection(name=text), (Path.cwd(),))
+    except Unfit as error:
+        raise WrongInput(f"--task {text}: {error}") from error
+
+
+def _about(module: ModuleType) -> str:
+    """The first line of a module's docstring, without the name that it starts with."""
+    return (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
+
+
+def _shape(model: str | None) -> Shape | None:
+    from ...workers.model.backbone import shape_of
+
+    try:
+        return shape_of(ModelSpec(model or ModelSpec.name))
+    except WrongInput:
+        if model is not None:
+            raise
+        return None  # the embedded default is an extra; the catalogue can be read without it
+
+
+def _floor(name: str, axes: Mapping[str, Axis], shape: Shape | None) -> int | None:
+    from ...workers.catalogue import count
+    from ..brain.counts import Surface
+
+    return Surface(axes, count=lambda values: count(name, values, shape)).smallest()[1] if shape else None
+
+
+def _axes_to_json(axes: Mapping[str, Axis]) -> dict[str, Any]:
+    from ...spaces.space_json import axis_to_json
+
+    return {name: axis_to_json(axis) for name, axis in axes.items()}

@@ -1,0 +1,188 @@
+"""Results on stdout: JSON for programs, tables for people."""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ...dashboards.curve import Curve
+    from ...workers.exports import Exported
+    from ..home import Home
+    from ..ledger.reading import History, Summary
+    from ..request import Request
+    from ..running.cost_estimate import SearchPlan
+    from ..running.driver import Ended
+    from .doctor import Check
+    from .listings import Listing, MethodListing, RuleListing
+
+
+def print_json(values: object) -> None:
+    """Print values as JSON."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def print_plan(plan: "SearchPlan") -> None:
+    """Print what fits, and the cost."""
+    from ...dashboards.rows import plan_row
+    from ...dashboards.tables import plan_table
+    from ...dashboards.words import duration
+
+    rows = [plan_row(method=name, **one.to_json()) for name, one in plan.methods.items()]
+    _show(plan_table(rows, width=_width()))
+    cost = plan.cost
+    climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
+    click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
+    click.echo(f"finals: about {cost.finals} trials under fresh seeds; {cost.trial_steps:,} trial-steps in all")
+    click.echo(f"at most {cost.operations:.1e} floating-point operations, with every text as long as allowed")
+    if plan.seconds is not None:
+        workers = f"{plan.workers} worker{'s' * (plan.workers > 1)}"
+        click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
+
+
+def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
+    """Print one line a study."""
+    from ...dashboards.rows import study_row
+    from ...dashboards.tables import studies_table
+
+    if not found:
+        click.echo(f"no studies under {home.root} yet; start with ulpt-search run --space ulpt --budget 1e4", err=True)
+        return
+    _show(studies_table([study_row(**summary.to_json()) for summary in found], width=_width()))
+
+
+def print_study(history: "History") -> None:
+    """Print a study's settings and trials."""
+    from ...dashboards.rows import trial_rows
+    from ...dashboards.tables import trials_table
+
+    record, space = history.record, history.space
+    settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
+    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}\n")
+    rows = trial_rows(history.trials, history.results, history.problems, last_step=space.training.steps)
+    _show(trials_table(rows, width=_width()))
+
+
+def print_frontier(curve: "Curve") -> None:
+    """Print the curve as a table, with what must be said of it."""
+    from ...dashboards.tables import frontier_table
+
+    if curve.front:
+        _show(frontier_table(curve.front, width=_width()))
+    click.echo("\n".join(["", *curve.notes]))
+
+
+def write_curve(curve: "Curve", *, csv: Path | None, png: Path | None, html: Path | None) -> bool:
+    """Write the files that were asked for; `-` prints the CSV. Returns whether any was."""
+    from ...dashboards.curve import csv_text, write_csv, write_html, write_png
+
+    for path, write in ((csv, write_csv), (png, write_png), (html, write_html)):
+        if path is not None and str(path) == "-":
+            click.echo(csv_text(curve.front), nl=False)
+        elif path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(curve, path)
+            click.echo(f"wrote {path}", err=True)
+    return any(path is not None for path in (csv, png, html))
+
+
+def print_export(report: "Exported") -> None:
+    """Print where an adapter is and how it was checked."""
+    click.echo(
+        f"{report.path}: trial {report.trial} as {report.format}, {report.trainable_parameters:,} parameters; "
+        f"reloaded in a fresh process, largest difference {report.max_abs_logit_difference:.1e}"
+    )
+
+
+def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Print one line a text."""
+    for answer in answers:
+        click.echo(f"{answer['label']}\t{answer['probability']:.3f}\t{answer['text']}")
+
+
+def print_evaluation(report: Mapping[str, Any]) -> None:
+    """Print a score."""
+    click.echo(f"{report['task']}, {report['split']} split: {report['metric']} {report['score']:.4f} over {report['rows']:,} rows")
+
+
+def print_methods(listings: "Sequence[MethodListing]") -> None:
+    """Print the catalogue."""
+    from ...dashboards.rows import method_row
+    from ...dashboards.tables import methods_table
+
+    rows = [
+        method_row(name=o.name, formula=o.formula, citation=o.citation, floor=o.floor, axes=o.axes, exports=o.exports, packable=o.packable)
+        for o in listings
+    ]
+    _show(methods_table(rows, width=_width()))
+    click.echo("\nJoined by +, methods stack: ulpt+bitfit. A training rule is joined alike, lora+subzero: ulpt-search methods --rules.")
+    click.echo("PEFT's own tuners are peft_TYPE, such as peft_loha, each alone in its pass.")
+
+
+def print_rules(listings: "Sequence[RuleListing]") -> None:
+    """Print the training rules."""
+    from ...dashboards.rows import rule_row
+    from ...dashboards.tables import rules_table
+
+    _show(rules_table([rule_row(name=o.name, formula=o.formula, citation=o.citation, axes=o.axes) for o in listings], width=_width()))
+
+
+def print_listings(listings: "Sequence[Listing]") -> None:
+    """Print names with what they are for."""
+    width = max(len(listing.name) for listing in listings)
+    for listing in listings:
+        click.echo(f"{listing.name:<{width}}  {listing.about}")
+        if listing.path:
+            click.echo(f"{'':<{width}}  {listing.path}")
+
+
+def print_checks(checks: "Sequence[Check]") -> None:
+    """Print what was found, and what to do where something is missing."""
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        mark = "ok " if check.fine else "NO " if check.needed else " - "
+        click.echo(f"{mark} {check.name:<{width}}  {check.found}")
+        if check.remedy and not check.fine:
+            click.echo(f"    {'':<{width}}  {check.remedy}")
+
+
+def print_end(request: "Request", end: "Ended") -> None:
+    """Print how a run has ended, and where everything lies."""
+    places = _places(request.places, end)
+    if request.as_json:
+        curve = [point.to_json() for point in end.history.curve.front]
+        print_json({"study": end.history.record.name, "seconds": round(end.seconds, 1), "frontier": curve, "places": places})
+    else:
+        _print_last_screen(end, places=places, home=request.home)
+
+
+def _places(home: "Home", end: "Ended") -> dict[str, str]:
+    adapter = {"best adapter": str(end.best)} if end.best else {}
+    kept = {"ledger": home.ledger_url, "adapters": home.store, "MLflow": home.tracking_uri}
+    return {"curve": str(home.pages / end.history.record.name / "frontier.html"), **adapter, **kept}
+
+
+def _print_last_screen(end: "Ended", *, places: Mapping[str, str], home: str) -> None:
+    from ...dashboards.screens import final_screen
+
+    failed = sum(end.history.state(trial) == "failed" for trial in end.history.trials)
+    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
+    curve = replace(end.history.curve, home=home)
+    _show(final_screen(curve, places=places, seconds=end.seconds, failed=failed, width=_width(), ascii_only=plain))
+
+
+def _show(drawn: "RenderableType") -> None:
+    from rich.console import Console
+
+    Console(width=_width()).print(drawn, crop=False)  # a command to paste is never cut
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns

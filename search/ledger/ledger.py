@@ -1,0 +1,275 @@
+"""The one record: studies, trials, results and problems in SQLite or PostgreSQL. What `record` has returned is never lost.
+
+The database is this file's and `migrations/`'s alone. A driver that writes holds a lease on its study; every write of a
+holder checks in its own transaction that the lease is still its own.
+"""
+
+import threading
+import uuid
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ...spaces.errors import Failure, WrongInput, did_you_mean
+from ...spaces.records import Outcome, Problem, Result, Trial
+from .lease import Holder
+from .migrations import tables
+from .migrations.database import open_database, plain, reason
+from .study_record import StudyRecord, check, compare
+
+__all__ = ["Lease", "Ledger", "StudyRecord"]
+
+T = TypeVar("T")
+
+HEARTBEAT = 10.0
+"""Seconds between two signs of life of a driver."""
+
+_NOW = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8"}
+
+
+class Lease:
+    """A driver's hold on a study, for as long as `Ledger.lease` lasts."""
+
+    def __init__(self, study: str, token: str) -> None:
+        self.study, self.token = study, token
+        self.lost = threading.Event()
+
+    def check(self) -> None:
+        """Raise `Failure` where another driver has taken the study over."""
+        if self.lost.is_set():
+            raise Failure(f"study {self.study}: another driver has taken it over, so this one stops; all that it had acknowledged is kept")
+
+
+class Ledger:
+    """The record of all studies in one database. Safe to use from several threads and several processes."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine, self._writer = engine, engine.execution_options(writes=True)
+        self._leases: dict[str, Lease] = {}
+        weakref.finalize(self, engine.dispose)  # a ledger that nobody holds any more leaves no connection open
+
+    @classmethod
+    def open(cls, url: str) -> "Ledger":
+        """Open a SQLite file (a path or `sqlite:///path`, made where there is none) or a PostgreSQL URL.
+
+        Raises `WrongInput` where it cannot be opened or written, is no database, or comes from a newer version.
+        """
+        return cls(open_database(url))
+
+    def close(self) -> None:
+        """Let go of the connections; the ledger opens new ones when it is used again."""
+        self._engine.dispose()
+
+    def create(self, name: str, *, space: Mapping[str, Any], budget: int, seed: int, fingerprint: str, task_digest: str) -> StudyRecord:
+        """Return the study called `name`, made now where there is none.
+
+        Raises `WrongInput` where it exists with another budget, model, task or training recipe, for then its results could
+        not be compared with new ones; the message names what differs.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        wanted = StudyRecord(name, dict(space), budget, seed, fingerprint, task_digest, now)
+        check(wanted)
+        with self._transaction(writes=True) as connection:
+            connection.execute(self._new(tables.studies), asdict(wanted))
+            found = _study(connection, name)
+        compare(found, wanted)
+        return found
+
+    def study(self, name: str) -> StudyRecord:
+        """Return a study; `WrongInput` names the nearest where there is none of that name."""
+        with self._transaction() as connection:
+            return _study(connection, name)
+
+    def studies(self) -> list[StudyRecord]:
+        """Return all studies, oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(*_columns(tables.studies, StudyRecord)).order_by(tables.studies.c.id))
+            return [StudyRecord(*row) for row in rows]
+
+    def add_trials(self, name: str, trials: Sequence[Trial]) -> None:
+        """Write trials down; those that are there already stay as they are.
+
+        Raises `Failure` where a number already stands for another configuration, or the lease was lost.
+        """
+        with self._transaction(writes=True) as connection:
+            study = self._hold(connection, name)
+            rows = [{"study": study, **trial.to_json()} for trial in trials]
+            if rows:
+                connection.execute(self._new(tables.trials), rows)
+            numbers = tables.trials.c.number.in_([trial.number for trial in trials])
+            kept = {trial.number: trial for trial in _trials(connection, study, numbers)}
+            for trial in trials:
+                if kept[trial.number] != trial:
+                    raise Failure(f"study {name}: {trial} cannot be added: the ledger has {kept[trial.number]}; were two studies mixed?")
+
+    def record(self, name: str, outcome: Outcome) -> tuple[Result, ...]:
+        """Commit an outcome in one transaction and return the results that are new.
+
+        A result for a (trial, step, split) that has one is ignored; every problem is kept, numbered by attempt. Once this
+        returns, the outcome survives the death of the process and of the machine. Raises `Failure` where it could not be
+        committed, or the lease was lost: then nothing of it was.
+        """
+        with self._transaction(writes=True) as connection:
+            study = self._hold(connection, name)
+            new = tuple(result for result in outcome.results if self._add(connection, study, result))
+            attempts = _attempts(connection, study, outcome.problems)
+            for problem in outcome.problems:
+                attempts[problem.trial] += 1
+                row = {**asdict(problem), "error": _text(problem.error), "attempt": attempts[problem.trial], "study": study}
+                connection.execute(sa.insert(tables.problems), row)
+        return new
+
+    def trials(self, name: str) -> list[Trial]:
+        """Return a study's trials by number."""
+        with self._transaction() as connection:
+            return _trials(connection, _key(connection, name), sa.true())
+
+    def results(self, name: str) -> list[Result]:
+        """Return a study's results in the order they were committed."""
+        return self._rows(name, tables.results, Result)
+
+    def problems(self, name: str) -> list[Problem]:
+        """Return a study's problems in the order they were committed: as many of a trial as it had failed attempts."""
+        return self._rows(name, tables.problems, Problem)
+
+    @contextmanager
+    def lease(self, name: str, *, heartbeat: float = HEARTBEAT) -> Iterator[Lease]:
+        """Be the one driver of a study while inside, with a sign of life every `heartbeat` seconds.
+
+        The lease of a driver that is gone is taken over: one on this machine when its process has ended, one elsewhere
+        after 60 s of silence. Raises `WrongInput` where another driver lives, naming its host, process and since when.
+        """
+        lease = Lease(name, uuid.uuid4().hex)
+        with self._transaction(writes=True) as connection:
+            _take(connection, lease)
+        self._leases[name] = lease
+        stop = threading.Event()
+        beats = threading.Thread(target=self._beat, args=(lease, stop, heartbeat), name=f"lease on {name}", daemon=True)
+        beats.start()
+        try:
+            yield lease
+        finally:
+            stop.set()
+            beats.join()
+            del self._leases[name]
+            self._let_go(lease)
+
+    def _beat(self, lease: Lease, stop: threading.Event, seconds: float) -> None:
+        while not stop.wait(seconds) and not lease.lost.is_set():
+            try:
+                with self._transaction(writes=True) as connection:
+                    beat = sa.update(tables.claims).where(tables.claims.c.token == lease.token).values(heartbeat=_now(connection))
+                    kept = connection.execute(beat).rowcount
+            except Failure:
+                continue  # a database that is away for a moment; the driver's own writes tell of one that stays away
+            if not kept:
+                lease.lost.set()
+
+    def _let_go(self, lease: Lease) -> None:
+        try:
+            with self._transaction(writes=True) as connection:
+                connection.execute(sa.delete(tables.claims).where(tables.claims.c.token == lease.token))
+        except Failure:
+            return  # whatever ended the search is the error to show; a lease of an ended process binds nobody
+
+    def _hold(self, connection: sa.Connection, name: str) -> int:
+        """Return the study's key; where this ledger claimed the study, nobody can take it over before the transaction ends."""
+        study, lease = _key(connection, name), self._leases.get(name)
+        if lease is not None:
+            mine = sa.select(tables.claims.c.token).where(tables.claims.c.study == study).with_for_update(read=True)
+            if connection.scalar(mine) != lease.token:
+                lease.lost.set()
+            lease.check()
+        return study
+
+    def _add(self, connection: sa.Connection, study: int, result: Result) -> bool:
+        added = self._new(tables.results).returning(tables.results.c.id)
+        return connection.scalar(added, {"study": study, **result.to_json()}) is not None
+
+    def _new(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An insert that leaves what is there already as it is."""
+        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        return insert(table).on_conflict_do_nothing()
+
+    def _rows(self, name: str, table: sa.Table, record: Callable[..., T]) -> list[T]:
+        with self._transaction() as connection:
+            study = _key(connection, name)
+            rows = connection.execute(sa.select(*_columns(table, record)).where(table.c.study == study).order_by(table.c.id))
+            return [record(*row) for row in rows]
+
+    @contextmanager
+    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
+        try:
+            with (self._writer if writes else self._engine).begin() as connection:
+                yield connection
+        except sa.exc.IntegrityError as error:
+            raise Failure(f"the ledger refused a record: {reason(error)}; add a trial before what came of it") from error
+        except sa.exc.DBAPIError as error:
+            told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(error)}"
+            raise Failure(f"{told}; all that it acknowledged is kept: put that right and run again") from error
+
+
+def _columns(table: sa.Table, record: Any) -> list["sa.Column[Any]"]:
+    return [table.c[field.name] for field in fields(record)]
+
+
+def _key(connection: sa.Connection, name: str) -> int:
+    key: int | None = connection.scalar(sa.select(tables.studies.c.id).where(tables.studies.c.name == name))
+    if key is not None:
+        return key
+    names = connection.scalars(sa.select(tables.studies.c.name)).all()
+    there = f"there are {', '.join(names[:10])}" if names else "there is none yet; begin one with ulpt-search run"
+    raise WrongInput(f"--study {name}: no such study; {there}.{did_you_mean(name, names)}")
+
+
+def _study(connection: sa.Connection, name: str) -> StudyRecord:
+    columns = _columns(tables.studies, StudyRecord)
+    return StudyRecord(*connection.execute(sa.select(*columns).where(tables.studies.c.id == _key(connection, name))).one())
+
+
+def _trials(connection: sa.Connection, study: int, which: "sa.ColumnElement[bool]") -> list[Trial]:
+    table = tables.trials
+    rows = connection.execute(sa.select(*_columns(table, Trial)).where(table.c.study == study, which).order_by(table.c.number))
+    return [Trial(*row) for row in rows]
+
+
+def _attempts(connection: sa.Connection, study: int, problems: Sequence[Problem]) -> Counter[int]:
+    """How many problems each trial of `problems` has so far."""
+    table, trials = tables.problems, {problem.trial for problem in problems}
+    if not trials:
+        return Counter()
+    counts = sa.select(table.c.trial, sa.func.count()).where(table.c.study == study, table.c.trial.in_(trials)).group_by(table.c.trial)
+    return Counter({row[0]: row[1] for row in connection.execute(counts)})
+
+
+def _take(connection: sa.Connection, lease: Lease) -> None:
+    """Put `lease` on its study in place of none or a dead one; the study's row keeps others out meanwhile."""
+    table, study = tables.claims, _key(connection, lease.study)
+    connection.execute(sa.select(tables.studies.c.id).where(tables.studies.c.id == study).with_for_update(key_share=True))
+    columns = [*_columns(table, Holder), table.c.since, table.c.heartbeat]
+    found, now = connection.execute(sa.select(*columns).where(table.c.study == study)).one_or_none(), _now(connection)
+    if found is not None:
+        other, since, silent = Holder(*found[:-2]), found.since, now - found.heartbeat
+        if not other.gone(silent=silent):
+            raise WrongInput(f"--study {lease.study}: {other.busy(since=since, silent=silent)}, or give another --study name")
+        connection.execute(sa.delete(table).where(table.c.study == study))
+    began = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    row = {"study": study, "token": lease.token, **asdict(Holder.here()), "since": began, "heartbeat": now}
+    connection.execute(sa.insert(table), row)
+
+
+def _now(connection: sa.Connection) -> float:
+    """Seconds since 1970 by the database's clock, which all drivers share."""
+    return float(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
+
+
+def _text(error: str) -> str:
+    """An error as any database can hold it: neither half a character nor a zero byte."""
+    return error.encode("utf8", "backslashreplace").decode("utf8").replace("\x00", "\\x00")

@@ -1,0 +1,145 @@
+"""A URL -> the ledger's database, durable and at this version's schema, or one clear line."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from ....spaces.errors import WrongInput, did_you_mean
+from .tables import VERSION_TABLE, metadata
+
+PATIENCE = 30.0
+"""Seconds that a writer waits for another's transaction."""
+
+_SQLITE = "sqlite:///"
+_LOCK = 5_501_025_040_220_502  # any fixed number: who holds it in PostgreSQL may change the schema
+
+
+def open_database(url: str) -> sa.Engine:
+    """Return an engine for a SQLite file (a path, or `sqlite:///path`) or a PostgreSQL URL, its schema brought up to date.
+
+    Transactions of connections with the option `writes` take SQLite's write lock at once, so that none has to be undone
+    half-way. Raises `WrongInput` for what cannot be opened or was written by a newer version.
+    """
+    target = _target(url)
+    try:
+        engine = _sqlite(target) if target.drivername == "sqlite" else sa.create_engine(target, pool_pre_ping=True)
+        with _closed_on_error(engine):
+            _bring_up_to_date(engine)
+    except ModuleNotFoundError as error:
+        raise WrongInput(f'--ledger {plain(target)}: needs the Python package {error.name}; pip install "psycopg[binary]"') from error
+    except (sa.exc.DBAPIError, OSError) as error:
+        raise WrongInput(f"--ledger {plain(target)}: cannot be opened: {reason(error)}; give another with --ledger or --home") from error
+    return engine
+
+
+@contextmanager
+def _closed_on_error(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def plain(target: sa.URL) -> str:
+    """A URL for people: a file's path, or everything but the password."""
+    return str(target.database) if target.drivername == "sqlite" else target.render_as_string()
+
+
+def reason(error: Exception) -> str:
+    """What a database or the system complains about, on one line."""
+    told = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(told, OSError):
+        return told.strerror or type(told).__name__
+    lines = [line.strip() for line in str(told).splitlines() if line.strip()]
+    return lines[0] if lines else type(told).__name__
+
+
+def _target(url: str) -> sa.URL:
+    if "://" not in url or url.startswith(_SQLITE) or url == "sqlite://":
+        return _file(url.removeprefix(_SQLITE).removeprefix("sqlite://"))
+    try:
+        target = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise WrongInput("--ledger: not a URL; wanted a file's path or postgresql://user:password@host/database") from error
+    name = target.drivername.partition("+")[0]
+    if name in ("postgresql", "postgres"):
+        return target.set(drivername="postgresql+psycopg")
+    hint = did_you_mean(name, ["postgresql"])
+    raise WrongInput(f"--ledger {plain(target)}: wanted a file's path or postgresql://user:password@host/database, not {name}.{hint}")
+
+
+def _file(path: str) -> sa.URL:
+    if not path or path.startswith(":memory:"):
+        raise WrongInput("--ledger sqlite://: a ledger in memory would be lost with the process; give a file: sqlite:///ledger.sqlite")
+    return sa.URL.create("sqlite", database=str(Path(path).expanduser().resolve()))
+
+
+def _sqlite(target: sa.URL) -> sa.Engine:
+    Path(str(target.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(target, connect_args={"timeout": PATIENCE})
+    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, record: object) -> None:
+    """Make what is committed outlive the process and the machine: FULL syncs the log at every commit."""
+    connection.isolation_level = None  # the driver would begin transactions of its own, and too late
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and the writer go on side by side. SQLite does not wait by itself while others do the same to a new file."""
+    patient_until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > patient_until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _bring_up_to_date(engine: sa.Engine) -> None:
+    """Apply the steps that are missing, all or none, while nobody else does."""
+    config = Config(attributes={"metadata": metadata, "version_table": VERSION_TABLE})
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        if _is_current(connection, ScriptDirectory.from_config(config)):
+            return
+    with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _is_current(connection: sa.Connection, script: ScriptDirectory) -> bool:
+    """Whether no step is missing. Raises `WrongInput` where a step was applied that this version does not know."""
+    version = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    steps = [step.revision for step in script.walk_revisions()]
+    if version is not None and version not in steps:
+        where, newest = plain(connection.engine.url), steps[0]
+        raise WrongInput(
+            f"--ledger {where}: written by a newer ulpt-search (schema {version}, this one knows up to {newest});"
+            " upgrade ulpt-search, or give another with --ledger or --home"
+        )
+    return version == script.get_current_head()

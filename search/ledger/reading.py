@@ -1,0 +1,156 @@
+"""What the ledger remembers of a study, read without a model, without Ray and without writing anything."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ...dashboards.curve import Curve
+from ...dashboards.frontier import points
+from ...dashboards.rows import state_of
+from ...spaces.errors import WrongInput
+from ...spaces.records import Problem, Result, State, Trial
+from ...spaces.space import Setup, Space
+from ...spaces.space_json import space_from_json
+from ..home import Home
+
+if TYPE_CHECKING:
+    from .ledger import StudyRecord
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that the ledger holds of one study."""
+
+    record: "StudyRecord"
+    trials: Sequence[Trial]
+    results: Sequence[Result]
+    problems: Sequence[Problem]
+
+    @cached_property
+    def space(self) -> Space:
+        """What was searched."""
+        return space_from_json(self.record.space)
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The trade-off curve."""
+        return Curve(
+            study=self.record.name,
+            budget=self.record.budget,
+            points=tuple(points(self.trials, self.results)),
+            metric=self.space.task.metric or "score",
+            task=self.space.task.name,
+            model=self.space.model.name,
+            methods=tuple(self.space.methods),
+        )
+
+    def setup(self, store: str) -> Setup:
+        """Return what a worker is told of this study."""
+        return Setup(self.space.model, self.space.task, self.space.training, store)
+
+    def latest(self, trial: int) -> Result | None:
+        """Return a trial's result at its highest step."""
+        return max((result for result in self.results if result.trial == trial), key=lambda result: result.step, default=None)
+
+    def state(self, trial: Trial) -> State:
+        """Return where a trial stands, as far as records can tell."""
+        results = [result for result in self.results if result.trial == trial.number]
+        problems = [problem for problem in self.problems if problem.trial == trial.number]
+        return state_of(trial, results, problems, last_step=self.space.training.steps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `show --json` prints."""
+        trials = [self._trial(trial) for trial in self.trials]
+        return {**asdict(self.record), "trials": trials, "frontier": [point.trial for point in self.curve.front]}
+
+    def _trial(self, trial: Trial) -> dict[str, Any]:
+        results = [result.to_json() for result in self.results if result.trial == trial.number]
+        problems = [problem.error for problem in self.problems if problem.trial == trial.number]
+        return {**trial.to_json(), "state": self.state(trial), "results": results, "problems": problems}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line of `studies`."""
+
+    study: str
+    task: str
+    model: str
+    budget: int
+    trials: int
+    best: float | None
+    """Highest validation score at the highest step."""
+    created: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def read_study(home: Home, name: str) -> History:
+    """Return a study's history; `WrongInput` names the nearest where there is none of that name."""
+    if not home.has_ledger:
+        raise WrongInput(f"no study {name}: nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
+    from .ledger import Ledger
+
+    ledger = Ledger.open(home.ledger_url)
+    return History(ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name))
+
+
+def summaries(home: Home) -> list[Summary]:
+    """Return one line a study, oldest first."""
+    if not home.has_ledger:
+        return []
+    from .ledger import Ledger
+
+    return [_summary(read_study(home, record.name)) for record in Ledger.open(home.ledger_url).studies()]
+
+
+def choose(history: History, *, best: bool, trial: int | None, max_parameters: int | None) -> tuple[Trial, Result]:
+    """Return the trial that the options of `export` name, with the result whose adapter is meant; by default the best of the curve."""
+    options = {"--best": best or None, "--trial": trial, "--max-parameters": max_parameters}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise WrongInput(f"{' and '.join(given)} choose differently; give one of them")
+    known = {each.number: each for each in history.trials}
+    number = _on_curve(history, max_parameters) if trial is None else trial
+    if number not in known:
+        name = history.record.name
+        raise WrongInput(f"--trial {number}: {name} has trials {_span(list(known))}; see `ulpt-search show {name}`")
+    result = history.latest(number)
+    if result is None:
+        raise WrongInput(f"--trial {number}: it has no result yet; see `ulpt-search show {history.record.name}`")
+    return known[number], result
+
+
+def _on_curve(history: History, limit: int | None) -> int:
+    front = history.curve.front
+    if not front:
+        raise WrongInput(f"{history.record.name}: no trial has been scored yet; run the study again to continue it")
+    fitting = [point for point in front if limit is None or point.trainable_parameters <= limit]
+    if not fitting:
+        least = front[0].trainable_parameters
+        raise WrongInput(f"--max-parameters {limit}: the smallest adapter of the curve has {least}; give at least that")
+    return fitting[-1].trial
+
+
+def _span(numbers: list[int]) -> str:
+    return f"{min(numbers)} to {max(numbers)}" if numbers else "none yet"
+
+
+def _summary(history: History) -> Summary:
+    record, space = history.record, history.space
+    return Summary(
+        study=record.name,
+        task=space.task.name,
+        model=space.model.name,
+        budget=record.budget,
+        trials=_count(history.trials, lambda trial: trial.purpose == "search"),
+        best=max((point.score for point in history.curve.points), default=None),
+        created=record.created,
+    )
+
+
+def _count(trials: Sequence[Trial], wanted: Callable[[Trial], bool]) -> int:
+    return sum(map(wanted, trials))

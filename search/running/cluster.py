@@ -1,0 +1,320 @@
+"""Jobs to outcomes on Ray Tune: each job is one Tune trial, and worker processes outlive their jobs.
+
+Tune asks our `Searcher` for the next job and hands back what the worker reported; it decides nothing and holds nothing worth
+keeping. Its loop runs in the calling thread, so `next_job` and `record` are never called at the same time.
+"""
+
+import contextlib
+import importlib
+import json
+import math
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray tells stdout about killed workers; it reads this when imported
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from ...spaces.errors import Failure, WrongInput
+from ...spaces.records import Job, Outcome
+from ...spaces.space import Setup
+from .dispatch import Dispatch, Halt, failed, one_line
+from .process_state import environment, signal_handlers, silence
+from .supervisor import Interrupted, stop_signals
+
+_QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a share of a GPU sees none
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kill raises inside Tune and ends the run; a worker that the kernel ends is replaced
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # 15 by default, at which any other busy program leaves a search next to nothing
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the ledger is the record
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+_LOGGERS = ("ray", "ray.tune", "ray.air", "ray.train", "ray.data")
+_TOKEN = secrets.token_hex(32)
+"""Who may talk to a cluster we start. One per process, since Ray caches it."""
+_LONGEST_FOLDER = 43
+"""Characters: Ray's socket paths below it must fit in 107 bytes."""
+_OBJECT_STORE = 100 * 2**20
+"""Bytes. Only Tune's own messages go through it."""
+_LOST = "its worker process died: killed, out of memory, or its machine was lost"
+
+_RUNS: dict[str, Dispatch] = {}
+"""Runs in progress by name. Tune pickles its helpers, which therefore know only the name."""
+
+
+class _JobSearcher(Searcher):
+    """Tune's view of a run: a job as a configuration, an outcome as a metric, both as JSON."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def suggest(self, trial_id: str) -> Any:
+        run = _RUNS[self._name]
+        if run.over():
+            return Searcher.FINISHED
+        job = run.suggest(trial_id)
+        return None if job is None else {"job": json.dumps(job.to_json())}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        _RUNS[self._name].settle(trial_id, _outcome(result))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if result and not error:
+            _RUNS[self._name].settle(trial_id, _outcome(result))
+        else:
+            _RUNS[self._name].lose(trial_id, _LOST)
+
+
+class _Keeper(FIFOScheduler):
+    """First to hear of a lost worker: keeps Tune's report of it and says why. Not a callback: given one, Tune imports MLflow."""
+
+    def __init__(self, name: str, errors: Path) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._name = name
+        self._errors = errors
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        if trial.should_recover():  # its machine was taken away, and Tune runs it again by itself
+            return
+        report = Path(trial.local_path, trial.run_metadata.error_filename).read_text()
+        self._errors.mkdir(exist_ok=True)
+        (self._errors / f"{self._name}-{trial.trial_id}.txt").write_text(report)
+        _RUNS[self._name].lose(trial.trial_id, _reason(report))
+
+
+class _Leaver(tune.Stopper):
+    """Asked in each of Tune's steps, ten times a second or more: the place to leave from."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        _RUNS[self._name].check()
+        return False
+
+
+class Cluster:
+    """Workers on a Ray cluster of our own, or on the one at `address`; use it as a context manager.
+
+    Args:
+        workers: Jobs that run at the same time, each in a process of its own.
+        cpus_per_worker: CPUs of each; its torch gets as many threads (at least one).
+        gpus_per_worker: GPUs of each; 0.5 lets two share one, 0 hides them.
+        address: A running Ray cluster, in the forms of `ray.init`; None starts one on this machine, closed to others by a token.
+        storage: Folder for what Ray Tune writes while it runs; `errors/` in it keeps the full report of each lost worker. Sockets
+            and logs live in a temporary folder that goes with the cluster.
+        setup: What every job of the study shares.
+        run_job: `module:function` that does a job in the worker: `(setup, job) -> outcome`. Module-level caches live as long as
+            the worker. An exception makes every trial of the job a problem, and the next job gets a fresh process.
+        patience: Seconds that `next_job` may have nothing although nothing runs, before `run` gives up.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        cpus_per_worker: float,
+        gpus_per_worker: float,
+        address: str | None,
+        storage: Path,
+        setup: Setup,
+        run_job: str = "ulpt_search.workers.training.worker:run_job",
+        patience: float = 60.0,
+    ) -> None:
+        self._workers = workers
+        self._cpus = cpus_per_worker
+        self._gpus = gpus_per_worker
+        self._address = address
+        self._storage = storage.resolve()
+        self._setup = setup
+        self._run_job = run_job
+        self._patience = patience
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start or join the cluster. Raises `WrongInput` when it is not there or too small, `Failure` when Ray does not start."""
+        with ExitStack() as undo:
+            undo.enter_context(environment(_QUIET))
+            undo.enter_context(silence(_LOGGERS))
+            undo.callback(ray.shutdown)
+            self._start(undo) if self._address is None else self._join()
+            _check_room(self._workers, cpus=self._cpus, gpus=self._gpus)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End the cluster we started, or our own part in another's."""
+        self._undo.close()
+
+    def run(self, *, next_job: Callable[[], Job | None], record: Callable[[Outcome], None], finished: Callable[[], bool]) -> None:
+        """Run jobs until `finished`; `record` gets each job's outcome once, before a worker's next job is asked for.
+
+        `next_job` may return None: it is asked again, ten times a second while jobs run, else once a second. What any of the
+        three raises ends the run with it. SIGINT and SIGTERM raise `Interrupted` within a second, a second one at once. In
+        these cases running jobs are abandoned and the cluster is left.
+        """
+        if not ray.is_initialized():
+            raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
+        name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience)
+        try:
+            with signal_handlers(), _stopping(run):
+                self._tuner(name).fit()
+            run.check()
+        except Halt:
+            raise run.reason or Failure("the run ended early for no reason") from None
+        finally:
+            del _RUNS[name]
+            shutil.rmtree(self._storage / name, ignore_errors=True)
+            if run.reason is not None:
+                self._undo.close()
+
+    def _tuner(self, name: str) -> tune.Tuner:
+        train = _trainable(self._setup, run_job=self._run_job, threads=max(1, int(self._cpus)))
+        return tune.Tuner(
+            tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=_JobSearcher(name),
+                scheduler=_Keeper(name, self._storage / "errors"),
+                num_samples=-1,
+                max_concurrent_trials=self._workers,  # else Tune asks for a job ahead, proposed before the last results were known
+                reuse_actors=True,
+                trial_name_creator=_trial_id,
+                trial_dirname_creator=_trial_id,
+            ),
+            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, stop=_Leaver(name)),
+        )
+
+    def _join(self) -> None:
+        try:
+            with _connecting():
+                ray.init(address=self._address, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise WrongInput(f"--address {self._address}: no Ray cluster there ({one_line(error)}); leave it out to start one") from error
+
+    def _start(self, undo: ExitStack) -> None:
+        folder = _socket_folder()
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        undo.enter_context(environment({"RAY_AUTH_TOKEN": _TOKEN}))
+        undo.callback(ray.shutdown)
+        try:
+            with _connecting():
+                ray.init(
+                    address="local",
+                    num_cpus=math.ceil(self._workers * self._cpus),
+                    num_gpus=None if self._gpus else 0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    object_store_memory=_OBJECT_STORE,
+                    _temp_dir=folder,
+                )
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise Failure(f"Ray does not start on this machine: {one_line(error)}") from error
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Undo that `ray.init` makes SIGTERM exit with status 15."""
+    with signal_handlers():
+        try:
+            yield
+        except SystemExit:
+            raise Interrupted(signal.SIGTERM) from None
+
+
+def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping[str, str]], None]:
+    """Return what Tune runs in a worker for each job; a closure, so that it travels by value."""
+
+    def train(config: Mapping[str, str]) -> None:
+        job = Job.from_json(json.loads(config["job"]))
+        try:
+            metrics = _metrics(_function(run_job, threads=threads)(setup, job))
+        except BaseException as error:
+            tune.report(_metrics(failed(job, one_line(error))))
+            raise  # Tune replaces the process: after an error nobody foresaw, its memory and its GPU are not to be trusted
+        tune.report({**metrics, "done": True})
+
+    return train
+
+
+def _function(path: str, *, threads: int) -> Callable[[Setup, Job], Outcome]:
+    module, _, name = path.partition(":")
+    os.environ.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    function: Callable[[Setup, Job], Outcome] = getattr(importlib.import_module(module), name)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    return function
+
+
+def _metrics(outcome: Outcome) -> dict[str, Any]:
+    return {"outcome": json.dumps(outcome.to_json())}
+
+
+def _outcome(result: Mapping[str, Any]) -> Outcome:
+    return Outcome.from_json(json.loads(result["outcome"]))
+
+
+def _reason(report: str) -> str:
+    """Why Tune lost a worker, in one line, from its report."""
+    if "running low on memory" in report:
+        return "Ray ended its worker process because the machine ran low on memory; fewer workers or smaller packs need less"
+    if "worker process has died" in report:
+        return _LOST
+    return (report.strip().splitlines() or [_LOST])[-1][:300]
+
+
+def _trial_id(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def _stopping(run: Dispatch) -> contextlib.AbstractContextManager[None]:
+    def stop(signum: int) -> None:
+        run.reason = run.reason or Interrupted(signum)
+
+    main = threading.current_thread() is threading.main_thread()
+    return stop_signals(stop) if main else contextlib.nullcontext()
+
+
+def _check_room(workers: int, *, cpus: float, gpus: float) -> None:
+    """Raise `WrongInput` when the cluster cannot hold the workers; Tune would wait for ever."""
+    nodes: list[Mapping[str, float]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = sum(int(min(_times(node, "CPU", cpus), _times(node, "GPU", gpus), workers)) for node in nodes)
+    if room < workers:
+        has = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise WrongInput(
+            f"--workers {workers}: each takes {cpus:g} CPUs and {gpus:g} GPUs, and the cluster ({has}) has room for {room}; "
+            "take fewer workers or give each less"
+        )
+
+
+def _times(node: Mapping[str, float], resource: str, share: float) -> float:
+    return node.get(resource, 0.0) / share + 1e-6 if share else math.inf
+
+
+def _socket_folder() -> str:
+    bases = [base for base in (tempfile.gettempdir(), "/tmp") if len(base) + len("/ray-12345678") <= _LONGEST_FOLDER]
+    return tempfile.mkdtemp(prefix="ray-", dir=bases[0])

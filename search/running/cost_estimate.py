@@ -1,0 +1,109 @@
+"""What a search would do and cost, on paper."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...spaces.shape import Shape
+from ...spaces.space import Space
+from ..brain.feasibility import Feasible, feasible
+from ..brain.promotion import ratios, rungs_of
+from ..request import Request
+from .resources import own_cpus, own_gpus, resources
+
+if TYPE_CHECKING:
+    from .speed import Pace
+
+_PASSES = 4
+"""Forward, and backward through a frozen model: 2 operations a weight each, since weight gradients are never computed."""
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """What a search is expected to take."""
+
+    rungs: Mapping[int, int]
+    """Step -> trials expected to be trained up to it."""
+    finals: int
+    """Trials of the finals: fresh seeds for every configuration expected on the curve."""
+    trial_steps: int
+    """Training steps over all trials, finals included."""
+    operations: float
+    """Floating-point operations, with every text as long as the task allows."""
+
+    def seconds(self, pace: "Pace", *, batch: int, workers: int) -> float:
+        """Return the wall clock of `workers` that train at this pace and then score, a row forward only: half of a row trained."""
+        validated, tested = sum(self.rungs.values()) + self.finals, self.finals
+        rows = validated * pace.rows["validation"] + tested * pace.rows["test"]
+        return (self.trial_steps + rows / (2 * batch)) / (pace.rate * workers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        rungs = [{"step": step, "trials": trials} for step, trials in self.rungs.items()]
+        return {"rungs": rungs, "final_trials": self.finals, "trial_steps": self.trial_steps, "floating_point_operations": self.operations}
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search before it runs."""
+
+    study: str
+    budget: int
+    space: Space
+    methods: Mapping[str, Feasible]
+    cost: CostEstimate
+    workers: int
+    seconds: float | None
+    """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `plan --json` prints."""
+        return {
+            "study": self.study,
+            "budget": self.budget,
+            "model": self.space.model.name,
+            "task": self.space.task.name,
+            "trials": self.space.trials,
+            "methods": {name: one.to_json() for name, one in self.methods.items()},
+            **self.cost.to_json(),
+            "workers": self.workers,
+            "expected_seconds": self.seconds,
+        }
+
+
+def make_plan(request: Request) -> SearchPlan:
+    """Return the plan of a request. Reads the model's configuration, not its weights, and writes nothing."""
+    from ...workers.catalogue import axes_of, count
+    from ...workers.model.backbone import shape_of
+    from .speed import SpeedCache
+
+    space = request.space()
+    shape = shape_of(space.model)
+    judged = feasible(space.methods, budget=request.budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
+    means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
+    pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
+    seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
+    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds)
+
+
+def cost(space: Space, shape: Shape) -> CostEstimate:
+    """Return the expected cost: at each rung one in eta goes on, and of the n that arrive about ln n + 1 make the curve.
+
+    That is how many records n numbers in random order set: what a curve of unrelated sizes and scores would hold.
+    """
+    rungs = rungs_of(space.training)
+    reached = _reached(space.trials, rungs)
+    finals = space.finalists * round(math.log(max(1, reached[rungs[-1]])) + 1)
+    lengths = [high - low for low, high in zip((0, *rungs), rungs, strict=False)]
+    steps = sum(trials * length for trials, length in zip(reached.values(), lengths, strict=True)) + finals * rungs[-1]
+    weights = sum(linear.inputs * linear.outputs for linear in shape.linears)
+    return CostEstimate(reached, finals, steps, float(_PASSES * weights) * steps * space.training.batch * space.task.max_tokens)
+
+
+def _reached(trials: int, rungs: tuple[int, ...]) -> dict[int, int]:
+    reached, left = {}, float(trials)
+    for step, eta in ratios(rungs).items():
+        reached[step] = math.ceil(left)
+        left /= eta
+    return reached

@@ -1,0 +1,48 @@
+"""What a run leaves for its user: the curve's files, and the best adapter as a file."""
+
+import shutil
+from pathlib import Path
+
+import click
+
+from ...spaces.errors import Failure, WrongInput
+from ..ledger.reading import History, choose
+from ..request import Request
+from ..tracking.curve_files import draw
+
+
+def deliver(request: Request, history: History) -> Path | None:
+    """Write what a study has found into its folder in the home; return where its best adapter is, as most programs load it.
+
+    Raises `Failure` where no trial was scored.
+    """
+    if not history.curve.points:
+        raise Failure(_nothing(history))
+    folder = request.places.pages / history.record.name
+    draw(history.curve, folder)
+    try:
+        return _export_best(history, folder, store=request.places.store)
+    except (Failure, WrongInput) as error:  # a search is not undone by an export that fails
+        click.echo(f"the best adapter was not written as a file: {error}", err=True)
+        return None
+
+
+def _export_best(history: History, folder: Path, *, store: str) -> Path:
+    from ...workers.exports import export, formats
+    from ...workers.model.backbone import shape_of
+
+    trial, result = choose(history, best=True, trial=None, max_parameters=None)
+    setup = history.setup(store)
+    possible = formats(trial, shape_of(setup.model))
+    style = next(style for style in ("peft", "merged", "native") if style in possible)
+    out = folder / f"trial-{trial.number}-{style}"
+    if not out.is_dir():
+        export(setup, trial, result.adapter, style=style, out=out)
+    for old in set(folder.glob("trial-*")) - {out}:
+        shutil.rmtree(old)
+    return out
+
+
+def _nothing(history: History) -> str:
+    last = history.problems[-1].error if history.problems else "no trial came back"
+    return f"{history.record.name}: none of {len(history.trials)} trials could be scored; the last said: {last}"

@@ -1,0 +1,146 @@
+"""How fast this machine trains a model in which way: measured before the first search in a home, remembered there for all later ones.
+
+A study that is continued on the same machine, torch and number of threads finds the same answer. Elsewhere it is measured anew, and may
+come to another dtype: `--set model.dtype=float32` holds a study to one.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ...spaces.space import Space
+from ...workers.model.backbone import native_dtypes
+from ...workers.training.speed import Fastest, measure
+
+if TYPE_CHECKING:
+    from ...workers.model.backbone import Backbone
+    from ...workers.tasks import Task
+
+CPUS = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a search of the same model and task on this machine can count on."""
+
+    rate: float
+    """Training steps of one trial per second that one worker makes."""
+    rows: Mapping[str, int]
+    """Split -> rows that are read to score a trial on it."""
+
+
+@dataclass(frozen=True)
+class SpeedCache:
+    """What is remembered, in one file."""
+
+    file: Path
+
+    def read(self, key: str) -> Fastest | None:
+        """Return what was found under a key; None where there is nothing, or nothing that can be read."""
+        try:
+            return Fastest.from_json(self._entries()[key])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, key: str, found: Fastest, **about: object) -> None:
+        """Remember what was found, and plain values beside it; what else is known under the key stays.
+
+        The file is replaced as a whole, so that nobody reads half of it. Raises `OSError` where it cannot be written.
+        """
+        known = self._entries()
+        before = known.get(key)
+        entry = {**(before if isinstance(before, dict) else {}), **found.to_json(), **about}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.file.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps({**known, key: entry}, indent=1), encoding="utf8")
+        aside.replace(self.file)
+
+    def pace(self, space: Space, *, threads: int) -> Pace | None:
+        """Return what was measured last under a space's names, without looking at weights or texts; None where nothing was."""
+        for entry in reversed(self._entries().values()):
+            try:
+                if entry["about"] == _about(space, threads):
+                    return Pace(float(entry["rate"]), {split: int(entry["rows"][split]) for split in ("validation", "test")})
+            except (ValueError, KeyError, TypeError):
+                continue
+        return None
+
+    def _entries(self) -> dict[str, Any]:
+        """Everything in the file; nothing where it is missing or damaged."""
+        try:
+            return dict(json.loads(self.file.read_text(encoding="utf8")))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was found for one model and task on this machine, and where it is remembered."""
+
+    found: Fastest
+    memory: SpeedCache
+    key: str
+
+    def ran_out(self, pack: int) -> None:
+        """Remember for later runs that larger packs than this do not fit in memory."""
+        known = self.memory.read(self.key) or self.found
+        if pack < known.pack:
+            with suppress(OSError):
+                self.memory.write(self.key, replace(known, pack=pack))
+
+
+def fastest(
+    backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: SpeedCache, say: Callable[[str], None]
+) -> Speed | None:
+    """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without."""
+    key = _key(backbone, task, space, threads)
+    known = memory.read(key)
+    if known is not None:
+        return Speed(known, memory, key)
+    say(f"trying what trains {space.model.name} fastest here, once")
+    try:
+        found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
+    except RuntimeError as error:
+        say(f"could not be measured, so the defaults are taken: {str(error).splitlines()[0][:200]}")
+        return None
+    with suppress(OSError):  # a full disk is for the ledger to speak of
+        memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
+    say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
+    return Speed(found, memory, key)
+
+
+def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
+    what = {
+        "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
+        "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _about(space: Space, threads: int) -> str:
+    """A measurement as a person would name it; the key says the same by contents."""
+    named = {"model": asdict(space.model), "task": asdict(space.task), "batch": space.training.batch, "threads": threads}
+    return json.dumps(named, sort_keys=True, default=str)
+
+
+def _device(device: torch.device) -> str:
+    """The device's own name, with what a CPU's kernels are chosen by."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()} {native_dtypes(device)} {_model_name()}"
+
+
+def _model_name() -> str:
+    """The processor's name, empty where the system does not say."""
+    if not CPUS.exists():
+        return platform.processor()
+    lines = CPUS.read_text(encoding="utf8", errors="replace").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

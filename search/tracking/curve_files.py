@@ -1,0 +1,43 @@
+"""The curve's files in the home, and the ledger as the mirror sees it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...dashboards.curve import Curve, write_csv, write_html, write_png
+from ..ledger.reading import History
+from .run_records import Snapshot
+
+if TYPE_CHECKING:
+    from ..ledger.ledger import Ledger, StudyRecord
+
+
+class Pages:
+    """Draws a study's curve into `folder` whenever it has changed. Used by one thread."""
+
+    def __init__(self, ledger: "Ledger", record: "StudyRecord", *, folder: Path) -> None:
+        self._ledger, self._record, self._folder = ledger, record, folder
+        self._drawn: tuple[object, ...] = ()
+
+    def snapshot(self) -> Snapshot:
+        """Return the ledger's records and the files that show them, drawn anew where the curve has changed."""
+        history = read_history(self._ledger, self._record)
+        curve = history.curve
+        if curve.points and self._drawn != curve.points:
+            draw(curve, self._folder)
+            self._drawn = curve.points
+        files = (*sorted(self._folder.glob("frontier.*")), *sorted(self._folder.glob("trial-*")))
+        return Snapshot(history.trials, history.results, history.problems, curve.front, files)
+
+
+def read_history(ledger: "Ledger", record: "StudyRecord") -> History:
+    """Return what an open ledger holds of a study."""
+    name = record.name
+    return History(record, ledger.trials(name), ledger.results(name), ledger.problems(name))
+
+
+def draw(curve: Curve, folder: Path) -> None:
+    """Write the picture, the page and the table of a curve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_png(curve, folder / "frontier.png")
+    write_html(curve, folder / "frontier.html")
+    write_csv(curve, folder / "frontier.csv")

@@ -1,0 +1,37 @@
+"""Frozen dataclasses whose fields are hyperparameters with axes of their own: what methods and training rules have in common."""
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Self
+
+from ..spaces.axes import Axis, Hyperparameters, Value
+from ..spaces.errors import WrongInput, did_you_mean
+
+
+@dataclass(frozen=True)
+class Configurable:
+    """A class with hyperparameters; its name is its file's."""
+
+    @classmethod
+    def axes(cls) -> dict[str, Axis]:
+        """Hyperparameter -> the axis it is searched on by default."""
+        return {f.name: f.metadata["axis"] for f in fields(cls) if "axis" in f.metadata}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Value]:
+        """Hyperparameter -> its default value."""
+        return {f.name: f.default for f in fields(cls) if "axis" in f.metadata and f.default is not MISSING}
+
+    @classmethod
+    def create(cls, hyperparameters: Hyperparameters) -> Self:
+        """Return one with these values; `WrongInput` names an unknown one and the nearest that exists."""
+        known = cls.axes()
+        for name in hyperparameters:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise WrongInput(f"{file_name(cls)}.{name}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
+        return cls(**hyperparameters)
+
+
+def file_name(cls: type) -> str:
+    """The one name of a method or a training rule: that of its file."""
+    return cls.__module__.rpartition(".")[2]

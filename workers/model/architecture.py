@@ -1,0 +1,144 @@
+"""Reading a transformers model: which modules are its layers, linears, norms and attentions, under names common to all families."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.pytorch_utils import Conv1D
+
+from ...spaces.shape import Attention, Family, Linear, Norm, Shape
+
+# Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
+ROLES = {
+    "self.query": "q", "self.key": "k", "self.value": "v", "attention.output.dense": "o",
+    "intermediate.dense": "up", "output.dense": "down",
+    "q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "o", "gate_proj": "gate", "up_proj": "up", "down_proj": "down",
+    "out_proj": "o", "fc1": "up", "fc2": "down",
+    "SelfAttention.q": "q", "SelfAttention.k": "k", "SelfAttention.v": "v", "SelfAttention.o": "o",
+    "EncDecAttention.q": "cross_q", "EncDecAttention.k": "cross_k", "EncDecAttention.v": "cross_v", "EncDecAttention.o": "cross_o",
+    "encoder_attn.q_proj": "cross_q", "encoder_attn.k_proj": "cross_k", "encoder_attn.v_proj": "cross_v",
+    "encoder_attn.out_proj": "cross_o",
+    "wi": "up", "wi_0": "gate", "wi_1": "up", "wo": "down",
+    "attn.c_attn": "qkv", "attn.c_proj": "o", "mlp.c_fc": "up", "mlp.c_proj": "down",
+    "Wqkv": "qkv", "attn.Wo": "o", "mlp.Wi": "up", "mlp.Wo": "down",
+    "q_lin": "q", "k_lin": "k", "v_lin": "v", "out_lin": "o", "lin1": "up", "lin2": "down",
+}  # fmt: skip
+
+
+def family_of(config: PretrainedConfig) -> Family:
+    """Say whether a configuration describes an encoder, a decoder or an encoder-decoder."""
+    if config.is_encoder_decoder:
+        return "encoder-decoder"
+    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return "decoder" if causal and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "encoder"
+
+
+def read_shape(model: PreTrainedModel) -> Shape:
+    """Return the shape of a model; works on the meta device too, where `embedding_rms` is the config's initial std."""
+    table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
+    blocks = list(blocks_of(model))
+    return Shape(
+        family=family_of(model.config),
+        width=table.shape[1],
+        layers=len(blocks),
+        vocabulary=table.shape[0],
+        embedding_rms=rms(table, fallback=getattr(model.config, "initializer_range", 0.02)),
+        linears=tuple(linear for layer, (prefix, block) in enumerate(blocks) for linear in _linears(layer, prefix, block)),
+        norms=tuple(_norms(model, blocks)),
+        attentions=tuple(a for layer, (prefix, block) in enumerate(blocks) for a in _attentions(model.config, layer, prefix, block)),
+    )
+
+
+def weight_of(module: nn.Module) -> torch.Tensor:
+    """The frozen weight of a linear as (outputs, inputs), whichever way round the module stores it."""
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    return weight.T if isinstance(module, Conv1D) else weight
+
+
+def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The repeated blocks in forward order: members of the outermost module lists that contain a linear."""
+    done: list[str] = []
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.ModuleList) or any(name.startswith(f"{outer}.") for outer in done):
+            continue
+        if any(isinstance(inner, nn.Linear | Conv1D) for inner in module.modules()):
+            done.append(name)
+            yield from ((f"{name}.{index}", block) for index, block in enumerate(module))
+
+
+def _role(name: str) -> str:
+    parts = name.split(".")
+    for length in (3, 2, 1):
+        role = ROLES.get(".".join(parts[-length:]))
+        if role is not None:
+            return role
+    return parts[-1]
+
+
+def _linears(layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
+    seen: set[str] = set()
+    for name, module in block.named_modules():
+        if not isinstance(module, nn.Linear | Conv1D):
+            continue
+        outputs, inputs = weight_of(module).shape
+        role = _role(f"{prefix}.{name}")
+        role = role if role not in seen else name.replace(".", "_")
+        seen.add(role)
+        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None)
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module is a LayerNorm or an RMSNorm with a learnt scale."""
+    weight = getattr(module, "weight", None)
+    return "norm" in type(module).__name__.lower() and isinstance(weight, torch.Tensor) and weight.ndim == 1
+
+
+def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[Norm]:
+    for name, module in model.named_modules():
+        if is_norm(module):
+            layer = next((i for i, (prefix, _) in enumerate(blocks) if name.startswith(f"{prefix}.")), -1)
+            local = name.removeprefix(f"{blocks[layer][0]}.") if layer >= 0 else name
+            bias = getattr(module, "bias", None) is not None
+            yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias)
+
+
+def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Module) -> Iterator[Attention]:
+    """The block's self-attention: the module that holds its key (or fused) projection."""
+    linears = {linear.role: linear for linear in _linears(layer, prefix, block)}
+    key = linears.get("k") or linears.get("qkv")
+    if key is None:
+        return
+    heads = int(config.num_attention_heads)
+    kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
+    width = key.outputs if key.role == "k" else key.outputs // 3
+    yield Attention(key.name.rpartition(".")[0], layer, heads, kv_heads, width // kv_heads)
+
+
+def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
+    """The module with the table of relative position biases that the attention of this name shares with its stack; None without one."""
+    if not hasattr(model.get_submodule(attention), "compute_bias"):
+        return None
+    stack = model.get_submodule(attention.partition(".")[0])
+    return next((module for module in stack.modules() if getattr(module, "has_relative_attention_bias", False)), None)
+
+
+def rms(table: torch.Tensor, *, fallback: float) -> float:
+    """Root mean square of a table, `fallback` on the meta device.
+
+    In float64 and rounded to nine digits: a sum in float32 depends on the number of threads, and with it whatever a seed
+    regenerates at this scale.
+    """
+    if table.device.type == "meta":
+        return fallback
+    return float(f"{float(table.detach().double().square().mean().sqrt()):.9g}")
+
+
+def standardise(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm computes before its scale and shift, in float32: x̂ of the same shape as `x`."""
+    eps = float(getattr(module, "eps", None) or getattr(module, "variance_epsilon"))  # noqa: B009 - either name, by family
+    centred = x.float()
+    if isinstance(module, nn.LayerNorm) or getattr(module, "bias", None) is not None:
+        centred = centred - centred.mean(-1, keepdim=True)
+    return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + eps)

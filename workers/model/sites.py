@@ -1,0 +1,291 @@
+"""Where methods touch the frozen model: hooks on linears and norms, prompts at the input, prefixes at the attention.
+
+The only code that knows about rows: in a batch of K trials with B rows each, rows `k*B .. (k+1)*B` belong to trial k. Methods
+are written for one trial; a group of them runs under `torch.vmap` over its trials.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.hooks import RemovableHandle
+
+from ...spaces.shape import Linear, Norm, Shape
+from ..configurable import file_name
+from ..method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
+from ..peft_bridge import PeftTuner, holding, injected
+from .architecture import relative_bias, standardise, weight_of
+from .attention import Prefix
+from .pack import Group
+from .transfer import sent
+
+Values = Sequence[dict[str, Tensor]]
+
+
+class Sites:
+    """Hooks of a pack's groups on one model. Use as a context manager; inside, `bind` the tensors before each pass."""
+
+    def __init__(self, model: nn.Module, shape: Shape, groups: Sequence[Group], *, trials: int) -> None:
+        self._model, self._shape, self._groups, self._trials = model, shape, tuple(groups), trials
+        self._values: Values = ()
+        self._handles: list[RemovableHandle] = []
+        self._names: dict[tuple[int, str], dict[str, str]] = {}
+        self._constants: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
+        self._tuners = ExitStack()
+        self._wrapped: dict[int, nn.Module] = {}
+
+    def __enter__(self) -> "Sites":
+        for index in self._of(PeftTuner):
+            if self._trials > 1:
+                raise ValueError(f"{file_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
+            tuner = injected(self._model, self._shape, self._method(index), int(self._groups[index].frozen["seed"][0]))
+            self._wrapped[index] = self._tuners.enter_context(tuner)
+        for linear in self._shape.linears:
+            self._hook_linear(linear, self._at(LinearEffect, linear))
+        for norm in self._shape.norms:
+            self._hook_norm(norm, self._at(NormEffect, norm))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._wrapped.clear()
+        self._tuners.close()
+
+    @contextmanager
+    def bind(self, values: Values, *, rows: int) -> Iterator[None]:
+        """Run the model with these tensors (one dict per group, each tensor (trials, ...)) and `rows` rows per trial."""
+        self._values = values
+        prefixes = {name: self._prefix(name, present, rows) for name, present in self._prefixed().items()}
+        for name, prefix in prefixes.items():
+            self._model.get_submodule(name).ulpt_prefix = prefix  # type: ignore[assignment]
+        try:
+            with ExitStack() as held:
+                for index, wrapped in self._wrapped.items():
+                    held.enter_context(holding(wrapped, {name: value[0] for name, value in values[index].items()}))
+                yield
+        finally:
+            self._values = ()
+            for name in prefixes:
+                del self._model.get_submodule(name).ulpt_prefix
+
+    def prompts(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Put every trial's virtual tokens in front of its rows.
+
+        `embedded` is (trials, rows, tokens, width). Returns the same with room for the longest prompt, each row laid out
+        `[prompt | text | pad]`, and each trial's prompt length (trials,). To be called inside `bind`.
+        """
+        texts, fronts = list(embedded.unbind(0)), [embedded.new_zeros(0, embedded.shape[-1])] * self._trials
+        for index in self._of(SoftPrompt):
+            group, values = self._groups[index], self._values[index]
+            changed = _texts(group.method, values, embedded[group.first : group.first + group.count])
+            made = _each(lambda p, m=group.method: m.prompt(p), values)
+            for k in range(group.count):
+                position = group.first + k
+                texts[position] = texts[position] if changed is None else changed[k].to(embedded.dtype)
+                fronts[position] = torch.cat([fronts[position], made[k].to(embedded.dtype)])
+        longest = max(len(front) for front in fronts)
+        rows = [_lay_out(front, text, longest=longest) for front, text in zip(fronts, texts, strict=True)]
+        return torch.stack(rows), self._constant([len(front) for front in fronts], embedded.device)
+
+    @cached_property
+    def untouched(self) -> int:
+        """Number of the model's first blocks whose output is the same for all trials, whatever their values."""
+        return min(lowest_block(group.method, self._shape) for group in self._groups)
+
+    @property
+    def has_prefix(self) -> bool:
+        """Whether any trial has extra keys and values."""
+        return bool(self._of(KeysValues))
+
+    def shifts(self, device: torch.device) -> Tensor:
+        """Number of extra key positions in front of each trial's rows, (trials,); positions of its tokens start there."""
+        lengths = [0] * self._trials
+        for group in (self._groups[index] for index in self._of(KeysValues)):
+            for k in range(group.count):
+                lengths[group.first + k] += group.method.length  # type: ignore[attr-defined]
+        return self._constant(lengths, device)
+
+    def _constant(self, values: Sequence[int], device: torch.device) -> Tensor:
+        """Whole numbers on the device, not to be changed; they are the same at every step, so they are copied there once."""
+        key = (tuple(values), device)
+        if key not in self._constants:
+            self._constants[key] = sent(torch.tensor(values), device)
+        return self._constants[key]
+
+    def _method(self, index: int) -> Any:
+        """A group's method; which effect it has is known where it is used."""
+        return self._groups[index].method
+
+    def _of(self, effect: type) -> list[int]:
+        return [index for index, group in enumerate(self._groups) if isinstance(group.method, effect)]
+
+    def _at(self, effect: type, site: Linear | Norm) -> list[int]:
+        """Groups with this effect that touch this site."""
+        return [index for index in self._of(effect) if site in self._groups[index].method.sites(self._shape)]  # type: ignore[attr-defined]
+
+    def _local(self, index: int, key: str) -> dict[str, Tensor]:
+        values = self._values[index]
+        if (index, key) not in self._names:
+            self._names[index, key] = {plain: name for name in values if (plain := _plain(name, key)) is not None}
+        return {plain: values[name] for plain, name in self._names[index, key].items()}
+
+    def _rounds(self, groups: Sequence[int], *, rows: int) -> Iterator[tuple[list[int], dict[int, int]]]:
+        """Groups that share no trial, together: the lengths to cut a batch into, and which piece is each group's."""
+        waiting = list(groups)
+        while waiting:
+            cuts, places, end, taken = [], {}, 0, set()
+            for index in waiting:
+                own = self._groups[index]
+                if own.first < end:
+                    continue
+                cuts += [(own.first - end) * rows] * (own.first > end) + [own.count * rows]
+                places[index], end = len(cuts) - 1, own.first + own.count
+                taken.add(index)
+            yield cuts + [(self._trials - end) * rows] * (end < self._trials), places
+            waiting = [index for index in waiting if index not in taken]
+
+    def _hook_linear(self, site: Linear, groups: list[int]) -> None:
+        if not groups:
+            return
+        module = self._model.get_submodule(site.name)
+        weight = weight_of(module)
+
+        def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
+                changed: Tensor = self._method(i).before(p, site, x)
+                return changed
+
+            return (self._replace(args[0], early, apply, key=site.key), *args[1:])
+
+        def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
+                changed: Tensor = self._method(i).after(p, site, x, y, weight)
+                return changed
+
+            return self._replace(output, late, apply, args[0], key=site.key)
+
+        early = [i for i in groups if type(self._method(i)).before is not LinearEffect.before]
+        late = [i for i in groups if type(self._method(i)).after is not LinearEffect.after]
+        if early:
+            self._handles.append(module.register_forward_pre_hook(before))
+        if late:
+            self._handles.append(module.register_forward_hook(after))
+
+    def _hook_norm(self, site: Norm, groups: list[int]) -> None:
+        if not groups:
+            return
+        module = self._model.get_submodule(site.name)
+
+        def after(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
+                scale, shift = self._method(i).affine(p, site)
+                changed: Tensor = y + standardise(module, x) * scale
+                return changed if shift is None else changed + shift
+
+            return self._replace(output, groups, apply, args[0], key=site.key)
+
+        self._handles.append(module.register_forward_hook(after))
+
+    def _replace(self, y: Tensor, groups: list[int], apply: Callable[..., Tensor], *inputs: Tensor, key: str) -> Tensor:
+        """Let each group change its own rows of `y`, (rows, ..., features); other rows pass as they are."""
+        for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
+            # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.
+            pieces = [list(tensor.split(cuts)) for tensor in (y, *inputs)]
+            for index, place in places.items():
+                count = self._groups[index].count
+                arguments = [own[place].reshape(count, -1, own[place].shape[-1]) for own in pieces]
+                changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
+                pieces[0][place] = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
+            y = pieces[0][0] if len(cuts) == 1 else torch.cat(pieces[0])
+        return y
+
+    def _prefixed(self) -> dict[str, list[int]]:
+        """Attention module -> groups that put keys and values in front of it."""
+        sites: dict[str, list[int]] = {}
+        for index in self._of(KeysValues):
+            for site in self._groups[index].method.sites(self._shape):  # type: ignore[attr-defined]
+                sites.setdefault(site.name, []).append(index)
+        return sites
+
+    def _prefix(self, name: str, groups: list[int], rows: int) -> Prefix:
+        """Keys and values of every row at one attention, zero and absent for trials without a prefix there."""
+        site = next(site for site in self._shape.attentions if site.name == name)
+        kv: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(self._trials)]
+        for index in groups:
+            group = self._groups[index]
+            keys, values = _pairs(lambda p, m=group.method: m.keys_values(p, site), self._local(index, site.key))
+            for k in range(group.count):
+                kv[group.first + k].append((keys[k], values[k]))
+        dtype = next(self._model.parameters()).dtype
+        longest = max(sum(len(k) for k, _ in pairs) for pairs in kv)
+        keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
+        values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
+        lengths = self._constant([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
+        present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
+
+        def heads(tensor: Tensor) -> Tensor:
+            split = tensor.to(dtype).view(self._trials, longest, site.kv_heads, site.head_dim).transpose(1, 2)
+            return split.repeat_interleave(rows, 0)
+
+        return Prefix(heads(keys), heads(values), present.repeat_interleave(rows, 0), relative_bias(self._model, name))
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+
+def lowest_block(method: Method, shape: Shape) -> int:
+    """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
+    if not isinstance(method, LinearEffect | NormEffect | PeftTuner):
+        return 0
+    return max(0, min((site.layer for site in method.sites(shape)), default=0))
+
+
+def local(values: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    """What an effect at the site `key` sees: shared tensors and its own, both under their plain names."""
+    return {plain: tensor for name, tensor in values.items() if (plain := _plain(name, key)) is not None}
+
+
+def _plain(name: str, key: str) -> str | None:
+    site, slash, plain = name.rpartition("/")
+    return plain if not slash or site == key else None
+
+
+def _each(function: Callable[..., Tensor], values: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+    """Apply a one-trial function to every trial: stacked results, (trials, ...). A group of one skips vmap's bookkeeping."""
+    if next(iter(values.values())).shape[0] == 1:
+        return function({name: v[0] for name, v in values.items()}, *(t[0] for t in inputs))[None]
+    return torch.vmap(function, randomness="error")(values, *inputs)
+
+
+def _pairs(function: Callable[..., tuple[Tensor, Tensor]], values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    pair: tuple[Tensor, Tensor] = torch.vmap(function, randomness="error")(values)
+    return pair
+
+
+def _texts(method: Method, values: dict[str, Tensor], embedded: Tensor) -> Tensor | None:
+    """Token embeddings (trials, rows, tokens, width) as the method changes them; None where it leaves them alone."""
+    if type(method).embeddings is SoftPrompt.embeddings:  # type: ignore[attr-defined]
+        return None
+
+    def rows(p: dict[str, Tensor], texts: Tensor) -> Any:
+        return torch.vmap(lambda text: method.embeddings(p, text))(texts)  # type: ignore[attr-defined]
+
+    return _each(rows, values, embedded)
+
+
+def _lay_out(front: Tensor, texts: Tensor, *, longest: int) -> Tensor:
+    """`[prompt | text | pad]` for the rows (rows, tokens, width) of one trial."""
+    rows = torch.cat([front.expand(len(texts), -1, -1), texts], 1)
+    return pad(rows, (0, 0, 0, longest - len(front)))
+
+
+def _column(pieces: list[Tensor], longest: int, width: int, device: torch.device) -> Tensor:
+    stacked = torch.cat([*pieces, torch.zeros(0, width, device=device)])
+    return pad(stacked, (0, 0, longest - len(stacked), 0))

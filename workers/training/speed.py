@@ -1,0 +1,148 @@
+"""The fastest way to train a model on this machine, found by trying: dtype, attention kernel, trials in a pack.
+
+Which kernel is fastest cannot be read off a processor's name: PyTorch's fused attention is several times slower than two plain
+products in bfloat16 on some CPUs, and faster in float32 on others. So a few training steps of the real model on the real task
+decide, in turns, and whoever asks remembers the answer.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import torch
+
+from ...spaces.space import Dtype, Execution, Training
+from ..catalogue import parts
+from ..model.attention import Kernel, name_of
+from ..model.backbone import Backbone, native_dtypes
+from ..model.pack import Pack, build_parts
+from ..model.verbalizer import Encoded, Verbalizer, encode
+from ..optimizers.adamw import AdamW
+from ..tasks import Rows, Task
+from .trainer import Trainer
+
+PACKS = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
+GAIN = 1.05
+"""A larger pack is taken where it is this much faster: small ones let the search decide sooner."""
+SECONDS, KERNEL_SECONDS = 5.0, 15.0
+"""Larger packs, and before them dtypes and kernels, are tried for this long: of a large model on a CPU, only the first."""
+ROWS, REPEATS = 256, 3
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """What was found, and the training steps of one trial per second that a worker makes that way."""
+
+    execution: Execution
+    pack: int
+    rate: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Fastest":
+        """Read what `to_json` wrote; raises `KeyError`, `TypeError` or `ValueError` where it is something else."""
+        execution, pack = Execution(**data["execution"]), int(data["pack"])
+        if execution.dtype not in get_args(Dtype) or execution.attention not in get_args(Kernel) or pack < 1:
+            raise ValueError(f"no way to train: {data}")
+        return cls(execution, pack, float(data["rate"]))
+
+    def __str__(self) -> str:
+        """What a person is told."""
+        kernel = {"eager": "plain attention", "sdpa": "fused attention", "auto": "attention by device"}[self.execution.attention]
+        return f"{self.execution.dtype}, {kernel}, packs of up to {self.pack}"
+
+
+def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, threads: int, max_tokens: int = 128) -> Fastest:
+    """Find the fastest way; takes seconds, and leaves the model in whatever dtype it tried last.
+
+    `dtype` other than `auto` is kept to. `threads` are those a worker will have.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        stage = _Stage(backbone, Verbalizer(backbone, task), training, encode(backbone, _some(task.train), max_tokens=max_tokens))
+        execution = _kernel(stage, dtype)
+        stage.use(execution)
+        rates = grow(stage.rate, PACKS.get(backbone.device.type, PACKS["cpu"]), seconds=SECONDS)
+    finally:
+        torch.set_num_threads(before)
+    pack = smallest(rates)
+    return Fastest(execution, pack, rates[pack])
+
+
+def grow(rate: Callable[[int], float], sizes: Sequence[int], *, seconds: float) -> dict[int, float]:
+    """Trial-steps per second by size of the pack, as long as memory, time and gains last; the first size always."""
+    began, rates = time.perf_counter(), dict[int, float]()
+    for size in sizes:
+        try:
+            rates[size] = rate(size)
+        except torch.OutOfMemoryError:
+            if not rates:
+                raise
+            break
+        late = time.perf_counter() - began > seconds
+        if late or (len(rates) > 2 and rates[size] < GAIN * max(value for key, value in rates.items() if key < size)):
+            break
+    return rates
+
+
+def smallest(rates: dict[int, float]) -> int:
+    """The smallest pack that no other beats by more than `GAIN`."""
+    best = max(rates.values())
+    return min(size for size, rate in rates.items() if rate * GAIN >= best)
+
+
+def _kernel(stage: "_Stage", dtype: str) -> Execution:
+    """The fastest of the dtypes and kernels that there was time for, a pack of one each, in turns."""
+    candidates, began = list(_candidates(stage.backbone, dtype)), time.perf_counter()
+    seconds: dict[Execution, list[float]] = defaultdict(list)
+    for candidate in candidates * REPEATS:
+        if seconds and time.perf_counter() - began > KERNEL_SECONDS:
+            break
+        stage.use(candidate)
+        seconds[candidate].append(1 / stage.rate(1))
+    return min(seconds, key=lambda candidate: statistics.median(seconds[candidate]))
+
+
+def _candidates(backbone: Backbone, dtype: str) -> Iterator[Execution]:
+    """What to try, first what would be taken without trying."""
+    kernels: tuple[Literal["eager", "sdpa"], ...] = ("eager", "sdpa") if backbone.device.type == "cpu" else ("sdpa", "eager")
+    for one in reversed(native_dtypes(backbone.device)) if dtype == "auto" else (dtype,):
+        yield from (Execution(one, kernel) for kernel in kernels)  # type: ignore[arg-type] # a ModelSpec's dtype is one of these
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A model with a few rows of its task, to be timed on."""
+
+    backbone: Backbone
+    verbalizer: Verbalizer
+    training: Training
+    data: Encoded
+
+    def use(self, execution: Execution) -> None:
+        """Set the model up that way."""
+        self.backbone.model.to(getattr(torch, execution.dtype))
+        self.backbone.model.set_attn_implementation(name_of(execution.attention))
+
+    def rate(self, size: int) -> float:
+        """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up."""
+        built = [build_parts(k, parts("ulpt", {"prompt_length": 10}), self.backbone.shape, k) for k in range(size)]
+        pack, rule, seeds = Pack(built, device=self.backbone.device), AdamW(), list(range(size))
+        trainer, state = Trainer(self.backbone, self.verbalizer, self.training), rule.start(pack)
+        first = trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1).seconds
+        if first > SECONDS:
+            return size / first
+        return 2 * size / trainer.train(pack, rule, state, seeds, self.data, start=1, stop=3).seconds
+
+
+def _some(rows: Rows) -> Rows:
+    """Rows from all over the split, `ROWS` at most."""
+    step = max(1, len(rows) // ROWS)
+    return Rows(rows.texts_a[::step], rows.texts_b[::step], rows.labels[::step])

@@ -1,0 +1,176 @@
+"""The adapter store: safetensors files named by the sha256 of their bytes, on any file system that fsspec knows.
+
+A file is written aside, synced and renamed, so that a name never shows half a file and writers of the same content cannot
+harm each other. Nothing is ever changed in place: a writer that dies leaves at most a file aside, which later ones clear away.
+"""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ...spaces.errors import Failure, WrongInput
+
+_ASIDE = "aside"
+_FORGOTTEN = 3600.0
+"""Seconds after which a file aside has no writer any more."""
+
+
+class AdapterStore:
+    """A content-addressed store at an fsspec URL; a plain path is a local folder, made where there is none.
+
+    Raises `WrongInput` where there is no such file system or the folder cannot be made.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise WrongInput(f"--store {url}: {error}. Give a folder, or a URL whose fsspec package is installed") from error
+        self._root = root.rstrip("/")
+        self._local = "file" in _protocols(self._fs)
+        if self._local:
+            self._prepare()
+
+    def put(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+        """Store tensors with their metadata and return the file's sha256; equal content has one name and is kept once.
+
+        What this returns is on the disk. Raises `Failure` where the store cannot be written (full, gone, read-only).
+        """
+        data = _encode(tensors, metadata)
+        digest = hashlib.sha256(data).hexdigest()
+        if self._read(digest) != data:
+            self._write(digest, data)
+        return digest
+
+    def get(self, digest: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return the tensors, on the CPU, and the metadata stored under `digest`.
+
+        Raises `Failure` where the file is missing or its bytes are no longer those it is named after.
+        """
+        data = self._read(digest)
+        if data is None:
+            raise Failure(f"adapter {digest}: not in the store {self.url}; was the store moved, or another --store given?")
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise Failure(f"adapter {digest}: damaged, {self._path(digest)} now has sha256 {found[:12]}…; restore the file from a copy")
+        return safetensors.torch.load(data), _metadata(data)
+
+    def has(self, digest: str) -> bool:
+        """Whether there is a file for `digest`; its bytes are checked when they are read."""
+        return bool(self._fs.exists(self._path(digest)))
+
+    def _path(self, digest: str) -> str:
+        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise Failure(f"adapter {digest!r}: not a sha256, which has 64 digits from 0 to f; it cannot name a file of {self.url}")
+        return f"{self._root}/{digest[:2]}/{digest}.safetensors"
+
+    def _read(self, digest: str) -> bytes | None:
+        try:
+            data: bytes = self._fs.cat_file(self._path(digest))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Failure(f"adapter {digest}: the store {self.url} cannot be read: {_why(error)}; put that right and run again") from error
+        return data
+
+    def _write(self, digest: str, data: bytes) -> None:
+        aside = f"{self._root}/{_ASIDE}/{uuid.uuid4().hex}"
+        try:
+            self._make(aside.rpartition("/")[0])
+            self._make(self._path(digest).rpartition("/")[0])
+            if self._local:
+                _write_synced(Path(aside), Path(self._path(digest)), data)
+            else:
+                self._fs.pipe_file(aside, data)
+                self._fs.mv(aside, self._path(digest))
+        except OSError as error:
+            self._discard(aside)
+            raise Failure(f"the store {self.url} cannot be written: {_why(error)}; put that right and run again") from error
+
+    def _make(self, folder: str) -> None:
+        """Make a folder of the store. On a disk its name is synced too, or a crash could take the folder away with all in it."""
+        if not self._local:
+            self._fs.makedirs(folder, exist_ok=True)
+        elif not Path(folder).is_dir():
+            self._make(str(Path(folder).parent))
+            Path(folder).mkdir(exist_ok=True)
+            _sync(Path(folder).parent)
+
+    def _discard(self, aside: str) -> None:
+        try:
+            self._fs.rm_file(aside)
+        except OSError:
+            return  # it was never there, or the store is gone: the write's own error is the one to report
+
+    def _prepare(self) -> None:
+        """Make a local store's folder and clear away what dead writers left aside."""
+        try:
+            self._make(self._root)
+            for left in Path(self._root, _ASIDE).glob("*"):
+                _clear(left)
+        except OSError as error:
+            raise WrongInput(f"--store {self.url}: cannot be used: {_why(error)}; give a folder of yours with --store or --home") from error
+
+
+def _encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """One file's bytes, the same for the same content: safetensors itself writes the metadata in any order."""
+    own = {name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    plain = safetensors.torch.save(own)
+    length = int.from_bytes(plain[:8], "little")
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(plain[8 : 8 + length])}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf8")
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + plain[8 + length :]
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header["__metadata__"]
+
+
+def _write_synced(aside: Path, path: Path, data: bytes) -> None:
+    """Make `path` show `data`, whole or not at all, whatever happens when."""
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Put a folder's names on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _clear(left: Path) -> None:
+    try:
+        if time.time() - left.stat().st_mtime > _FORGOTTEN:
+            left.unlink()
+    except OSError:
+        return  # its writer lives and has just renamed it, or this store is only to be read
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} is a file, not a folder"
+    return error.strerror or str(error) or type(error).__name__

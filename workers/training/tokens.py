@@ -1,0 +1,54 @@
+"""A task's splits as tokens, tokenised once on a machine however many workers ask."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from ..model.backbone import Backbone
+from ..model.node_cache import Tensors, once
+from ..model.verbalizer import Encoded, encode
+from ..tasks import Rows, Task
+
+FORMAT = 1
+"""Counted up whenever `encode` comes to other tokens for the same text."""
+
+
+def encoded(backbone: Backbone, task: Task, *, max_tokens: int, folder: Path | None) -> dict[str, Encoded]:
+    """Return the task's train, validation and test splits, kept in `folder`/tokens for other workers, or made anew without a folder."""
+    rows = {"train": task.train, "validation": task.validation, "test": task.test}
+    if folder is None:
+        return {split: encode(backbone, data, max_tokens=max_tokens) for split, data in rows.items()}
+    key = _key(backbone, task, max_tokens)
+    paths = {split: folder / "tokens" / f"{key}-{split}.safetensors" for split in rows}
+    return {split: _split(backbone, data, max_tokens, paths[split]) for split, data in rows.items()}
+
+
+def _split(backbone: Backbone, rows: Rows, max_tokens: int, path: Path) -> Encoded:
+    kept = once(path, lambda: _tensors(encode(backbone, rows, max_tokens=max_tokens)))
+    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()))
+
+
+def _tensors(data: Encoded) -> Tensors:
+    tokens, offsets = torch.from_numpy(data.tokens), torch.from_numpy(data.offsets)
+    return {"tokens": tokens, "offsets": offsets, "targets": torch.tensor(data.targets)}
+
+
+def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
+    """sha256 of all that the tokens depend on."""
+    limit = getattr(backbone.model.config, "max_position_embeddings", None)
+    parts = [FORMAT, task.digest, backbone.family, max_tokens, limit, _identity(backbone.tokenizer)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _identity(tokenizer: PreTrainedTokenizerBase) -> list[object]:
+    """What tells a tokenizer from others: its own file and special tokens, or its vocabulary where it has no such file."""
+    special = sorted((name, str(token)) for name, token in tokenizer.special_tokens_map.items())
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    if core is None:
+        return [type(tokenizer).__name__, special, sorted(tokenizer.get_vocab().items())]
+    said = json.loads(core.to_str())
+    # these two are left behind by the latest call, not part of the tokenizer
+    return [special, {name: part for name, part in said.items() if name not in ("truncation", "padding")}]

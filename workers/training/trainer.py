@@ -1,0 +1,180 @@
+"""Training and scoring a pack: from step a to step b, then the labels of a split."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, pad
+
+from ...spaces.space import Training
+from ..method import Method
+from ..model.backbone import Backbone
+from ..model.lower_blocks import LowerBlocks
+from ..model.pack import Pack
+from ..model.sites import Sites
+from ..model.verbalizer import Encoded, Verbalizer
+from ..optimizer import Optimizer, State, StepContext
+from .batches import Batches
+from .heap import EVERY, release
+
+ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
+"""Rows of one scoring pass over all trials of a pack, by device: enough to fill it, few enough to stay in a CPU's caches."""
+
+TOKENS_AT_ONCE = {"cpu": 2048}
+"""Tokens of one training pass over all trials of a pack, by device: longer steps run in pieces, rows by rows, and add up their
+gradients. Activations of more than a CPU's caches cost page faults, up to a third of the step (`docs/performance.md`)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a stretch of training leaves: mean loss of each trial (trials,), and seconds of wall clock for the whole pack."""
+
+    losses: Tensor
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Everything that the trials of a pack share."""
+
+    backbone: Backbone
+    verbalizer: Verbalizer
+    training: Training
+
+    def train(self, pack: Pack, rule: Optimizer, state: State, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
+        """Take every trial of `pack` from step `start` to step `stop`, in place; trial k draws its rows from `seeds[k]`."""
+        began = time.perf_counter()
+        rates = rule.rates(pack)
+        batches = Batches(data.lengths, batch=self.training.batch)
+        total = torch.zeros(pack.size, device=pack.flat.device)
+        with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
+            for step in range(start, stop):
+                rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
+                pieces = self._pieces(pack, sites, data, rows, pack.noise(self.backbone.shape, seeds, step))
+                total += rule.step(
+                    pack, state, StepContext(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, pieces)
+                )
+                if (step - start) % EVERY == EVERY - 1:
+                    release()
+        release()
+        return Trained((total / max(1, stop - start)).cpu(), time.perf_counter() - began)
+
+    @torch.no_grad()
+    def predict(self, pack: Pack, data: Encoded) -> Tensor:
+        """Return every trial's label scores for all rows of a split: (trials, rows, labels), float32, on the CPU."""
+        order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
+        size = max(1, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size)
+        pieces = []
+        with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
+            values = bound_values(pack)
+            for begin in range(0, len(order), size):
+                rows = order[begin : begin + size] * pack.size
+                batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
+                pieces.append(self._scores(pack, sites, values, batch).cpu())
+        release()
+        scores = torch.cat(pieces, 1)
+        return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
+
+    def _pieces(
+        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Sequence[dict[str, Tensor]]
+    ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
+        """A step's losses in pieces for `StepContext`: each takes some of the (trials, batch) `rows` from every trial."""
+        tokens = rows.size * max(data.lengths[row] for row in rows.flat)
+        count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
+
+        def one(piece: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+            batch = self._batch(data, piece.ravel().tolist(), blocks=self._skippable(sites), device=pack.flat.device)
+            return partial(self._losses, pack, sites, batch, noise, share=piece.shape[1] / rows.shape[1])
+
+        return [one(piece) for piece in np.array_split(rows, count, axis=1)]
+
+    def _losses(
+        self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor, *, share: float
+    ) -> tuple[Tensor, Tensor]:
+        """Every trial's training loss on a batch and its method's penalty, (trials,) each, at the values `flat` (elements,), times `share`.
+
+        That is the share of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
+        """
+        values = _whole(pack, flat, noise)
+        scores = self._scores(pack, sites, values, batch)
+        losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1)
+        return losses * share, _penalties(pack, values) * share
+
+    def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
+        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
+        rows = len(batch.ids) // pack.size
+        if batch.hidden is not None:
+            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks):
+                fronts = torch.zeros_like(batch.lengths)
+                return self.verbalizer.scores(batch.hidden, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
+        embedded = self.backbone.model.get_input_embeddings()(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
+        with sites.bind(values, rows=rows):
+            embeds, fronts = sites.prompts(embedded)
+            shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
+            scores = self.verbalizer.scores(
+                embeds.flatten(0, 1),
+                fronts=fronts.repeat_interleave(rows),
+                lengths=batch.lengths,
+                shifts=shifts if sites.has_prefix else None,
+            )
+        return scores.view(pack.size, rows, -1)
+
+    def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":
+        """The rows of a pass, with what the first `blocks` blocks make of them."""
+        hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
+        return Batch(*data.batch(rows, pad=self._pad, device=device), hidden, blocks)
+
+    def _skippable(self, sites: Sites) -> int:
+        return sites.untouched if self.lower.possible else 0
+
+    @cached_property
+    def lower(self) -> LowerBlocks:
+        """Hidden states below the first site, kept for all packs of this trainer."""
+        return LowerBlocks(self.backbone)
+
+    def _schedule(self, step: int) -> float:
+        """Linear warm-up over the first share of the horizon, then linear to zero at its end."""
+        horizon, warm = self.training.steps, max(1, round(self.training.warmup * self.training.steps))
+        return min((step + 1) / warm, max(0.0, (horizon - step) / max(1, horizon - warm)))
+
+    @property
+    def _pad(self) -> int:
+        return int(self.backbone.tokenizer.pad_token_id or 0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a pass, padded on the right: ids (rows, tokens), lengths and targets (rows,).
+
+    Where the first `blocks` blocks are skipped, `hidden` (rows, tokens, width) is what leaves them.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    targets: Tensor
+    hidden: Tensor | None
+    blocks: int
+
+
+def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
+    """Per group, what `Sites.bind` needs to run a pack as it stands, without training noise."""
+    return _whole(pack, pack.flat, [{}] * len(pack.groups))
+
+
+def _penalties(pack: Pack, values: Sequence[dict[str, Tensor]]) -> Tensor:
+    """What the trials' methods add to their losses, (trials,)."""
+    total = pack.flat.new_zeros(pack.size)
+    for group, own in zip(pack.groups, values, strict=True):
+        if type(group.method).penalty is not Method.penalty:
+            total = total + pad(torch.vmap(group.method.penalty)(own), (group.first, pack.size - group.first - group.count))
+    return total
+
+
+def _whole(pack: Pack, flat: Tensor, noise: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Per group, all that its effect sees: trainable tensors as views of `flat`, frozen ones, fresh noise."""
+    return [{**values, **group.frozen, **extra} for group, values, extra in zip(pack.groups, pack.unflatten(flat), noise, strict=True)]

@@ -1,0 +1,210 @@
+"""One job from beginning to end: build or resume a pack of trials, train it to a step, score it, store it.
+
+A worker keeps nothing but caches: the backbone, the tokenised task and the adapter store of the last few setups.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ...spaces.errors import Failure
+from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
+from ...spaces.space import Setup
+from ..catalogue import parts, rule
+from ..model import backbone as backbones
+from ..model.architecture import weight_of
+from ..model.backbone import Backbone
+from ..model.pack import Pack, Part, build_parts
+from ..model.seeds import sha256_of
+from ..model.shared_weights import share_weights
+from ..model.sites import lowest_block
+from ..model.verbalizer import Encoded, Verbalizer
+from ..optimizer import Optimizer, State
+from ..tasks import Task, load_task
+from .scoring import Score, score
+from .store import AdapterStore
+from .tokens import encoded
+from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a worker process keeps between jobs."""
+
+    backbone: Backbone
+    task: Task
+    trainer: Trainer
+    store: AdapterStore
+    splits: dict[str, Encoded]
+
+
+@lru_cache(maxsize=2)
+def session(setup: Setup) -> Session:
+    """Load the model, the task and the store of a study; cached, so that later jobs start at once."""
+    backbone, task = backbones.load(setup.model, setup.execution), load_task(setup.task)
+    folder = None if setup.cache is None else Path(setup.cache)
+    share_weights(backbone, folder)
+    splits = encoded(backbone, task, max_tokens=setup.task.max_tokens, folder=folder)
+    trainer = Trainer(backbone, Verbalizer(backbone, task), setup.training)
+    return Session(backbone, task, trainer, AdapterStore(setup.store), splits)
+
+
+def run_job(setup: Setup, job: Job) -> Outcome:
+    """Train and score a job's trials, those of one training rule together; a pack that does not fit in memory is halved until it does.
+
+    Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
+    """
+    ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
+    backbone, packs = session(setup).backbone, dict[tuple[Optimizer, int, int], list[Assignment]]()
+    for assignment in ordered:
+        packs.setdefault(_company(backbone, assignment.trial), []).append(assignment)
+    return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
+
+
+def _company(backbone: Backbone, trial: Trial) -> tuple[Optimizer, int, int]:
+    """Equal for trials that share a pack: those of one training rule whose methods touch nothing but their own rows.
+
+    A CPU is busy with one trial already; there, trials that leave the lower blocks alone are not held up by others.
+    """
+    methods = parts(trial.method, trial.hyperparameters)
+    lowest = min(lowest_block(method, backbone.shape) for method in methods) if backbone.device.type == "cpu" else 0
+    return rule_of(trial), lowest, -1 if all(method.packable for method in methods) else trial.number
+
+
+def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:
+    results = tuple(result for outcome in outcomes for result in outcome.results)
+    problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
+    limit = min((outcome.pack_limit for outcome in outcomes if outcome.pack_limit is not None), default=None)
+    return Outcome(job.number, results, problems, pack_limit=limit)
+
+
+def _run(session: Session, job: Job) -> Outcome:
+    try:
+        return _train_and_score(session, job)
+    except torch.OutOfMemoryError as error:
+        if len(job.assignments) == 1:
+            trial = job.assignments[0].trial.number
+            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {_line(error)}", fatal=True),))
+    torch.cuda.empty_cache()
+    half = len(job.assignments) // 2
+    halves = [_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:])]
+    return _together(job, [Outcome(job.number, pack_limit=half), *halves])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job's pack after training and scoring."""
+
+    job: Job
+    pack: Pack
+    state: State
+    losses: Tensor
+    scores: dict[Split, list[Score]]
+    seconds: float
+    """Each trial's share of the wall clock."""
+
+    def healthy(self) -> list[bool]:
+        """Whether each trial's numbers are still numbers; a trial that diverged cannot harm its neighbours."""
+        finite = torch.isfinite(self.pack.norms(self.pack.flat)).cpu() & torch.isfinite(self.losses)
+        return [bool(value) for value in finite]
+
+
+def _train_and_score(session: Session, job: Job) -> Outcome:
+    began = time.perf_counter()
+    pack, follow, state = restore_from(session.backbone, session.store, job.assignments)
+    start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
+    trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
+    scores = {split: _score(session, pack, split) for split in job.splits}
+    done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
+    healthy = done.healthy()
+    results = [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
+    problems = [_diverged(job.assignments[position].trial, job.stop) for position in range(pack.size) if not healthy[position]]
+    return Outcome(job.number, tuple(results), tuple(problems))
+
+
+def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment]) -> tuple[Pack, Optimizer, State]:
+    """Build the pack of some assignments of one training rule at the step they stand at, with the rule and its state."""
+    built = [
+        build_parts(position, parts(a.trial.method, a.trial.hyperparameters), backbone.shape, a.trial.seed)
+        for position, a in enumerate(assignments)
+    ]
+    pack = Pack(built, device=backbone.device)
+    follow = rule_of(assignments[0].trial)
+    state = follow.start(pack, reference(backbone, pack) if follow.uses_reference else None)
+    for position, assignment in enumerate(assignments):
+        if assignment.adapter is not None:
+            _load(store, pack, state, position, built[position], assignment.adapter)
+    return pack, follow, state
+
+
+def reference(backbone: Backbone, pack: Pack) -> Tensor:
+    """The frozen weights that a pack's values are added to, (elements,); see `Pack.reference`."""
+    return pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name)))
+
+
+def rule_of(trial: Trial) -> Optimizer:
+    """The training rule of a trial."""
+    return rule(trial.method, trial.hyperparameters)
+
+
+def _load(store: AdapterStore, pack: Pack, state: State, position: int, built: Sequence[Part], digest: str) -> None:
+    tensors, metadata = store.get(digest)
+    expected = frozen_digest(built)
+    if metadata["frozen"] != expected:
+        now, then = expected[:12], metadata["frozen"][:12]
+        raise Failure(f"adapter {digest[:12]}: its seed now regenerates {now}, not {then}; use the torch it was made with")
+    start = "value:"
+    pack.set_trial(pack.flat, position, {k.removeprefix(start): t.to(pack.flat) for k, t in tensors.items() if k.startswith(start)})
+    state.set_trial(pack, position, tensors)
+
+
+def frozen_digest(built: Sequence[Part]) -> str:
+    """sha256 of everything that a trial's seed regenerates."""
+    return sha256_of({f"{part.prefix}{name}": tensor for part in built for name, tensor in part.tensors.frozen.items()})
+
+
+def _results(session: Session, done: Finished, position: int) -> list[Result]:
+    """Store a trial's state and return its result on every split."""
+    trial, step = done.job.assignments[position].trial, done.job.stop
+    digest = _save(session, done, position)
+    size = len(safetensors.torch.save(done.pack.of_trial(done.pack.flat, position)))
+    loss = float(done.losses[position])
+    scored = ((split, scores[position]) for split, scores in done.scores.items())
+    return [Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size) for split, s in scored]
+
+
+def _save(session: Session, done: Finished, position: int) -> str:
+    trial, pack = done.job.assignments[position].trial, done.pack
+    values = {f"value:{name}": t for name, t in pack.of_trial(pack.flat, position).items()}
+    tensors = values | done.state.of_trial(pack, position)
+    built = build_parts(0, parts(trial.method, trial.hyperparameters), session.backbone.shape, trial.seed)
+    metadata = {
+        "trial": json.dumps(trial.to_json(), sort_keys=True),
+        "step": str(done.job.stop),
+        "frozen": frozen_digest(built),
+        "backbone": session.backbone.fingerprint,
+    }
+    return session.store.put(tensors, metadata)
+
+
+def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
+    data = session.splits[split]
+    predicted: Tensor = session.trainer.predict(pack, data).argmax(-1)
+    return [score(session.task.metric, labels.tolist(), data.targets, classes=len(session.task.labels)) for labels in predicted]
+
+
+def _diverged(trial: Trial, step: int) -> Problem:
+    rates = {key: value for key, value in trial.hyperparameters.items() if key.rpartition(".")[2].startswith("lr")}
+    shown = ", ".join(f"{key}={value:.3g}" for key, value in rates.items())
+    return Problem(trial.number, f"diverged before step {step} ({shown}): the loss is not a number", fatal=True)
+
+
+def _line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]
