@@ -53,8 +53,8 @@ __all__ = [
 
 _HOMES = {
     "dashboards.frontier": ("frontier", "points"),
-    "search.ledger": ("Ledger",),
-    "search.study": ("Study",),
+    "search.brain.study": ("Study",),
+    "search.ledger.ledger": ("Ledger",),
     "spaces.axes": ("Choice", "Float", "Int"),
     "spaces.errors": ("Failure", "WrongInput"),
     "spaces.records": ("Assignment", "Job", "Outcome", "Point", "Problem", "Result", "Trial"),
@@ -64,7 +64,7 @@ _HOMES = {
     "workers.catalogue": ("catalogue",),
     "workers.exports": ("export", "load_export"),
     "workers.method": ("Method",),
-    "workers.worker": ("run_job",),
+    "workers.training.worker": ("run_job",),
 }
 """Where each public name lives; it is imported when it is first asked for, so that `import ulpt_search` costs nothing."""
 
