@@ -88,7 +88,7 @@ class Verbalizer:
             self.words = _first_tokens(backbone, task)
 
     def scores(self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None) -> Tensor:
-        """Return label scores (rows, labels), float32.
+        """Return label scores (rows, labels), float32 or the double of a double model.
 
         `embeds` (rows, tokens, width) is laid out `[prompt | text | pad]` with `fronts` (rows,) prompt and `lengths` (rows,)
         text tokens. `shifts` (rows,) moves the positions of rows that have a prefix.
@@ -105,15 +105,19 @@ class Verbalizer:
             return _word_logits(self._backbone, last, self.words)
         start = torch.full((len(embeds), 1), int(self._backbone.model.config.decoder_start_token_id), device=embeds.device)
         logits = self._backbone.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=start, use_cache=False).logits
-        first: Tensor = logits[:, 0, self.words].float()
-        return first
+        return _precise(logits[:, 0, self.words])
 
 
 def pooled(hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
-    """Mean of the text's hidden states, prompt and padding left out, as unit vectors (rows, width) in float32."""
+    """Mean of the text's hidden states, prompt and padding left out, as unit vectors (rows, width), float32 at least."""
     positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
     text = (positions >= fronts[:, None]) & (positions < (fronts + lengths)[:, None])
-    return normalize((hidden.float() * text[..., None]).sum(1) / lengths[:, None], dim=-1)
+    return normalize((_precise(hidden) * text[..., None]).sum(1) / lengths[:, None], dim=-1)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Scores are float32 at least; a double model's stay double."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _descriptions(backbone: Backbone, descriptions: Sequence[str]) -> Tensor:
@@ -146,7 +150,7 @@ def _distinguishing(tokens: Sequence[Sequence[int]]) -> int | None:
 def _word_logits(backbone: Backbone, hidden: Tensor, words: Tensor) -> Tensor:
     head = backbone.model.get_output_embeddings()
     bias = None if getattr(head, "bias", None) is None else head.bias[words]
-    return linear(hidden, head.weight[words], bias).float()
+    return _precise(linear(hidden, head.weight[words], bias))
 
 
 def _body(backbone: Backbone) -> torch.nn.Module:

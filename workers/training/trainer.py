@@ -66,7 +66,7 @@ class Trainer:
 
     @torch.no_grad()
     def predict(self, pack: Pack, data: Encoded) -> Tensor:
-        """Return every trial's label scores for all rows of a split: (trials, rows, labels), float32, on the CPU."""
+        """Return every trial's label scores for all rows of a split: (trials, rows, labels), on the CPU."""
         order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
         size = max(1, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size)
         pieces = []
