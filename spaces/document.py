@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from .complaints import Section
 from .space import ModelSpec, Objective, Space, TaskSpec, Training
+from .validation_errors import Section
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 Positive = Annotated[int, Field(gt=0)]

@@ -1,4 +1,4 @@
-"""The two ways a command can go wrong, and the hint that makes an error actionable."""
+"""The two ways a command can go wrong, and what makes an error one actionable line."""
 
 import difflib
 from collections.abc import Iterable
@@ -16,3 +16,20 @@ def did_you_mean(given: str, options: Iterable[str]) -> str:
     """Return `" Did you mean X?"` for the nearest of `options`, or an empty string when none is near."""
     near = difflib.get_close_matches(given, list(options), n=1, cutoff=0.5)
     return f" Did you mean {near[0]}?" if near else ""
+
+
+def one_line(text: str) -> str:
+    """Return the text with every run of white space as one space: what libraries say often spans lines."""
+    return " ".join(text.split())
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error complains about, for the middle of a line of ours: its first line, at most 200 characters.
+
+    A system's error is told in the system's words without number and path, an error without words by its type.
+    """
+    if isinstance(error, FileExistsError) and error.filename:
+        return f"{error.filename} is a file, not a folder"
+    told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    lines = [one_line(line) for line in told.splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .errors import WrongInput
-from .lines import Document, KeyPath, read_lines
+from .located_yaml import Document, KeyPath, read_yaml
 
 
 def override(document: Document, assignments: Sequence[str]) -> Document:
@@ -22,7 +22,7 @@ def _set(document: Document, assignment: str) -> Document:
     path: KeyPath = tuple(key.strip().split("."))
     if not equals or "" in path:
         raise WrongInput(f"{place}: wanted key=value, such as --set steps=100 or --set methods.lora.rank=4")
-    given = read_lines(text, lambda _: place)
+    given = read_yaml(text, lambda _: place)
     places = {old: where for old, where in document.places.items() if old[: len(path)] != path}
     places |= {path[:depth]: place for depth in range(1, len(path) + 1) if path[:depth] not in places}
     places |= {(*path, *inner): place for inner in given.places}

@@ -6,16 +6,16 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from .axes import Axis
-from .complaints import check, show
 from .document import GEOMETRIC, LISTED, Geometric, ModelSection, SpaceDocument, TaskSection
 from .errors import WrongInput, did_you_mean
 from .json_schema import json_schema
-from .lines import Document, read_lines
+from .located_yaml import Document, read_yaml
 from .overrides import override
 from .space import Space
 from .space_json import space_from_json, space_to_json
 from .specs import model_spec, objectives, task_spec, training
 from .user_methods import Catalogue, nested, read_methods
+from .validation_errors import check, show
 
 __all__ = ["Axes", "Catalogue", "json_schema", "load_space", "shipped_spaces", "space_from_json", "space_to_json"]
 
@@ -78,7 +78,7 @@ def _short(path: Path) -> Path:
 
 
 def _read(path: Path, overrides: Sequence[str]) -> Document:
-    document = read_lines(_text(path), lambda line: f"{path}:{line}")
+    document = read_yaml(_text(path), lambda line: f"{path}:{line}")
     if document.values is None:
         raise WrongInput(f"{path}: the file is empty; it needs at least `methods:` with one method, such as `methods: {{ulpt: }}`")
     if not isinstance(document.values, dict):

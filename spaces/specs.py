@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from .complaints import show
 from .document import Geometric, ModelSection, SpaceDocument, TaskSection
-from .lines import Unfit
+from .located_yaml import Invalid
 from .space import ModelSpec, Objective, TaskSpec, Training
+from .validation_errors import show
 
 DATA = (".jsonl", ".json", ".csv", ".parquet")
 """Endings by which a task's name is recognised as a file."""
@@ -24,7 +24,7 @@ def model_spec(section: ModelSection, folders: Sequence[Path]) -> ModelSpec:
 def task_spec(section: TaskSection, folders: Sequence[Path]) -> TaskSpec:
     """Return the task. A name that is a path or a hub id (`owner/name`) stands for `path` or `hub`."""
     if section.path and section.hub:
-        raise Unfit("both path and hub; keep the one that holds the data", ("hub",))
+        raise Invalid("both path and hub; keep the one that holds the data", ("hub",))
     given = section.model_dump()
     if not section.path and not section.hub and section.name:
         given |= _source(section.name, folders)
@@ -49,24 +49,25 @@ def objectives(document: SpaceDocument) -> tuple[Objective, ...]:
     """Return the objectives, each once and the score among them: a search that ignores it would pick the smallest adapter."""
     given = document.objectives
     if len(set(given)) < len(given):
-        raise Unfit(f"{show(given)} names one twice; keep each once", ("objectives",))
+        raise Invalid(f"{show(given)} names one twice; keep each once", ("objectives",))
     if "score" not in given:
-        raise Unfit(f"score must be among them, got {show(given)}; write [score, {', '.join(given)}]", ("objectives",))
+        raise Invalid(f"score must be among them, got {show(given)}; write [score, {', '.join(given)}]", ("objectives",))
     return tuple(given)
 
 
 def _increasing(rungs: Sequence[int], steps: int) -> tuple[int, ...]:
     for number, (lower, upper) in enumerate(pairwise(rungs), start=1):
         if upper <= lower:
-            raise Unfit(f"{upper} comes after {lower}; rungs must increase", ("rungs", number))
+            raise Invalid(f"{upper} comes after {lower}; rungs must increase", ("rungs", number))
     if rungs[-1] != steps:
-        raise Unfit(f"the last rung is {rungs[-1]} but steps is {steps}; end the rungs at {steps}, or leave one of the two out", ("rungs",))
+        way_out = f"end the rungs at {steps}, or leave one of the two out"
+        raise Invalid(f"the last rung is {rungs[-1]} but steps is {steps}; {way_out}", ("rungs",))
     return tuple(rungs)
 
 
 def _geometric(rungs: Geometric, steps: int) -> tuple[int, ...]:
     if rungs.first > steps:
-        raise Unfit(f"the first rung is {rungs.first} but steps is {steps}; start at {max(1, steps // 8)}", ("rungs", "first"))
+        raise Invalid(f"the first rung is {rungs.first} but steps is {steps}; start at {max(1, steps // 8)}", ("rungs", "first"))
     listed, rung = [rungs.first], float(rungs.first)
     while listed[-1] < steps:
         rung = min(rung * rungs.factor, steps)
@@ -100,5 +101,5 @@ def _found(text: str, folders: Sequence[Path]) -> Path | None:
 def _located(text: str, folders: Sequence[Path], at: tuple[str, ...] = ()) -> str:
     place = _found(text, folders)
     if place is None:
-        raise Unfit(f"no such file or folder: {show(text)}, looked for in {' and '.join(map(str, folders))}", at)
+        raise Invalid(f"no such file or folder: {show(text)}, looked for in {' and '.join(map(str, folders))}", at)
     return str(place.resolve())

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AllowInfNan, Field, Strict, TypeAdapter
 
 from .axes import Axis, Choice, Float, Int, Value
-from .complaints import Section, check, show, unknown
 from .errors import did_you_mean
-from .lines import KeyPath, Unfit
+from .located_yaml import Invalid, KeyPath
+from .validation_errors import Section, check, show, unknown
 
 Kind = Literal["int", "float", "bool", "text", "mixed"]
 
@@ -66,7 +66,7 @@ def kind_of(axis: Axis) -> Kind:
 def read_axis(name: str, given: object, own: Axis) -> Axis | Value:
     """Return what a space gives for hyperparameter `name` of a method whose own axis is `own`: an axis or a fixed value.
 
-    None takes `own`. Raises `Unfit` where it is of another kind than `own`, empty, or beyond zero where the method never goes.
+    None takes `own`. Raises `Invalid` where it is of another kind than `own`, empty, or beyond zero where the method never goes.
     """
     if given is None:
         return own
@@ -90,26 +90,26 @@ def _kind_of_value(value: Value) -> Kind:
 def _form(given: Mapping[str, Any]) -> str:
     forms = [form for form in _READERS if form in given]
     if len(forms) > 1:
-        raise Unfit(f"both {forms[0]} and {forms[1]}; keep one of them")
+        raise Invalid(f"both {forms[0]} and {forms[1]}; keep one of them")
     if not forms and set(given) - {"log"}:
         strange = next(key for key in given if key != "log")
-        raise Unfit(unknown("kind of axis", "an axis", strange, _READERS), (strange,))
+        raise Invalid(unknown("kind of axis", "an axis", strange, _READERS), (strange,))
     if not forms:
-        raise Unfit("an axis needs its values; write {int: [1, 8]}, {float: [1e-4, 1e-1], log: true} or {choice: [a, b]}")
+        raise Invalid("an axis needs its values; write {int: [1, 8]}, {float: [1e-4, 1e-1], log: true} or {choice: [a, b]}")
     return forms[0]
 
 
 def _int(name: str, given: object, own: Axis) -> Axis:
     axis = check(TypeAdapter(IntAxis), given, sections=[IntAxis])
     if kind_of(own) not in ("int", "float"):
-        raise Unfit(f"{name} takes {_offer(own)}", ("int",))
+        raise Invalid(f"{name} takes {_offer(own)}", ("int",))
     return _range(Int, axis.ends, axis.log, own, "int")
 
 
 def _float(name: str, given: object, own: Axis) -> Axis:
     axis = check(TypeAdapter(FloatAxis), given, sections=[FloatAxis])
     if kind_of(own) != "float":
-        raise Unfit(f"{name} takes {_offer(own)}", ("float",))
+        raise Invalid(f"{name} takes {_offer(own)}", ("float",))
     return _range(Float, axis.ends, axis.log, own, "float")
 
 
@@ -119,7 +119,7 @@ def _range(make: Callable[..., Axis], ends: list[Any], log: bool, own: Axis, for
     try:
         return make(ends[0], ends[1], log=log)
     except ValueError as error:
-        raise Unfit(str(error), (form,)) from error
+        raise Invalid(str(error), (form,)) from error
 
 
 def _choice(name: str, given: object, own: Axis) -> Axis:
@@ -127,7 +127,7 @@ def _choice(name: str, given: object, own: Axis) -> Axis:
     for number, option in enumerate(check(TypeAdapter(ChoiceAxis), given, sections=[ChoiceAxis]).options):
         value = _value(name, option, own, ("choice", number))
         if options and Choice(tuple(options)).contains(value):
-            raise Unfit(f"{show(value)} is listed twice; keep one", ("choice", number))
+            raise Invalid(f"{show(value)} is listed twice; keep one", ("choice", number))
         options.append(value)
     return Choice(tuple(options))
 
@@ -140,16 +140,16 @@ def _value(name: str, given: object, own: Axis, at: KeyPath = ()) -> Value:
     kind = kind_of(own)
     said = _said(name, given, kind)
     if isinstance(said, list | dict) and said:
-        raise Unfit(f"wanted one value, got {show(said)}; {name} takes {_offer(own)}", at)
+        raise Invalid(f"wanted one value, got {show(said)}; {name} takes {_offer(own)}", at)
     if enumerated(name, own):
         return _option(said, own, at)
     try:
         value: Value = check(_VALUES[kind], said)
-    except Unfit as unfit:
-        raise Unfit(str(unfit), at) from unfit
+    except Invalid as invalid:
+        raise Invalid(str(invalid), at) from invalid
     _same_side(value, own, at)
     if name in SELECTORS and not SELECTORS[name][0].fullmatch(str(value)):
-        raise Unfit(f"wanted {SELECTORS[name][1]}, got {show(value)}", at)
+        raise Invalid(f"wanted {SELECTORS[name][1]}, got {show(value)}", at)
     return value
 
 
@@ -170,7 +170,7 @@ def _option(given: object, own: Axis, at: KeyPath) -> Value:
         if isinstance(given, int | float | str) and Choice((option,)).contains(given):
             return option
     hint = did_you_mean(str(given), map(str, options))
-    raise Unfit(f"wanted one of {', '.join(map(show, options))}, got {show(given)}.{hint}", at)
+    raise Invalid(f"wanted one of {', '.join(map(show, options))}, got {show(given)}.{hint}", at)
 
 
 def _same_side(value: Value, own: Axis, at: KeyPath) -> None:
@@ -179,7 +179,7 @@ def _same_side(value: Value, own: Axis, at: KeyPath) -> None:
         return
     lowest = min(float(end) for end in own.corners())
     if value <= 0 < lowest or value < 0 <= lowest:
-        raise Unfit(f"wanted {'a number above 0' if lowest > 0 else '0 or more'}, got {show(value)}", at)
+        raise Invalid(f"wanted {'a number above 0' if lowest > 0 else '0 or more'}, got {show(value)}", at)
 
 
 def _offer(own: Axis) -> str:

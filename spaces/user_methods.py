@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .axes import Axis, Value
-from .complaints import show, unknown
 from .errors import WrongInput
-from .lines import Document, KeyPath, Unfit
+from .located_yaml import Document, Invalid, KeyPath
 from .user_axes import read_axis
+from .validation_errors import show, unknown
 
 Catalogue = Callable[[str], Mapping[str, Axis]]
 """Method -> hyperparameter -> its own axis; raises `WrongInput` for an unknown method."""
@@ -94,5 +94,5 @@ def _names(method: str, part: str, given: object) -> list[str]:
     if part not in method.split("+") or given is None:
         return [] if given is None else [part]
     if not isinstance(given, dict):
-        raise Unfit(f"wanted a mapping of {part}'s hyperparameters, got {show(given)}", (part,))
+        raise Invalid(f"wanted a mapping of {part}'s hyperparameters, got {show(given)}", (part,))
     return [f"{part}.{name}" for name in given]

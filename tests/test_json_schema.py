@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int
-from ulpt_search.spaces.lines import read_lines
+from ulpt_search.spaces.located_yaml import read_yaml
 from ulpt_search.spaces.schema import json_schema, shipped_spaces
 from ulpt_search.workers.catalogue import axes_of, catalogue
 
@@ -43,7 +43,7 @@ def problems(schema: dict[str, Any], text: str) -> list[str]:
     """What a validator that knows nothing of us finds in a space file."""
     validator = pytest.importorskip("jsonschema").Draft7Validator
     validator.check_schema(schema)
-    return [problem.message for problem in validator(schema).iter_errors(read_lines(text, str).values)]
+    return [problem.message for problem in validator(schema).iter_errors(read_yaml(text, str).values)]
 
 
 @pytest.mark.parametrize("text", GOOD)
@@ -67,7 +67,7 @@ def test_shipped_spaces_have_no_problem(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_the_schema_has_every_key_of_the_shipped_spaces(name: str) -> None:
-    space = read_lines(shipped_spaces()[name].read_text(encoding="utf-8"), str).values
+    space = read_yaml(shipped_spaces()[name].read_text(encoding="utf-8"), str).values
     known = real_schema()["properties"]
     assert space.keys() <= known.keys()
     for method, given in space["methods"].items():

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from ulpt_search.spaces import document
 from ulpt_search.spaces.axes import Axis, Choice, Float, Int, Value
-from ulpt_search.spaces.complaints import Section
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.schema import load_space, shipped_spaces
 from ulpt_search.spaces.shape import Linear, Shape
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
+from ulpt_search.spaces.validation_errors import Section
 from ulpt_search.workers.catalogue import axes_of, count
 
 from .space_files import AXES, catalogue, error, load

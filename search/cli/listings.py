@@ -113,12 +113,12 @@ def schema_for_editors() -> dict[str, Any]:
 def read_task(text: str) -> TaskSpec:
     """Return the task that `--task` names: a built-in, a file or folder, or a hub data set."""
     from ...spaces.document import TaskSection
-    from ...spaces.lines import Unfit
+    from ...spaces.located_yaml import Invalid
     from ...spaces.specs import task_spec
 
     try:
         return task_spec(TaskSection(name=text), (Path.cwd(),))
-    except Unfit as error:
+    except Invalid as error:
         raise WrongInput(f"--task {text}: {error}") from error
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import did_you_mean
-from .lines import KeyPath, Unfit
+from .located_yaml import Invalid, KeyPath
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Section(BaseModel):
 
 
 def check(adapter: TypeAdapter[T], value: object, *, sections: Collection[type[Section]] = (), tags: Collection[str] = ()) -> T:
-    """Return `value` as a `T`; raise `Unfit` for the first thing in it that is wrong, unknown keys before all.
+    """Return `value` as a `T`; raise `Invalid` for the first thing in it that is wrong, unknown keys before all.
 
     `sections` are the mappings that may occur in it; `tags` the names of a union's alternatives, which pydantic puts into its locations.
     """
@@ -63,7 +63,7 @@ def check(adapter: TypeAdapter[T], value: object, *, sections: Collection[type[S
     except ValidationError as error:
         details = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         at = tuple(key for key in details["loc"] if key not in tags)
-        raise Unfit(_complaint(details, at, {section.title: section for section in sections}), at) from error
+        raise Invalid(_message(details, at, {section.title: section for section in sections}), at) from error
 
 
 def show(value: object) -> str:
@@ -78,7 +78,7 @@ def unknown(noun: str, owner: str, given: str, known: Iterable[str]) -> str:
     return f"unknown {noun}; {owner} has {', '.join(options)}.{did_you_mean(given, options)}"
 
 
-def _complaint(details: ErrorDetails, at: KeyPath, sections: Mapping[str, type[Section]]) -> str:
+def _message(details: ErrorDetails, at: KeyPath, sections: Mapping[str, type[Section]]) -> str:
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
         section = _section(at[:-1], sections)
