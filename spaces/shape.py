@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from .errors import WrongInput, did_you_mean
@@ -21,11 +22,18 @@ class Linear:
     inputs: int
     outputs: int
     bias: bool
+    rms: float = 0.02
+    """Root mean square of `W`; where nothing was measured, what most families start from."""
 
     @property
     def key(self) -> str:
         """Short name, unique in the model: `layer.role`."""
         return f"{self.layer}.{self.role}"
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of `W x` for inputs of root mean square 1 that know nothing of W: rms·√in."""
+        return self.rms * self.inputs**0.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Norm:
     role: str
     width: int
     bias: bool
+    gain: float = 1.0
+    """Root mean square of its learnt scale."""
 
     @property
     def key(self) -> str:
@@ -53,6 +63,10 @@ class Attention:
     heads: int
     kv_heads: int
     head_dim: int
+    keys: float = 1.0
+    """Root mean square of the keys that its inputs get: as far as the weights say, for inputs of root mean square 1."""
+    values: float = 1.0
+    """The same of the values."""
 
     @property
     def kv(self) -> int:
@@ -78,6 +92,30 @@ class Shape:
     linears: tuple[Linear, ...]
     norms: tuple[Norm, ...]
     attentions: tuple[Attention, ...]
+
+    def linear(self, tensor: str) -> Linear:
+        """Return the linear that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""
+        return self._linears[_place(tensor)]
+
+    def norm(self, tensor: str) -> Norm:
+        """Return the norm that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""
+        return self._norms[_place(tensor)]
+
+    def attention(self, tensor: str) -> Attention:
+        """Return the attention that a tensor called `layer.attention/name` belongs to; `KeyError` where there is none."""
+        return self._attentions[_place(tensor)]
+
+    @cached_property
+    def _linears(self) -> dict[str, Linear]:
+        return {site.key: site for site in self.linears}
+
+    @cached_property
+    def _norms(self) -> dict[str, Norm]:
+        return {site.key: site for site in self.norms}
+
+    @cached_property
+    def _attentions(self) -> dict[str, Attention]:
+        return {site.key: site for site in self.attentions}
 
     def select(self, *, layers: str = "all", modules: str = "all") -> tuple[Linear, ...]:
         """Return the linears named by two axes.
@@ -126,6 +164,11 @@ class Shape:
         if max(chosen) >= self.layers:
             raise WrongInput(f"layers: there is no layer {max(chosen)}; this model has 0 to {self.layers - 1}")
         return chosen
+
+
+def _place(tensor: str) -> str:
+    """`layer.role` of `layer.role/name`."""
+    return tensor.rpartition("/")[0]
 
 
 def _fused(role: str, roles: Iterable[str]) -> str:

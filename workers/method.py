@@ -72,6 +72,15 @@ class Method(Configurable, ABC):
         rate: float = getattr(self, "lr")  # noqa: B009 - every method declares the field, with its own axis
         return rate
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """What a rate of 1 stands for in the tensor called `name`, on a model of this shape.
+
+        Training sees the tensor in this unit (`Pack.units`): a step moves it by about rate · unit, so that with the right unit what
+        the tensor adds to, multiplies or replaces moves by about the rate times its own size, whatever the model. 1 where the tensor's
+        size does not depend on the model's. Stored and exported values are as they stand in the equation.
+        """
+        return 1.0
+
     def noise(self, shape: Shape, generator: Generator) -> dict[str, Tensor]:
         """Fresh random tensors for one training step, handed to the effects beside the others; none by default."""
         return {}

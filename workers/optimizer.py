@@ -61,7 +61,7 @@ class StepContext:
     horizon: int
     """Number of steps that the learning rate's schedule is made for."""
     rates: Tensor
-    """Learning rate of every element at this step, (elements,)."""
+    """How far every element moves at this step for a direction of 1, its unit included (see `Pack`), (elements,)."""
     clip: float
     """Largest gradient norm of one trial."""
     seeds: Sequence[int]
@@ -73,20 +73,25 @@ class StepContext:
         return torch.stack(losses).sum(0), torch.stack(penalties).sum(0)
 
     def gradient(self, pack: Pack) -> tuple[Tensor, Tensor]:
-        """Return the losses (trials,) without penalties, and the gradient (elements,) with them, clipped trial by trial."""
+        """Return the losses (trials,) without penalties, and the gradient (elements,) with them, in units, clipped trial by trial.
+
+        In units (`Pack.units`), so that neither the clipping nor what a rule makes of the gradient depends on the model's own sizes.
+        """
         flat = pack.flat.detach().requires_grad_()
         total, gradient = pack.flat.new_zeros(pack.size), torch.zeros_like(pack.flat)
         for piece in self.pieces:
             losses, penalties = piece(flat)
             gradient += torch.autograd.grad((losses + penalties).sum(), flat)[0]
             total += losses.detach()
+        gradient *= pack.units
         factor = (self.clip / (pack.norms(gradient) + 1e-6)).clamp(max=1.0)
         return total, gradient * factor[pack.owner]
 
     @torch.no_grad()
     def slope(self, pack: Pack, direction: Tensor, *, eps: float) -> tuple[Tensor, Tensor]:
-        """Return the losses, and the slope along `direction` (elements,), (trials,) each, from two forward passes (SPSA)."""
-        (up, more), (down, less) = self.losses(pack.flat + eps * direction), self.losses(pack.flat - eps * direction)
+        """Return the losses, and the slope along `direction` (elements,) in units, (trials,) each, from two forward passes (SPSA)."""
+        moved = eps * pack.units * direction
+        (up, more), (down, less) = self.losses(pack.flat + moved), self.losses(pack.flat - moved)
         return (up + down) / 2, (up + more - down - less) / (2 * eps)
 
     def draw(self, position: int, *key: int) -> Generator:
@@ -108,7 +113,7 @@ class Optimizer(Configurable, ABC):
         return total
 
     def rates(self, pack: Pack) -> Tensor:
-        """Learning rate of every element before the schedule, (elements,): the method's own."""
+        """Learning rate of every element before the schedule, unit included, (elements,): the method's own."""
         return pack.rates
 
     def vectors(self) -> tuple[str, ...]:

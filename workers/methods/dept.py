@@ -31,8 +31,8 @@ class Dept(SoftPrompt):
     rank: int = hyperparameter(2, Int(1, 64, log=True))
     positions: int = hyperparameter(128, Choice((32, 64, 128, 256)))
     alpha: float = hyperparameter(8.0, Float(1.0, 64.0, log=True), structural=False)
-    lr: float = hyperparameter(0.03, Float(1e-3, 0.6, log=True), structural=False)
-    lr_pair: float = hyperparameter(3e-3, Float(1e-4, 0.1, log=True), structural=False)
+    lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
+    lr_pair: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
 
     @property
     def length(self) -> int:
@@ -56,6 +56,10 @@ class Dept(SoftPrompt):
     def rate(self, name: str) -> float:
         """`lr` for the prompt, `lr_pair` for A and B."""
         return self.lr if name == "E" else self.lr_pair
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """The token embeddings' own size for what is added to them, E and B; A in the size that it starts with."""
+        return self.rank**-0.5 if name == "A" else shape.embedding_rms
 
     def prompt(self, p: Named) -> Tensor:
         """E, (m, d)."""

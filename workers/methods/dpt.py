@@ -26,7 +26,7 @@ class Dpt(SoftPrompt):
 
     rank: int = hyperparameter(2, Int(1, 64, log=True))
     prompt_length: int = hyperparameter(10, Int(1, 100, log=True))
-    lr: float = hyperparameter(0.03, Float(1e-3, 0.6, log=True), structural=False)
+    lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
 
     @property
     def length(self) -> int:
@@ -44,6 +44,10 @@ class Dpt(SoftPrompt):
         a = normal(self.prompt_length, self.rank, generator=generator)
         b = normal(self.rank, shape.width, generator=generator, std=shape.embedding_rms * self.rank**-0.5)
         return Tensors({"A": a, "B": b})
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """Each factor in the size that it starts with: a step of either moves the prompt alike."""
+        return shape.embedding_rms * self.rank**-0.5 if name == "B" else 1.0
 
     def prompt(self, p: Named) -> Tensor:
         """E = A B, (n, d)."""

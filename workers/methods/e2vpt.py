@@ -56,14 +56,20 @@ class E2vpt(KeysValues):
         return sum(self.prefix_length * (site.kv * (2 - self.shared) + 1 + self.segments) for site in sites)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """P ~ N(0, init²), gates 1."""
+        """P ~ N(0, (init·size)²), gates 1."""
         tensors = {}
         for site in self.sites(shape):
             for name in ("P",) if self.shared else ("Pk", "Pv"):
-                tensors[f"{site.key}/{name}"] = normal(self.prefix_length, site.kv, generator=generator, std=self.init)
+                std = self.init * _size(name, site)
+                tensors[f"{site.key}/{name}"] = normal(self.prefix_length, site.kv, generator=generator, std=std)
             tensors[f"{site.key}/u"] = torch.ones(self.prefix_length)
             tensors[f"{site.key}/v"] = torch.ones(self.prefix_length, self.segments)
         return Tensors(tensors)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """The size of the attention's own keys and values for P; gates are of size 1."""
+        plain = name.rpartition("/")[2]
+        return _size(plain, shape.attention(name)) if plain.startswith("P") else 1.0
 
     def keys_values(self, p: Named, site: Attention) -> tuple[Tensor, Tensor]:
         """P̃ for keys and values, (n, kv) each."""
@@ -71,6 +77,12 @@ class E2vpt(KeysValues):
         gates = tokens[:, None] * segments.repeat_interleave(site.kv // self.segments, dim=1)
         keys, values = (p["P"], p["P"]) if self.shared else (p["Pk"], p["Pv"])
         return gates * keys, gates * values
+
+
+def _size(name: str, site: Attention) -> float:
+    """Root mean square of the keys, of the values, or of both where one P serves them, as the attention's weights give it."""
+    sizes = {"Pk": site.keys, "Pv": site.values}
+    return sizes.get(name, (site.keys * site.values) ** 0.5)
 
 
 def _pruned(gates: Tensor, share: float) -> Tensor:

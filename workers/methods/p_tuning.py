@@ -26,7 +26,7 @@ class PTuning(SoftPrompt):
 
     prompt_length: int = hyperparameter(5, Int(1, 100, log=True))
     hidden: int = hyperparameter(8, Int(1, 256, log=True))
-    lr: float = hyperparameter(3e-3, Float(1e-4, 0.1, log=True), structural=False)
+    lr: float = hyperparameter(0.03, Float(1e-3, 1.0, log=True), structural=False)
 
     @property
     def length(self) -> int:
@@ -46,6 +46,12 @@ class PTuning(SoftPrompt):
             tensors[f"W{number}"] = normal(outputs, inputs, generator=generator, std=gain * inputs**-0.5)
             tensors[f"b{number}"] = torch.zeros(outputs)
         return Tensors(tensors)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """What moves each layer's output by the rate times its size, √2 or rms: a step adds up over a weight's inputs."""
+        outcome = shape.embedding_rms if name.endswith("3") else 2**0.5
+        inputs = shape.width if name == "W1" else self.hidden
+        return 1.0 if name == "x" else outcome / (inputs if name.startswith("W") else 1)
 
     def prompt(self, p: Named) -> Tensor:
         """E, (n, d)."""

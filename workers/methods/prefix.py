@@ -3,7 +3,8 @@
     attention(q, [P_k ; K], [P_v ; V])      P_k, P_v (n×kv) trainable, a pair for each attention
 
 Li & Liang 2021, arXiv 2101.00190, in the direct form of P-tuning v2 (Liu et al. 2022, arXiv 2110.07602), without the network that
-computes the pairs during training.  P ~ N(0, init²).  In an encoder-decoder, `last:50%` are the decoder's: PEFT knows only those.
+computes the pairs during training.  P_k ~ N(0, (init·k)²), P_v ~ N(0, (init·v)²), where k and v are the size of the attention's own
+keys and values as its weights give it.  In an encoder-decoder, `last:50%` are the decoder's: PEFT knows only those.
 """
 
 from dataclasses import dataclass
@@ -42,11 +43,17 @@ class Prefix(KeysValues):
         return sum(2 * self.prefix_length * site.kv for site in self.sites(shape))
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """P_k, P_v ~ N(0, init²)."""
-        pairs = [f"{site.key}/{name}" for site in self.sites(shape) for name in ("Pk", "Pv")]
-        widths = [site.kv for site in self.sites(shape) for _ in range(2)]
-        draws = (normal(self.prefix_length, kv, generator=generator, std=self.init) for kv in widths)
-        return Tensors(dict(zip(pairs, draws, strict=True)))
+        """P_k ~ N(0, (init·k)²), P_v ~ N(0, (init·v)²)."""
+        tensors = {}
+        for site in self.sites(shape):
+            for name, size in (("Pk", site.keys), ("Pv", site.values)):
+                tensors[f"{site.key}/{name}"] = normal(self.prefix_length, site.kv, generator=generator, std=self.init * size)
+        return Tensors(tensors)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """The size of the attention's own keys or values."""
+        site = shape.attention(name)
+        return site.keys if name.endswith("Pk") else site.values
 
     def keys_values(self, p: Named, site: Attention) -> tuple[Tensor, Tensor]:
         """P_k and P_v, (n, kv) each."""

@@ -23,7 +23,7 @@ class Prompt(SoftPrompt):
     citation: ClassVar[str] = "Lester, Al-Rfou & Constant 2021, arXiv 2104.08691"
 
     prompt_length: int = hyperparameter(10, Int(1, 100, log=True))
-    lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
+    lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
 
     @property
     def length(self) -> int:
@@ -37,6 +37,10 @@ class Prompt(SoftPrompt):
     def build(self, shape: Shape, generator: Generator) -> Tensors:
         """E ~ N(0, rms²)."""
         return Tensors({"E": normal(self.prompt_length, shape.width, generator=generator, std=shape.embedding_rms)})
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """The token embeddings' own size."""
+        return shape.embedding_rms
 
     def prompt(self, p: Named) -> Tensor:
         """E, (n, d)."""

@@ -36,7 +36,7 @@ def family_of(config: PretrainedConfig) -> Family:
 
 
 def read_shape(model: PreTrainedModel) -> Shape:
-    """Return the shape of a model; works on the meta device too, where `embedding_rms` is the config's initial std."""
+    """Return the shape of a model; works on the meta device too, where the sizes of weights are what such models start from."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     blocks = list(blocks_of(model))
     return Shape(
@@ -86,7 +86,8 @@ def _linears(layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
         role = _role(f"{prefix}.{name}")
         role = role if role not in seen else name.replace(".", "_")
         seen.add(role)
-        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None)
+        size = rms(weight_of(module), fallback=Linear.rms)
+        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None, size)
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -101,7 +102,7 @@ def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[No
             layer = next((i for i, (prefix, _) in enumerate(blocks) if name.startswith(f"{prefix}.")), -1)
             local = name.removeprefix(f"{blocks[layer][0]}.") if layer >= 0 else name
             bias = getattr(module, "bias", None) is not None
-            yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias)
+            yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias, _gain(module))
 
 
 def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Module) -> Iterator[Attention]:
@@ -113,7 +114,32 @@ def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Mod
     heads = int(config.num_attention_heads)
     kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
     width = key.outputs if key.role == "k" else key.outputs // 3
-    yield Attention(key.name.rpartition(".")[0], layer, heads, kv_heads, width // kv_heads)
+    modules = {role: block.get_submodule(linear.name.removeprefix(f"{prefix}.")) for role, linear in linears.items()}
+    fused = key.role == "qkv"
+    keys, values = (_size(modules.get(role, modules[key.role]), part if fused else None) for role, part in (("k", 1), ("v", 2)))
+    yield Attention(key.name.rpartition(".")[0], layer, heads, kv_heads, width // kv_heads, keys, values)
+
+
+def _size(module: nn.Module, part: int | None) -> float:
+    """Root mean square of a linear's output, or of a `part` of its three, for inputs of root mean square 1."""
+    weight, bias = weight_of(module), module.bias
+    if weight.device.type == "meta":
+        return 1.0
+    if part is not None:
+        weight, bias = weight.chunk(3)[part], None if bias is None else bias.chunk(3)[part]
+    squares = weight.shape[1] * rms(weight, fallback=1.0) ** 2 + (0.0 if bias is None else rms(bias, fallback=0.0) ** 2)
+    return float(f"{squares**0.5:.9g}")
+
+
+@torch.no_grad()
+def _gain(module: nn.Module) -> float:
+    """Root mean square of a norm's scale, seen in what it does to ±1: families differ in what their weight is added to."""
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    if weight.device.type == "meta":
+        return 1.0
+    signs = torch.ones_like(weight)
+    signs[::2] = -1
+    return rms((module(signs[None]) - module(-signs[None])) / 2, fallback=1.0)
 
 
 def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
@@ -132,7 +158,8 @@ def rms(table: torch.Tensor, *, fallback: float) -> float:
     """
     if table.device.type == "meta":
         return fallback
-    return float(f"{float(table.detach().double().square().mean().sqrt()):.9g}")
+    root = torch.linalg.vector_norm(table.detach(), dtype=torch.float64) / table.numel() ** 0.5
+    return float(f"{float(root):.9g}")
 
 
 def standardise(module: nn.Module, x: torch.Tensor) -> torch.Tensor:

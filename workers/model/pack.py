@@ -4,7 +4,7 @@ The flat vector holds every trainable element of every trial. An optimiser step 
 tensor whatever the mix of methods, with a learning rate per element; `owner` says whose each element is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,8 @@ class Part:
     method: Method
     tensors: Tensors
     prefix: str
+    units: Mapping[str, float]
+    """Name of a trainable tensor -> its unit (see `Method.unit`)."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,16 @@ def build_parts(position: int, methods: Sequence[Method], shape: Shape, seed: in
     """Draw the tensors of a trial's methods at step 0; each part has a generator of its own, derived from the seed."""
     tensors = [method.build(shape, generator(seed, index)) for index, method in enumerate(methods)]
     prefixes = [f"{file_name(type(method))}." if len(methods) > 1 else "" for method in methods]
-    return [Part(position, m, t, prefix) for m, t, prefix in zip(methods, tensors, prefixes, strict=True)]
+    units = [{name: m.unit(name, shape) for name in t.trainable} for m, t in zip(methods, tensors, strict=True)]
+    return [Part(position, *made) for made in zip(methods, tensors, prefixes, units, strict=True)]
 
 
 class Pack:
-    """The tensors of K trials, stacked by group, with `flat` (elements,) float32 on `device` as the only trainable leaf."""
+    """The tensors of K trials, stacked by group, with `flat` (elements,) float32 on `device` as the only trainable leaf.
+
+    `units` (elements,) are what each element is measured in while it is trained: rules see gradients and directions in it, and
+    `rates` (elements,) are how far `flat` moves for a step of 1, unit included.
+    """
 
     def __init__(self, trials: Sequence[Sequence[Part]], *, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.size = len(trials)
@@ -68,7 +75,8 @@ class Pack:
         pieces = [torch.stack([p.tensors.trainable[name] for p in self.groups[g].parts]).flatten() for g, name, _ in self._segments]
         self.flat = torch.cat([*pieces, torch.zeros(0)]).to(device=device, dtype=dtype)
         self.owner = self._per_element(device, lambda part, _: float(part.position)).long()
-        self.rates = self._per_element(device, lambda part, name: part.method.rate(name)).to(dtype)
+        self.units = self._per_element(device, lambda part, name: part.units[name]).to(dtype)
+        self.rates = self._per_element(device, lambda part, name: part.method.rate(name) * part.units[name]).to(dtype)
 
     def unflatten(self, flat: Tensor) -> list[dict[str, Tensor]]:
         """Return, per group, its trainable tensors as (trials, ...) views of `flat`; one split, so one cat in backward."""

@@ -35,7 +35,7 @@ class Dst(Optimizer):
         losses, g = context.gradient(pack)
         pack.flat.sub_(context.rates * adam(state.vectors["m"], state.vectors["v"], g, step=context.step))
         for place in pack.places:
-            moved = (pack.flat[place] - state.origin[place]).abs()
+            moved = ((pack.flat[place] - state.origin[place]) / pack.units[place]).abs()
             back = place[~largest(moved, self.trainable(len(place)))]
             pack.flat[back] = state.origin[back]
         return losses

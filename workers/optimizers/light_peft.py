@@ -41,7 +41,7 @@ class LightPeft(Optimizer):
         look = max(1, round(self.estimation * context.horizon))
         losses, g = context.gradient(pack)
         if context.step < look:
-            state.vectors["importance"].add_(pack.flat * g)
+            state.vectors["importance"].add_(pack.flat / pack.units * g)
         elif context.step == look:
             self._prune(pack, state)
         change = adam(state.vectors["m"], state.vectors["v"], g, step=context.step)

@@ -43,7 +43,7 @@ class Sara(Optimizer):
         """AdamW on S."""
         self._choose(pack, state, context)
         losses, g = context.gradient(pack)
-        g = (g + self.nuclear * _towards_low_rank(pack, pack.flat - state.origin)) * state.vectors["mask"]
+        g = (g + self.nuclear * _towards_low_rank(pack, pack.flat - state.origin) * pack.units) * state.vectors["mask"]
         change = adam(state.vectors["m"], state.vectors["v"], g, step=context.step)
         pack.flat.sub_(context.rates * change * state.vectors["mask"])
         return losses

@@ -39,7 +39,7 @@ class Senszoq(Optimizer):
 
     def rates(self, pack: Pack) -> Tensor:
         """The rule's own: a step along a random direction says nothing of the method's."""
-        return torch.full_like(pack.rates, self.lr)
+        return self.lr * pack.units
 
     def vectors(self) -> tuple[str, ...]:
         """Σ g², and S as ones and zeros."""

@@ -35,7 +35,7 @@ class Subzero(Optimizer):
 
     def rates(self, pack: Pack) -> Tensor:
         """The rule's own: a step along a random direction says nothing of the method's."""
-        return torch.full_like(pack.rates, self.lr)
+        return self.lr * pack.units
 
     def vectors(self) -> tuple[str, ...]:
         """Nothing: a direction comes from the seed and the step."""

@@ -1,0 +1,44 @@
+"""Tiny models that compute what those of `zoo` do, with some weights multiplied and what reads their output divided."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ulpt_search.spaces.space import ModelSpec
+from ulpt_search.workers.model.architecture import read_shape
+from ulpt_search.workers.model.backbone import Backbone, load
+
+from . import zoo
+
+
+def fresh(family: str) -> Backbone:
+    """A double copy of a family's model that may be changed."""
+    loaded = load(ModelSpec(zoo.saved(family), dtype="float32", device="cpu"))
+    loaded.model.to(torch.float64)
+    return loaded
+
+
+def measured(backbone: Backbone) -> Backbone:
+    """The same after its weights were changed."""
+    return replace(backbone, shape=read_shape(backbone.model))
+
+
+def embeddings(family: str, size: float) -> Backbone:
+    """Token embeddings times `size`, divided where they enter the model; BERT's positions and types grow alike, under its norm."""
+    backbone = fresh(family)
+    model: Any = backbone.model
+    if family == "encoder":
+        for table in (m for m in model.embeddings.modules() if isinstance(m, nn.Embedding)):
+            table.weight.mul_(size)
+        return measured(backbone)
+    own, grown = model.get_input_embeddings(), nn.Embedding.from_pretrained(model.get_input_embeddings().weight * size)
+    model.set_input_embeddings(grown)
+    entry = model.base_model
+    if family == "encoder-decoder":
+        entry, model.decoder.embed_tokens = model.encoder, own
+    entry.register_forward_pre_hook(
+        lambda _, args, given: (args, {**given, "inputs_embeds": given["inputs_embeds"] / size}), with_kwargs=True
+    )
+    return measured(backbone)
