@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 from typing import Literal
 
 from .errors import WrongInput, did_you_mean
@@ -33,7 +34,7 @@ class Linear:
     @property
     def scale(self) -> float:
         """Root mean square of `W x` for inputs of root mean square 1 that know nothing of W: rms·√in."""
-        return self.rms * self.inputs**0.5
+        return self.rms * sqrt(self.inputs)
 
 
 @dataclass(frozen=True)

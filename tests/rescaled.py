@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from ulpt_search.spaces.space import ModelSpec
@@ -16,7 +15,7 @@ from . import zoo
 def fresh(family: str) -> Backbone:
     """A double copy of a family's model that may be changed."""
     loaded = load(ModelSpec(zoo.saved(family), dtype="float32", device="cpu"))
-    loaded.model.to(torch.float64)
+    loaded.model.double()
     return loaded
 
 

@@ -9,6 +9,7 @@ prompts, deep ones among the tokens, were made for image patches and are left ou
 """
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import ClassVar
 
 import torch
@@ -82,7 +83,7 @@ class E2vpt(KeysValues):
 def _size(name: str, site: Attention) -> float:
     """Root mean square of the keys, of the values, or of both where one P serves them, as the attention's weights give it."""
     sizes = {"Pk": site.keys, "Pv": site.values}
-    return sizes.get(name, (site.keys * site.values) ** 0.5)
+    return sizes.get(name, sqrt(site.keys * site.values))
 
 
 def _pruned(gates: Tensor, share: float) -> Tensor:

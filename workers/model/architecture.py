@@ -1,6 +1,6 @@
 """Reading a transformers model: which modules are its layers, linears, norms and attentions, under names common to all families."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -39,15 +39,16 @@ def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where the sizes of weights are what such models start from."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     blocks = list(blocks_of(model))
+    linears = [tuple(_linears(layer, prefix, block)) for layer, (prefix, block) in enumerate(blocks)]
     return Shape(
         family=family_of(model.config),
         width=table.shape[1],
         layers=len(blocks),
         vocabulary=table.shape[0],
         embedding_rms=rms(table, fallback=getattr(model.config, "initializer_range", 0.02)),
-        linears=tuple(linear for layer, (prefix, block) in enumerate(blocks) for linear in _linears(layer, prefix, block)),
+        linears=tuple(linear for own in linears for linear in own),
         norms=tuple(_norms(model, blocks)),
-        attentions=tuple(a for layer, (prefix, block) in enumerate(blocks) for a in _attentions(model.config, layer, prefix, block)),
+        attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
     )
 
 
@@ -105,27 +106,27 @@ def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[No
             yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias, _gain(module))
 
 
-def _attentions(config: PretrainedConfig, layer: int, prefix: str, block: nn.Module) -> Iterator[Attention]:
-    """The block's self-attention: the module that holds its key (or fused) projection."""
-    linears = {linear.role: linear for linear in _linears(layer, prefix, block)}
+def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Attention]:
+    """The self-attention of a block of linears: the module that holds its key (or fused) projection."""
+    linears = {linear.role: linear for linear in block}
     key = linears.get("k") or linears.get("qkv")
     if key is None:
         return
-    heads = int(config.num_attention_heads)
-    kv_heads = int(getattr(config, "num_key_value_heads", None) or heads)
+    heads = int(model.config.num_attention_heads)
+    kv_heads = int(getattr(model.config, "num_key_value_heads", None) or heads)
     width = key.outputs if key.role == "k" else key.outputs // 3
-    modules = {role: block.get_submodule(linear.name.removeprefix(f"{prefix}.")) for role, linear in linears.items()}
-    fused = key.role == "qkv"
-    keys, values = (_size(modules.get(role, modules[key.role]), part if fused else None) for role, part in (("k", 1), ("v", 2)))
-    yield Attention(key.name.rpartition(".")[0], layer, heads, kv_heads, width // kv_heads, keys, values)
+    keys, values = (_size(model, linears.get(role, key), part) for role, part in (("k", 1), ("v", 2)))
+    yield Attention(key.name.rpartition(".")[0], key.layer, heads, kv_heads, width // kv_heads, keys, values)
 
 
-def _size(module: nn.Module, part: int | None) -> float:
-    """Root mean square of a linear's output, or of a `part` of its three, for inputs of root mean square 1."""
-    weight, bias = weight_of(module), module.bias
+def _size(model: nn.Module, linear: Linear, part: int) -> float:
+    """Root mean square of a linear's output for inputs of root mean square 1; of a fused one, of the third that is `part`."""
+    module = model.get_submodule(linear.name)
+    weight: torch.Tensor = weight_of(module)
+    bias: torch.Tensor | None = module.bias  # type: ignore[assignment]
     if weight.device.type == "meta":
         return 1.0
-    if part is not None:
+    if linear.role == "qkv":
         weight, bias = weight.chunk(3)[part], None if bias is None else bias.chunk(3)[part]
     squares = weight.shape[1] * rms(weight, fallback=1.0) ** 2 + (0.0 if bias is None else rms(bias, fallback=0.0) ** 2)
     return float(f"{squares**0.5:.9g}")
@@ -139,7 +140,8 @@ def _gain(module: nn.Module) -> float:
         return 1.0
     signs = torch.ones_like(weight)
     signs[::2] = -1
-    return rms((module(signs[None]) - module(-signs[None])) / 2, fallback=1.0)
+    scaled: torch.Tensor = (module(signs[None]) - module(-signs[None])) / 2
+    return rms(scaled, fallback=1.0)
 
 
 def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
