@@ -1,17 +1,13 @@
-"""One study's curve as a value, and the files it can be written to: picture, page and comma-separated values."""
+"""One study's curve as a plain value. It knows nothing of tables, pictures and pages: those are written from it."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from ..spaces.records import Point
 from .frontier import frontier
 from .palette import Style, styles
 from .verdicts import notes
+from .words import count
 
 
 @dataclass(frozen=True)
@@ -26,9 +22,15 @@ class Curve:
     task: str = ""
     model: str = ""
     methods: tuple[str, ...] = ()
-    """Every method of the space, so that colours do not change while results come in; default: those with points."""
+    """Every method of the space, so that a legend does not change while results come in; default: those with points."""
     home: str = ""
     """The folder that commands name with `--home`; empty for the default one."""
+    earlier: tuple[Point, ...] = ()
+    """Trials whose last score is of an earlier step than that of `points`: shown faintly, compared with nothing."""
+    trials: int = 0
+    """Search trials asked for, scored or not; default: those with a point."""
+    failed: int = 0
+    """Trials that failed, scored before or not."""
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
@@ -43,7 +45,12 @@ class Curve:
     @cached_property
     def styles(self) -> dict[str, Style]:
         """Method -> how it is drawn."""
-        return styles((*self.methods, *(point.method for point in self.points)))
+        return styles((*self.methods, *(point.method for point in self.drawn)))
+
+    @property
+    def drawn(self) -> tuple[Point, ...]:
+        """Every trial that has a place in a plot, those of earlier steps first."""
+        return (*self.earlier, *self.points)
 
     @property
     def step(self) -> int:
@@ -56,37 +63,13 @@ class Curve:
         return any(point.test_score is not None for point in self.front)
 
     @property
-    def subject(self) -> str:
-        """`sst2 · minilm · 40 trials at step 200`."""
-        compared = f"{len(self.points)} trials at step {self.step}" if self.points else "no results yet"
+    def caption(self) -> str:
+        """`sst2 · minilm · 15 of 24 trials at step 200, 2 failed`."""
+        failures = f", {count(self.failed)} failed" if self.failed else ""
+        compared = f"{self._share()} at step {self.step}{failures}" if self.points else f"no results yet{failures}"
         return " · ".join(part for part in (self.task, self.model, compared) if part)
 
-
-def csv_text(points: Iterable[Point]) -> str:
-    """Return one line a point under the columns of `frontier --json`; hyperparameters and seeds as JSON."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Point)], lineterminator="\n")
-    writer.writeheader()
-    for point in points:
-        row = point.to_json()
-        writer.writerow({**row, "hyperparameters": json.dumps(row["hyperparameters"]), "seeds": json.dumps(row["seeds"])})
-    return text.getvalue()
-
-
-def write_csv(curve: Curve, path: Path) -> None:
-    """Write the frontier, cheapest first."""
-    path.write_text(csv_text(curve.front), encoding="utf-8")
-
-
-def write_png(curve: Curve, path: Path) -> None:
-    """Write the picture (1600 × 1000)."""
-    from .picture import png
-
-    path.write_bytes(png(curve))
-
-
-def write_html(curve: Curve, path: Path) -> None:
-    """Write the interactive page: one file that asks the network for nothing."""
-    from .page import html
-
-    path.write_text(html(curve), encoding="utf-8")
+    def _share(self) -> str:
+        all_trials = max(self.trials, len(self.drawn))
+        share = "" if all_trials == len(self.points) else f"{count(len(self.points))} of "
+        return f"{share}{count(all_trials)} trials"

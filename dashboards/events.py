@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from ..spaces.records import Point
 from .progress import Progress, Range, ranges
-from .rows import ATTEMPTS
 from .screens import PHASES, counts, times
+from .states import ATTEMPTS
 from .words import count, metric, one_line
 
 SECONDS_BETWEEN_COUNTS = 60.0

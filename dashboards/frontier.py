@@ -22,13 +22,22 @@ def points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
     retrained over fresh seeds, `test_score` is the mean of those and the interval is that of the mean
     (`intervals.over_seeds`); elsewhere the interval is that of the validation score over its rows.
     """
-    known = {trial.number: trial for trial in trials}
-    usable = [result for result in results if result.trial in known and math.isfinite(result.score)]
-    searched = [r for r in usable if r.split == "validation" and known[r.trial].purpose == "search"]
-    top = max((result.step for result in searched), default=0)
+    known, usable = _usable(trials, results)
+    latest = _latest(known, usable)
+    top = max((result.step for result in latest), default=0)
     finals = _finals(known, usable)
-    compared = sorted((result for result in searched if result.step == top), key=lambda result: result.trial)
-    return [_point(known[result.trial], result, finals.get(result.trial, {})) for result in compared]
+    return [_point(known[result.trial], result, finals.get(result.trial, {})) for result in latest if result.step == top]
+
+
+def earlier_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
+    """Return one point for every scored search trial that `points` leaves out, at the highest step it reached, by trial number.
+
+    Such trials were stopped, failed, or go on: their scores are of other steps and are compared with nothing.
+    """
+    known, usable = _usable(trials, results)
+    latest = _latest(known, usable)
+    top = max((result.step for result in latest), default=0)
+    return [_point(known[result.trial], result, {}) for result in latest if result.step < top]
 
 
 def frontier(points: Iterable[Point]) -> list[Point]:
@@ -41,6 +50,23 @@ def frontier(points: Iterable[Point]) -> list[Point]:
         if not front or point.score > front[-1].score:
             front.append(point)
     return front
+
+
+def _usable(trials: Iterable[Trial], results: Iterable[Result]) -> tuple[dict[int, Trial], list[Result]]:
+    """The trials by number, and the results of those that are finite."""
+    known = {trial.number: trial for trial in trials}
+    return known, [result for result in results if result.trial in known and math.isfinite(result.score)]
+
+
+def _latest(known: Mapping[int, Trial], usable: Iterable[Result]) -> list[Result]:
+    """The validation result of every search trial at its highest step, by trial number."""
+    latest: dict[int, Result] = {}
+    for result in usable:
+        if result.split != "validation" or known[result.trial].purpose != "search":
+            continue
+        if result.trial not in latest or result.step > latest[result.trial].step:
+            latest[result.trial] = result
+    return [latest[number] for number in sorted(latest)]
 
 
 def _finals(known: Mapping[int, Trial], results: Sequence[Result]) -> Finals:

@@ -4,111 +4,85 @@ Nothing is fetched and nothing is stored, so the page works offline and inside t
 artifacts; a content security policy in the file forbids the rest. Without JavaScript everything but the chart is there.
 """
 
-import json
-from html import escape
-from string import Template
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..spaces.records import Point
 from .chart import figure
+from .chart_layout import parameter_decades, tick_spacing_on_a_phone
 from .curve import Curve
-from .page_assets import BODY, PAGE, POLICY, SCRIPT, STYLE
+from .headline import headline
+from .palette import THEMES
+from .rows import frontier_rows
 from .verdicts import cheapest_tie, ties
-from .words import configuration, count, export_command, mean_over_seeds, metric, size
+from .words import count, export_command
 
-HEADINGS = ("Trial", "Method", "Parameters", "Bytes", "Validation", "Test mean, 95 %", "Ties with", "Seed", "Hyperparameters")
-KINDS = ("", "n", "n", "n", "n", "", "n", "h")
-"""The class of each cell after the first: n for numbers, h for hyperparameters."""
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TEMPLATES = Path(__file__).parent / "templates"
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
-def html(curve: Curve) -> str:
+def write_page(curve: Curve, path: Path) -> None:
+    """Write the interactive page: one file that asks the network for nothing."""
+    path.write_text(page(curve), encoding="utf-8")
+
+
+def page(curve: Curve) -> str:
     """Return the page, about 5 MB since it carries plotly.js."""
+    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    return Template(PAGE).substitute(
-        title=escape(curve.study),
+    return _template().render(
         policy=POLICY,
-        style=STYLE,
-        subject=escape(curve.subject),
+        themes=THEMES,
+        curve=curve,
+        headline=headline(curve),
         facts=_facts(curve),
-        verdict=escape(verdict(curve)),
-        body=_body(curve) if curve.front else "",
-        metric=escape(curve.metric),
-        data=_embedded(curve),
-        plotly=get_plotlyjs(),
-        script=SCRIPT,
+        rows=zip(frontier_rows(curve.front), ties(curve.front).values(), strict=True),
+        commands=_commands(curve),
+        data=_chart_data(curve),
+        plotly=Markup(get_plotlyjs()),  # plotly's own script, the one value that is not escaped
     )
 
 
-def verdict(curve: Curve) -> str:
-    """Return the one sentence that a reader in a hurry needs."""
-    if not curve.front:
-        return "No trial has been scored yet; this page fills while the search runs."
-    best, cheap = curve.front[-1], cheapest_tie(curve.front)
-    tested = f" ({mean_over_seeds(best)} on the test split)" if best.test_score is not None else ""
-    named = f"{best.method} with {count(best.trainable_parameters)} parameters"
-    line = f"The best adapter is {named}: {curve.metric} {metric(best.score)} in validation{tested}."
-    if cheap is None:
-        return line
-    return f"{line} The cheapest that ties with it is {cheap.method} with {count(cheap.trainable_parameters)}, trial {cheap.trial}."
+def _template() -> "Template":
+    """Return the page's template: every value is escaped, and one that it does not find is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html.j2")
 
 
-def _facts(curve: Curve) -> str:
+def _facts(curve: Curve) -> dict[str, str]:
+    """What the head of the page says, without what is not known."""
+    at_step = f"{count(len(curve.front))} of {count(len(curve.points))} trials at step {count(curve.step)}"
     facts = {
         "Budget": f"{count(curve.budget)} parameters",
         "Task": curve.task,
         "Model": curve.model,
-        "On the curve": f"{count(len(curve.front))} of {count(len(curve.points))} trials",
+        "On the curve": at_step if curve.front else "",
+        "Last scored earlier": f"{count(len(curve.earlier))} trials, faint" if curve.earlier else "",
+        "Failed": f"{count(curve.failed)} trials" if curve.failed else "",
     }
-    return "\n".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items() if fact)
+    return {name: fact for name, fact in facts.items() if fact}
 
 
-def _body(curve: Curve) -> str:
-    notes = "\n".join(f"<li>{escape(note)}</li>" for note in curve.notes)
-    return Template(BODY).substitute(chart=_chart(curve), table=_table(curve), notes=notes, commands=_commands(curve))
-
-
-def _chart(curve: Curve) -> str:
-    label = escape(f"{curve.metric} against trainable parameters, {len(curve.points)} trials; the table below holds the frontier")
-    hint = "Point at a trial to read it, click it for its export command."
-    return f'<div id="chart" role="img" aria-label="{label}"></div>\n<p id="picked" aria-live="polite">{hint}</p>'
-
-
-def _table(curve: Curve) -> str:
-    head = "".join(f'<th scope="col" class="{kind}">{heading}</th>' for heading, kind in zip(HEADINGS, ("", *KINDS), strict=True))
-    tied = ties(curve.front)
-    rows = "\n".join(_row(point, tied[point.trial]) for point in curve.front)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="The frontier as a table">{table}</div>'
-
-
-def _row(point: Point, tied: tuple[int, ...]) -> str:
-    cells = (
-        point.method,
-        count(point.trainable_parameters),
-        size(point.bytes),
-        metric(point.score),
-        mean_over_seeds(point),
-        ", ".join(map(str, tied)) or "–",
-        str(point.seed),
-        configuration(point.hyperparameters),
-    )
-    rest = "".join(f'<td class="{kind}">{escape(cell)}</td>' for kind, cell in zip(KINDS, cells, strict=True))
-    return f'<tr><th scope="row">{point.trial}</th>{rest}</tr>'
-
-
-def _commands(curve: Curve) -> str:
+def _commands(curve: Curve) -> dict[str, str]:
+    """What is exported -> the command that does it."""
+    if not curve.front:
+        return {}
     cheap = cheapest_tie(curve.front)
     chosen = {"The best": curve.front[-1], **({"The cheapest that ties with it": cheap} if cheap else {})}
-    commands = {f"{name}, trial {point.trial}": export_command(curve.study, point.trial, home=curve.home) for name, point in chosen.items()}
-    return "\n".join(f"<p>{what}:</p>\n<pre><code>{escape(command)}</code></pre>" for what, command in commands.items())
+    return {f"{name}, trial {point.trial}": export_command(curve.study, point.trial, home=curve.home) for name, point in chosen.items()}
 
 
-def _embedded(curve: Curve) -> str:
-    """The chart's data as JSON that no name can break out of: `<` never appears in it."""
-    values: dict[str, Any] = {
-        "light": figure(curve, "light"),
-        "dark": figure(curve, "dark"),
-        "commands": {point.trial: export_command(curve.study, point.trial, home=curve.home) for point in curve.points},
+def _chart_data(curve: Curve) -> dict[str, Any]:
+    """What the page's script draws from."""
+    return {
+        "light": figure(curve, "light").to_plotly_json(),
+        "dark": figure(curve, "dark").to_plotly_json(),
+        "ticksOnPhone": tick_spacing_on_a_phone(parameter_decades(curve)),
+        "commands": {str(point.trial): export_command(curve.study, point.trial, home=curve.home) for point in curve.drawn},
     }
-    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")

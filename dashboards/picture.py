@@ -1,19 +1,22 @@
-"""The curve as a PNG, drawn with matplotlib but without pyplot: no window system, no figures kept, any thread."""
+"""The curve as a picture, drawn with matplotlib but without pyplot: no window system, no figures kept, any thread."""
 
 import io
-import math
-from collections.abc import Sequence
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..spaces.records import Point
+from ..spaces.errors import WrongInput, did_you_mean
 from .curve import Curve
 from .palette import THEMES
-from .words import count, metric, shorten
+from .picture_marks import draw_earlier, draw_front, draw_labels, draw_methods
+from .scale import parameter_range
+from .words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
 
 LOCK = Lock()
 """matplotlib's settings belong to the process, and the mirror draws from a thread of its own."""
@@ -24,22 +27,42 @@ BESIDE = 1.03
 EDGE = 0.99
 """Where it has to end, in widths of the picture."""
 FONTS = ["Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"]
+SETTINGS: dict[Any, Any] = {"font.size": 11, "text.parse_math": False, "svg.hashsalt": "ulpt-search", "svg.fonttype": "none"}
+"""Names are never read as formulas; a vector file of the same curve is the same, byte for byte, and keeps its text as text."""
+UNDATED: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
-def png(curve: Curve) -> bytes:
-    """Return the picture, 1600 × 1000."""
+def write_picture(curve: Curve, path: Path) -> None:
+    """Write the picture in the format that the path's ending names: PNG (also without an ending), SVG or PDF.
+
+    Raises `WrongInput` for any other ending.
+    """
+    path.write_bytes(picture(curve, format_of(path)))
+
+
+def format_of(path: Path) -> str:
+    """Return png, svg or pdf; `WrongInput` for an ending that names nothing we can draw."""
+    ending = path.suffix[1:].lower() or "png"
+    if ending not in FORMATS:
+        hint = did_you_mean(ending, FORMATS)
+        raise WrongInput(f"{path}: a picture cannot be written as {ending}; end its name in .png, .svg or .pdf.{hint}")
+    return ending
+
+
+def picture(curve: Curve, form: str = "png") -> bytes:
+    """Return the picture as a file of that format; a PNG has 1600 × 1000 pixels."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.font_manager import get_font_names
 
     fonts = [font for font in FONTS if font in get_font_names()]
-    with LOCK, matplotlib.rc_context({"font.family": fonts, "font.size": 11, "text.parse_math": False}):
+    with LOCK, matplotlib.rc_context({"font.family": fonts, **SETTINGS}):
         figure = Figure(figsize=(10, 6.25), dpi=160, facecolor=INK.background)
         FigureCanvasAgg(figure)
         _draw(figure, curve)
         file = io.BytesIO()
-        figure.savefig(file, format="png")
+        figure.savefig(file, format=form, metadata=UNDATED[form])
     return file.getvalue()
 
 
@@ -47,14 +70,19 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     axes = figure.add_axes((0.085, 0.13, 0.72, 0.70))
     title = f"{curve.metric[:1].upper()}{curve.metric[1:]} against trainable parameters"
     figure.text(0.085, 0.935, title, size=17, weight="bold", color=INK.text, va="center")
-    figure.text(0.085, 0.882, f"{curve.study} · {curve.subject}", size=11, color=INK.muted, va="center")
+    figure.text(0.085, 0.882, f"{curve.study} · {curve.caption}", size=11, color=INK.muted, va="center")
     _frame(axes, curve)
     if not curve.points:
         axes.text(0.5, 0.5, "No trial has been scored yet", transform=axes.transAxes, ha="center", color=INK.muted, size=13)
         return
-    _draw_methods(axes, curve)
-    _draw_front(axes, curve)
-    _draw_labels(axes, curve.front)
+    draw_earlier(axes, curve)
+    draw_methods(axes, curve)
+    draw_front(axes, curve)
+    draw_labels(axes, curve.front)
+    _legend(figure, axes, curve)
+
+
+def _legend(figure: "Figure", axes: "Axes", curve: Curve) -> None:
     small = len(curve.styles) > 14
     legend = axes.legend(
         loc="upper left",
@@ -75,16 +103,7 @@ def _make_room(axes: "Axes", end: float) -> None:
 
 
 def _frame(axes: "Axes", curve: Curve) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
-
-    axes.set_xscale("log")
-    low, high = parameter_range(curve)
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(round(x))))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    _scales(axes, curve)
     axes.set_xlabel("trainable parameters (logarithmic)", color=INK.muted, labelpad=8)
     axes.set_ylabel(curve.metric, color=INK.muted, labelpad=8)
     axes.grid(axis="y", color=INK.grid, linewidth=0.8)
@@ -97,70 +116,14 @@ def _frame(axes: "Axes", curve: Curve) -> None:
     axes.text(curve.budget, 1.012, f"budget {count(curve.budget)}", transform=place, color=INK.budget, ha="center", size=10)
 
 
-def _draw_methods(axes: "Axes", curve: Curve) -> None:
-    on_front = {point.trial for point in curve.front}
-    for method, style in curve.styles.items():
-        mine = [point for point in curve.points if point.method == method]
-        for chosen in (False, True):
-            shown = [point for point in mine if (point.trial in on_front) == chosen]
-            axes.scatter(
-                [point.trainable_parameters for point in shown],
-                [point.score for point in shown],
-                s=95 if chosen else 40,
-                marker=style.matplotlib,
-                color=style.colour("light"),
-                alpha=1.0 if chosen else 0.65,
-                edgecolors=INK.background,
-                linewidths=0.8,
-                zorder=5 if chosen else 3,
-                label=None if chosen or not mine else shorten(method, 18),
-            )
+def _scales(axes: "Axes", curve: Curve) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-
-def _draw_front(axes: "Axes", curve: Curve) -> None:
-    front = curve.front
-    x = [point.trainable_parameters for point in front]
-    y = [point.score for point in front]
-    axes.step([*x, curve.budget], [*y, y[-1]], where="post", color=INK.text, linewidth=1.4, zorder=4, label="frontier\n(validation)")
-    tested = [point for point in front if (point.test_score is not None) == curve.has_finals]
-    centre = [point.score if point.test_score is None else point.test_score for point in tested]
-    below = [c - point.score_low for c, point in zip(centre, tested, strict=True)]
-    above = [point.score_high - c for c, point in zip(centre, tested, strict=True)]
-    bars = axes.errorbar(
-        [point.trainable_parameters for point in tested],
-        centre,
-        yerr=[below, above],
-        fmt="o" if curve.has_finals else "none",
-        markersize=6,
-        markerfacecolor=INK.background,
-        color=INK.muted,
-        capsize=4,
-        linewidth=1,
-        zorder=4.5,
-        label="test mean over\nfresh seeds, 95 %" if curve.has_finals else "95 % interval\nover rows",
-    )
-    for line in (*bars[1], *bars[2]):
-        line.set_zorder(2)
-
-
-def _draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
-    """Name the frontier's points, from the best down, leaving out those whose label would touch another."""
-    from matplotlib.patheffects import withStroke
-
-    taken: list[float] = []
-    for point in reversed(front):
-        place = math.log10(point.trainable_parameters)
-        if all(abs(place - other) > 0.28 for other in taken):
-            taken.append(place)
-            text = f"trial {point.trial}\n{metric(point.score)}"
-            at = (point.trainable_parameters, point.score)
-            label = axes.annotate(text, at, (-7, 8), textcoords="offset points", ha="right", size=8.5, color=INK.text, zorder=6)
-            label.set_path_effects([withStroke(linewidth=2.5, foreground=INK.background)])
-
-
-def parameter_range(curve: Curve) -> tuple[float, float]:
-    """Return the ends of the parameter axis: all points and the budget, with air of a tenth of the range (in decades)."""
-    numbers = [curve.budget, *(point.trainable_parameters for point in curve.points)]
-    low, high = math.log10(max(1, min(numbers))), math.log10(max(1, *numbers))
-    air = max(0.1, (high - low) * 0.08)
-    return 10 ** (low - air), 10 ** (high + air)
+    axes.set_xscale("log")
+    low, high = parameter_range(curve)
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 50 else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(round(x))))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))

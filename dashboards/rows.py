@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..spaces.axes import Axis
-from ..spaces.records import Point, Problem, Result, State, Trial
+from ..spaces.records import Point, Problem, Result, Trial
+from .states import problems_by_trial, results_by_trial, state_of
 from .verdicts import ties
 from .words import axis, configuration, count, mean_over_seeds, metric, one_line, size
 
-ATTEMPTS = 3
-"""A trial that has failed this often is failed for good."""
+TIES_NAMED = 4
+"""With more trials that tie with one, only their number beyond these is said."""
 
 
 class FrontierRow(NamedTuple):
@@ -91,7 +92,7 @@ def frontier_rows(front: Sequence[Point]) -> list[FrontierRow]:
             bytes=size(point.bytes),
             validation=metric(point.score),
             test=mean_over_seeds(point),
-            ties=", ".join(map(str, tied[point.trial])) or "–",
+            ties=_named(tied[point.trial]),
             hyperparameters=configuration(point.hyperparameters),
             seed=str(point.seed),
         )
@@ -99,27 +100,16 @@ def frontier_rows(front: Sequence[Point]) -> list[FrontierRow]:
     ]
 
 
-def state_of(trial: Trial, results: Sequence[Result], problems: Sequence[Problem], *, last_step: int) -> State:
-    """Return where a trial stands by the records alone: they cannot tell a running trial from a waiting one.
-
-    `results` and `problems` are the trial's own. A trial with results below `last_step` counts as stopped.
-    """
-    if any(result.step >= last_step for result in results):
-        return "done"
-    if len(problems) >= ATTEMPTS or any(problem.fatal for problem in problems):
-        return "failed"
-    return "stopped" if results else "waiting"
+def _named(tied: Sequence[int]) -> str:
+    """`3, 5`, `3, 5, 7, 9 +12`, or a dash."""
+    beyond = f" +{len(tied) - TIES_NAMED}" if len(tied) > TIES_NAMED else ""
+    return ", ".join(map(str, tied[:TIES_NAMED])) + beyond or "–"
 
 
 def trial_rows(trials: Sequence[Trial], results: Sequence[Result], problems: Sequence[Problem], *, last_step: int) -> list[TrialRow]:
     """Return one row a trial, in the given order; a failed trial says why, any other its configuration."""
-    scored: dict[int, list[Result]] = {trial.number: [] for trial in trials}
-    failed: dict[int, list[Problem]] = {trial.number: [] for trial in trials}
-    for result in results:
-        scored[result.trial].append(result)
-    for problem in problems:
-        failed[problem.trial].append(problem)
-    return [_trial_row(trial, scored[trial.number], failed[trial.number], last_step) for trial in trials]
+    scored, failed = results_by_trial(results), problems_by_trial(problems)
+    return [_trial_row(trial, scored.get(trial.number, []), failed.get(trial.number, []), last_step) for trial in trials]
 
 
 def _trial_row(trial: Trial, results: Sequence[Result], problems: Sequence[Problem], last_step: int) -> TrialRow:

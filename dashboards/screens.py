@@ -48,21 +48,21 @@ def times(progress: Progress) -> str:
 
 
 def final_screen(
-    curve: Curve, *, places: Mapping[str, str], seconds: float, failed: int = 0, width: int = 80, ascii_only: bool = False
+    curve: Curve, *, places: Mapping[str, str], seconds: float, width: int = 80, wraps: bool = True, ascii_only: bool = False
 ) -> RenderableType:
     """Return the last screen of `run`: the curve, what may be said of it, where everything is and what to type next.
 
-    `places` is what is kept -> where, in the order to be shown; `seconds` the time this command took.
+    `places` is what is kept -> where, in the order to be shown; `seconds` the time this command took. Where nothing `wraps`, a row of
+    the table is one line however long.
     """
-    left_out = f", {count(failed)} failed" if failed else ""
     parts: list[RenderableType] = [
-        Text.assemble((curve.study, "bold"), f" · {curve.subject}{left_out} · {duration(seconds)}"),
+        Text.assemble((curve.study, "bold"), f" · {curve.caption} · {duration(seconds)}"),
         Text(),
         plot(curve, width=width, ascii_only=ascii_only),
         Text(),
     ]
     if curve.front:
-        parts += [frontier_table(curve.front, width=width), Text()]
+        parts += [frontier_table(curve.front, width=width if wraps else None), Text()]
     parts += [Text(f"{note}\n") for note in curve.notes]
     commands = [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in next_commands(curve)]
     return Group(*parts, _pairs(places), Text(), Text("next", style="bold"), *commands)

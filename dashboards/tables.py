@@ -81,41 +81,55 @@ PLAN = (
 )
 
 
-def frontier_table(front: Sequence[Point], *, width: int) -> Table:
+def frontier_table(front: Sequence[Point], *, width: int | None) -> Table:
     """Return the curve as a table, cheapest first as given."""
     return table(FRONTIER, frontier_rows(front), width=width)
 
 
-def trials_table(rows: Sequence[TrialRow], *, width: int) -> Table:
+def trials_table(rows: Sequence[TrialRow], *, width: int | None) -> Table:
     """Return the trials of one study as a table."""
     return table(TRIALS, rows, width=width)
 
 
-def studies_table(rows: Sequence[StudyRow], *, width: int) -> Table:
+def studies_table(rows: Sequence[StudyRow], *, width: int | None) -> Table:
     """Return the studies of a ledger as a table."""
     return table(STUDIES, rows, width=width)
 
 
-def methods_table(rows: Sequence[MethodRow], *, width: int) -> Table:
+def methods_table(rows: Sequence[MethodRow], *, width: int | None) -> Table:
     """Return the catalogue as a table."""
     return table(METHODS, rows, width=width)
 
 
-def rules_table(rows: Sequence[RuleRow], *, width: int) -> Table:
+def rules_table(rows: Sequence[RuleRow], *, width: int | None) -> Table:
     """Return the training rules as a table."""
     return table(RULES, rows, width=width)
 
 
-def plan_table(rows: Sequence[PlanRow], *, width: int) -> Table:
+def plan_table(rows: Sequence[PlanRow], *, width: int | None) -> Table:
     """Return what fits under the budget as a table."""
     return table(PLAN, rows, width=width)
 
 
-def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int) -> Table:
+def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int | None) -> Table:
     """Lay `rows` out under those of `columns` that are shown at `width` terminal columns; no text is read as markup.
 
-    Where room is short, columns that wrap give way first, then other text, never a number; nothing is cut off.
+    Where room is short, columns that wrap give way first, then other text, never a number; nothing is cut off. Without a
+    width everything is shown, one line a row.
     """
+    return _unwrapped(columns, rows) if width is None else _fitted(columns, rows, width)
+
+
+def _unwrapped(columns: Sequence[Column], rows: Sequence[NamedTuple]) -> Table:
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        drawn.add_column(column.title, justify="right" if column.number else "left", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*(Text(" · ".join(getattr(row, column.field).splitlines())) for column in columns))
+    return drawn
+
+
+def _fitted(columns: Sequence[Column], rows: Sequence[NamedTuple], width: int) -> Table:
     shown = [column for column in columns if column.from_width <= width]
     longest = {column.field: max(cell_len(cell) for cell in _cells(column, rows)) for column in shown}
     cap = _text_cap(shown, longest, width)

@@ -13,12 +13,15 @@ from threading import Thread
 import numpy as np
 import pytest
 
+import ulpt_search
 from ulpt_search.dashboards.chart import figure, hover
-from ulpt_search.dashboards.curve import Curve, csv_text, write_csv, write_html, write_png
-from ulpt_search.dashboards.page import html, verdict
-from ulpt_search.dashboards.page_assets import STYLE
-from ulpt_search.dashboards.palette import MATPLOTLIB_SHAPES, THEMES, Scheme, Style, styles
-from ulpt_search.dashboards.picture import parameter_range, png
+from ulpt_search.dashboards.csv_file import csv_text, write_csv
+from ulpt_search.dashboards.curve import Curve
+from ulpt_search.dashboards.headline import headline
+from ulpt_search.dashboards.page import page, write_page
+from ulpt_search.dashboards.palette import ORDER, THEMES, Scheme, styles
+from ulpt_search.dashboards.picture import picture, write_picture
+from ulpt_search.dashboards.scale import parameter_range
 from ulpt_search.dashboards.words import export_command
 
 from .curve_records import METHODS, curve, point, searched
@@ -110,7 +113,21 @@ def test_no_two_of_42_methods_look_alike() -> None:
     drawn = styles(f"method {n}" for n in range(42)).values()
     assert len({(style.colour("light"), style.matplotlib) for style in drawn}) == 42
     assert len({(style.colour("dark"), style.plotly) for style in drawn}) == 42
-    assert Style(7).matplotlib == MATPLOTLIB_SHAPES[0]
+
+
+def test_every_shipped_method_has_a_look_of_its_own() -> None:
+    folder = Path(ulpt_search.__file__).parent / "workers" / "methods"
+    shipped = [path.stem for path in folder.glob("[a-z]*.py")]
+    assert set(ORDER) <= set(shipped)
+    drawn = styles([*shipped, "lora+bitfit", "ulpt+ln_tuning", "peft_loha"])
+    assert len(set(drawn.values())) == len(shipped) + 3 > 12
+
+
+@pytest.mark.parametrize("method", ["lora", "vera", "lora+bitfit", "my_own"])
+def test_a_method_looks_the_same_in_every_study(method: str) -> None:
+    alone, among = styles([method]), styles([method, "ulpt", "aaa", "zzz", *METHODS])
+    assert alone[method] == among[method]
+    assert alone[method].is_open == (method not in ORDER)
 
 
 def test_a_methods_colour_does_not_depend_on_what_has_been_scored() -> None:
@@ -118,20 +135,21 @@ def test_a_methods_colour_does_not_depend_on_what_has_been_scored() -> None:
     assert one.styles == curve().styles
 
 
-def test_the_page_and_the_palette_agree_on_colours() -> None:
+def test_the_pages_colours_are_those_of_the_palette() -> None:
+    style = Outline(page(curve())).text["style"]
     for scheme in SCHEMES:
-        for ink in ("background", "text", "muted", "grid", "budget"):
-            assert getattr(THEMES[scheme], ink) in STYLE
+        for ink in ("background", "text", "muted", "grid", "soft", "budget"):
+            assert f"{getattr(THEMES[scheme], ink)};" in style
 
 
 def test_the_picture_is_a_png_of_1600_by_1000() -> None:
-    image = png(curve())
+    image = picture(curve())
     assert image[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", image[16:24]) == (1600, 1000)
 
 
 def test_the_picture_draws_what_is_there_and_nothing_when_there_is_nothing() -> None:
-    full, open_finals, empty = png(curve()), png(curve(searched())), png(Curve("demo", 10_000, ()))
+    full, open_finals, empty = picture(curve()), picture(curve(searched())), picture(Curve("demo", 10_000, ()))
     assert len({full, open_finals, empty}) == 3
     assert len(empty) < len(full)
 
@@ -142,18 +160,18 @@ def test_no_label_is_cut_off_at_the_edge(method: str) -> None:
     from matplotlib.image import imread
 
     drawn = Curve("demo", 10_000, (point(0, 60, 0.5, test=0.5, method=method), point(1, 9_000, 0.6, test=0.6)))
-    pixels = imread(io.BytesIO(png(drawn)))
+    pixels = imread(io.BytesIO(picture(drawn)))
     assert (pixels[:, -10:] == pixels[0, 0]).all()
 
 
 def test_threads_draw_the_same_picture() -> None:
     drawn: list[bytes] = []
-    threads = [Thread(target=lambda: drawn.append(png(curve()))) for _ in range(2)]
+    threads = [Thread(target=lambda: drawn.append(picture(curve()))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert drawn == [png(curve())] * 2
+    assert drawn == [picture(curve())] * 2
 
 
 @pytest.mark.parametrize(
@@ -170,45 +188,43 @@ def test_extreme_curves_are_drawn(points: tuple) -> None:  # type: ignore[type-a
     drawn = Curve("demo", 10_000, points)
     low, high = parameter_range(drawn)
     assert low < min(p.trainable_parameters for p in points) <= drawn.budget < high
-    assert png(drawn)
-    assert "<table>" in html(drawn)
+    assert picture(drawn)
+    assert "<table>" in page(drawn)
 
 
 def test_names_that_mean_something_elsewhere_are_only_names(tmp_path: Path) -> None:
     drawn = Curve(HOSTILE, 10_000, (point(3, 500, 0.6, method=HOSTILE),), metric=HOSTILE, task=HOSTILE, model=HOSTILE)
-    write_png(drawn, tmp_path / "frontier.png")
-    page = html(drawn)
-    assert "<script>alert" not in page
-    outline = Outline(page)
+    write_picture(drawn, tmp_path / "frontier.png")
+    text = page(drawn)
+    assert "<script>alert" not in text
+    outline = Outline(text)
     assert outline.text["h1"] == HOSTILE
     assert outline.rows[1][:2] == ["3", HOSTILE]
-    assert embedded(page)["commands"] == {"3": export_command(HOSTILE, 3)}
+    assert embedded(text)["commands"] == {"3": export_command(HOSTILE, 3)}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_plotly_accepts_the_figure(scheme: Scheme) -> None:
     """Plotly's own figure class refuses unknown properties and wrong values."""
-    from plotly.graph_objects import Figure
-
     for drawn in (curve(), curve(searched()), Curve("demo", 10_000, ())):
-        assert Figure(figure(drawn, scheme)).layout.xaxis.type == "log"
+        assert figure(drawn, scheme).layout.xaxis.type == "log"
 
 
 @pytest.mark.parametrize(("smallest", "labels"), [(6_000, "D1"), (60, "D2"), (1, "D2")])
 def test_labels_of_the_parameter_axis_have_room(smallest: int, labels: str) -> None:
     """Every digit below a decade, else 1, 2 and 5: nine labels a decade would lie on each other."""
     drawn = Curve("demo", 10_000, (point(0, smallest, 0.5), point(1, 9_000, 0.6)))
-    assert figure(drawn, "light")["layout"]["xaxis"]["dtick"] == labels
+    assert figure(drawn, "light").layout.xaxis.dtick == labels
 
 
 def test_the_figure_shows_every_point_once_and_the_frontier_as_steps() -> None:
     drawn = curve()
-    steps, intervals, *methods = figure(drawn, "light")["data"]
+    steps, intervals, *methods = figure(drawn, "light").data
     assert sorted(n for trace in methods for n in trace["customdata"]) == sorted(p.trial for p in drawn.points)
     assert [trace["name"] for trace in methods] == list(METHODS)
     assert steps["line"]["shape"] == "hv"
-    assert steps["x"] == [*(p.trainable_parameters for p in drawn.front), 10_000]
-    assert intervals["y"] == [p.test_score for p in drawn.front]
+    assert list(steps["x"]) == [*(p.trainable_parameters for p in drawn.front), 10_000]
+    assert list(intervals["y"]) == [p.test_score for p in drawn.front]
     low = [y - minus for y, minus in zip(intervals["y"], intervals["error_y"]["arrayminus"], strict=True)]
     assert low == pytest.approx([p.score_low for p in drawn.front])
 
@@ -228,33 +244,33 @@ def test_a_hover_tells_method_hyperparameters_and_seed() -> None:
 
 
 def test_the_page_asks_nothing_of_anyone() -> None:
-    page = html(curve())
-    outline = Outline(page)
+    text = page(curve())
+    outline = Outline(text)
     assert not [value for name, value in outline.attributes if name in ("src", "href", "action")]
     assert (
         "content",
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:",
     ) in outline.attributes
-    assert 'plotlyServerURL: ""' in page
-    assert "url(" not in STYLE
+    assert 'plotlyServerURL: ""' in text
+    assert "url(" not in outline.text["style"]
 
 
 def test_the_page_holds_the_table_the_notes_and_the_commands_as_text() -> None:
     drawn = curve()
-    outline = Outline(html(drawn))
+    outline = Outline(page(drawn))
     assert [row[0] for row in outline.rows] == ["Trial", *(str(p.trial) for p in drawn.front)]
     assert all(note in outline.text["li"] for note in drawn.notes)
     assert export_command("demo", drawn.front[-1].trial) in outline.text["code"]
     assert outline.text["h1"] == "demo"
-    assert verdict(drawn) in outline.text["p"]
-    assert "(prefers-color-scheme: dark)" in STYLE
+    assert headline(drawn) in outline.text["p"]
+    assert "(prefers-color-scheme: dark)" in outline.text["style"]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the chromium browser")
 def test_a_browser_draws_every_point(tmp_path: Path) -> None:
     drawn = curve()
-    write_html(drawn, tmp_path / "page.html")
+    write_page(drawn, tmp_path / "page.html")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", profile]
     command = ["chromium", *flags, "--virtual-time-budget=8000", "--dump-dom", f"file://{tmp_path}/page.html"]
@@ -264,14 +280,14 @@ def test_a_browser_draws_every_point(tmp_path: Path) -> None:
 
 
 def test_a_page_without_results_says_so_and_has_no_chart() -> None:
-    page = html(Curve("demo", 10_000, ()))
-    assert "No trial has been scored yet" in page
-    assert 'id="chart"' not in page
+    text = page(Curve("demo", 10_000, ()))
+    assert "No trial has been scored yet" in text
+    assert 'id="chart"' not in text
 
 
 def test_the_verdict_names_the_best_and_the_cheapest_that_ties() -> None:
     best, cheap = point(1, 800, 0.7, test=0.69, method="lora"), point(0, 400, 0.69, test=0.68)
-    text = verdict(Curve("s", 1000, (best, cheap), metric="accuracy"))
+    text = headline(Curve("s", 1000, (best, cheap), metric="accuracy"))
     assert text == (
         "The best adapter is lora with 800 parameters: accuracy 0.700 in validation (0.690 ±0.020 on the test split). "
         "The cheapest that ties with it is ulpt with 400, trial 0."
@@ -291,11 +307,11 @@ def test_the_csv_reads_back_as_the_frontier() -> None:
 def test_the_files_are_what_the_functions_return(tmp_path: Path) -> None:
     drawn = curve()
     write_csv(drawn, tmp_path / "a.csv")
-    write_png(drawn, tmp_path / "a.png")
-    write_html(drawn, tmp_path / "a.html")
+    write_picture(drawn, tmp_path / "a.png")
+    write_page(drawn, tmp_path / "a.html")
     assert (tmp_path / "a.csv").read_text() == csv_text(drawn.front)
-    assert (tmp_path / "a.png").read_bytes() == png(drawn)
-    assert (tmp_path / "a.html").read_text() == html(drawn)
+    assert (tmp_path / "a.png").read_bytes() == picture(drawn)
+    assert (tmp_path / "a.html").read_text() == page(drawn)
 
 
 def test_a_study_with_a_space_in_its_name_is_quoted_in_commands() -> None:

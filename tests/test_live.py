@@ -262,8 +262,8 @@ def with_package() -> dict[str, str]:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_last_screen_shows_the_curve_the_places_and_what_to_type(width: int) -> None:
-    drawn = curve()
-    lines = shown(final_screen(drawn, places=PLACES, seconds=312, failed=2, width=width), width)
+    drawn = replace(curve(), failed=2)
+    lines = shown(final_screen(drawn, places=PLACES, seconds=312, width=width), width)
     assert max(cell_len(line) for line in lines) <= width
     assert lines[0] == f"demo · pydocs · minilm · {len(drawn.points)} trials at step 200, 2 failed · 5:12"
     text = "\n".join(line.rstrip() for line in lines)
@@ -273,7 +273,7 @@ def test_the_last_screen_shows_the_curve_the_places_and_what_to_type(width: int)
 
 
 def test_the_last_screen_without_a_result_says_where_to_look() -> None:
-    text = "\n".join(shown(final_screen(Curve("demo", 10_000, ()), places=PLACES, seconds=3, failed=40), 80))
+    text = "\n".join(shown(final_screen(Curve("demo", 10_000, (), failed=40), places=PLACES, seconds=3), 80))
     assert "No trial has been scored yet." in text
     assert "ulpt-search show demo" in text
 
@@ -295,16 +295,18 @@ def test_commands_name_a_home_that_is_not_the_default() -> None:
 
 def test_the_text_plot_of_three_points() -> None:
     drawn = Curve("s", 1000, (point(0, 10, 0.5), point(1, 100, 0.7), point(2, 500, 0.6, method="lora")))
-    assert plot(drawn, width=50, height=6, ascii_only=True).plain.splitlines() == [
-        "  0.692                     U------------------! ",
-        "                            |                  ! ",
-        "                            |             l    ! ",
-        "  0.582                     |                  ! ",
-        "                            |                  ! ",
-        "  0.508  U------------------+                  ! ",
-        "        -+----+-------+-----+-----+------------+-",
-        "        10   20      50    100   200        1,000",
-        "        l lora  u ulpt  capitals: the frontier",
+    assert [line.rstrip() for line in plot(drawn, width=50, height=6, ascii_only=True).plain.splitlines()] == [
+        "score over trainable parameters",
+        "     +-------------------------------------------+",
+        "0.710+                     U------------------   |",
+        "     |                     |                 !   |",
+        "0.600+                     |            l    !   |",
+        "     |                     |                 !   |",
+        "     |                     |                 !   |",
+        "0.490+   U------------------                 !   |",
+        "     +---+-----------------+-----------------+---+",
+        "        10                100             1,000",
+        "l lora  u ulpt  capitals: the frontier",
     ]
 
 

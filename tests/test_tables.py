@@ -5,7 +5,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from ulpt_search.dashboards.rows import frontier_rows, method_row, plan_row, state_of, study_row, trial_rows
+from ulpt_search.dashboards.rows import frontier_rows, method_row, plan_row, study_row, trial_rows
+from ulpt_search.dashboards.states import state_of
 from ulpt_search.dashboards.tables import frontier_table, methods_table, plan_table, studies_table, trials_table
 from ulpt_search.dashboards.words import axis, configuration, duration, shorten, size
 from ulpt_search.spaces.axes import Choice, Float, Int

@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ...dashboards.curve import Curve
+    from ...spaces.records import Trial
     from ...workers.exports import Exported
     from ..home import Home
     from ..ledger.reading import History, Summary
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..running.driver import Ended
     from .doctor import Check
     from .listings import Listing, MethodListing, RuleListing
+
+
+_UNWRAPPED = 100_000
+"""Columns in which no row of a table ever wraps."""
 
 
 def print_json(values: object) -> None:
@@ -36,7 +40,7 @@ def print_plan(plan: "SearchPlan") -> None:
     from ...dashboards.words import duration
 
     rows = [plan_row(method=name, **one.to_json()) for name, one in plan.methods.items()]
-    _show(plan_table(rows, width=_width()))
+    _show(plan_table(rows, width=_columns()))
     cost = plan.cost
     climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
@@ -55,19 +59,21 @@ def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
     if not found:
         click.echo(f"no studies under {home.root} yet; start with ulpt-search run --space ulpt --budget 1e4", err=True)
         return
-    _show(studies_table([study_row(**summary.to_json()) for summary in found], width=_width()))
+    _show(studies_table([study_row(**summary.to_json()) for summary in found], width=_columns()))
 
 
-def print_study(history: "History") -> None:
-    """Print a study's settings and trials."""
+def print_study(history: "History", trials: "Sequence[Trial]") -> None:
+    """Print a study's settings and those of its trials that were asked for, in this order."""
     from ...dashboards.rows import trial_rows
     from ...dashboards.tables import trials_table
 
     record, space = history.record, history.space
     settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
     click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}\n")
-    rows = trial_rows(history.trials, history.results, history.problems, last_step=space.training.steps)
-    _show(trials_table(rows, width=_width()))
+    rows = trial_rows(trials, history.results, history.problems, last_step=space.training.steps)
+    _show(trials_table(rows, width=_columns()))
+    if len(trials) < len(history.trials):
+        click.echo(f"\n{len(trials)} of {len(history.trials)} trials")
 
 
 def print_frontier(curve: "Curve") -> None:
@@ -75,22 +81,8 @@ def print_frontier(curve: "Curve") -> None:
     from ...dashboards.tables import frontier_table
 
     if curve.front:
-        _show(frontier_table(curve.front, width=_width()))
+        _show(frontier_table(curve.front, width=_columns()))
     click.echo("\n".join(["", *curve.notes]))
-
-
-def write_curve(curve: "Curve", *, csv: Path | None, png: Path | None, html: Path | None) -> bool:
-    """Write the files that were asked for; `-` prints the CSV. Returns whether any was."""
-    from ...dashboards.curve import csv_text, write_csv, write_html, write_png
-
-    for path, write in ((csv, write_csv), (png, write_png), (html, write_html)):
-        if path is not None and str(path) == "-":
-            click.echo(csv_text(curve.front), nl=False)
-        elif path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(curve, path)
-            click.echo(f"wrote {path}", err=True)
-    return any(path is not None for path in (csv, png, html))
 
 
 def print_export(report: "Exported") -> None:
@@ -121,7 +113,7 @@ def print_methods(listings: "Sequence[MethodListing]") -> None:
         method_row(name=o.name, formula=o.formula, citation=o.citation, floor=o.floor, axes=o.axes, exports=o.exports, packable=o.packable)
         for o in listings
     ]
-    _show(methods_table(rows, width=_width()))
+    _show(methods_table(rows, width=_columns()))
     click.echo("\nJoined by +, methods stack: ulpt+bitfit. A training rule is joined alike, lora+subzero: ulpt-search methods --rules.")
     click.echo("PEFT's own tuners are peft_TYPE, such as peft_loha, each alone in its pass.")
 
@@ -131,7 +123,7 @@ def print_rules(listings: "Sequence[RuleListing]") -> None:
     from ...dashboards.rows import rule_row
     from ...dashboards.tables import rules_table
 
-    _show(rules_table([rule_row(name=o.name, formula=o.formula, citation=o.citation, axes=o.axes) for o in listings], width=_width()))
+    _show(rules_table([rule_row(name=o.name, formula=o.formula, citation=o.citation, axes=o.axes) for o in listings], width=_columns()))
 
 
 def print_listings(listings: "Sequence[Listing]") -> None:
@@ -172,16 +164,21 @@ def _places(home: "Home", end: "Ended") -> dict[str, str]:
 def _print_last_screen(end: "Ended", *, places: Mapping[str, str], home: str) -> None:
     from ...dashboards.screens import final_screen
 
-    failed = sum(end.history.state(trial) == "failed" for trial in end.history.trials)
     plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") not in ("utf8", "utf16")
     curve = replace(end.history.curve, home=home)
-    _show(final_screen(curve, places=places, seconds=end.seconds, failed=failed, width=_width(), ascii_only=plain))
+    _show(final_screen(curve, places=places, seconds=end.seconds, width=_width(), wraps=_columns() is not None, ascii_only=plain))
 
 
 def _show(drawn: "RenderableType") -> None:
     from rich.console import Console
 
-    Console(width=_width()).print(drawn, crop=False)  # a command to paste is never cut
+    width = _UNWRAPPED if _columns() is None else _width()
+    Console(width=width).print(drawn, crop=False)  # a command to paste is never cut
+
+
+def _columns() -> int | None:
+    """The width that tables have to fit; None where a program reads them, which gets one line a row."""
+    return _width() if sys.stdout.isatty() else None
 
 
 def _width() -> int:

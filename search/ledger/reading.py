@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...dashboards.curve import Curve
-from ...dashboards.frontier import points
-from ...dashboards.rows import state_of
+from ...dashboards.frontier import earlier_points, points
+from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.records import Problem, Result, State, Trial
 from ...spaces.space import Setup, Space
@@ -43,31 +43,43 @@ class History:
             task=self.space.task.name,
             model=self.space.model.name,
             methods=tuple(self.space.methods),
+            earlier=tuple(earlier_points(self.trials, self.results)),
+            trials=_count(self.trials, lambda trial: trial.purpose == "search"),
+            failed=list(self.states.values()).count("failed"),
         )
+
+    @cached_property
+    def states(self) -> dict[int, State]:
+        """Trial -> where it stands, as far as records can tell."""
+        return states_of(self.trials, self.results, self.problems, last_step=self.space.training.steps)
 
     def setup(self, store: str) -> Setup:
         """Return what a worker is told of this study."""
         return Setup(self.space.model, self.space.task, self.space.training, store)
 
+    @cached_property
+    def latest_results(self) -> dict[int, Result]:
+        """Trial -> its result at its highest step, for those that have one."""
+        return {trial: max(own, key=lambda result: result.step) for trial, own in results_by_trial(self.results).items()}
+
     def latest(self, trial: int) -> Result | None:
         """Return a trial's result at its highest step."""
-        return max((result for result in self.results if result.trial == trial), key=lambda result: result.step, default=None)
+        return self.latest_results.get(trial)
 
     def state(self, trial: Trial) -> State:
         """Return where a trial stands, as far as records can tell."""
-        results = [result for result in self.results if result.trial == trial.number]
-        problems = [problem for problem in self.problems if problem.trial == trial.number]
-        return state_of(trial, results, problems, last_step=self.space.training.steps)
+        return self.states[trial.number]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what `show --json` prints."""
-        trials = [self._trial(trial) for trial in self.trials]
-        return {**asdict(self.record), "trials": trials, "frontier": [point.trial for point in self.curve.front]}
+    def to_json(self, trials: Sequence[Trial] | None = None) -> dict[str, Any]:
+        """Return what `show --json` prints: the study with these of its trials, by default all."""
+        shown = self.trials if trials is None else trials
+        results, problems = results_by_trial(self.results), problems_by_trial(self.problems)
+        told = [self._trial(trial, results.get(trial.number, ()), problems.get(trial.number, ())) for trial in shown]
+        return {**asdict(self.record), "trials": told, "frontier": [point.trial for point in self.curve.front]}
 
-    def _trial(self, trial: Trial) -> dict[str, Any]:
-        results = [result.to_json() for result in self.results if result.trial == trial.number]
-        problems = [problem.error for problem in self.problems if problem.trial == trial.number]
-        return {**trial.to_json(), "state": self.state(trial), "results": results, "problems": problems}
+    def _trial(self, trial: Trial, results: Sequence[Result], problems: Sequence[Problem]) -> dict[str, Any]:
+        own = {"results": [result.to_json() for result in results], "problems": [problem.error for problem in problems]}
+        return {**trial.to_json(), "state": self.state(trial), **own}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,7 +137,7 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
 
     return ledger.create(
         request.name(space),
-        space=space_to_json(space),
+        space=space_to_json(replace(space, task=replace(space.task, metric=inspection.metric))),  # the curve's axis is named by it
         budget=request.budget,
         seed=request.seed,
         fingerprint=inspection.fingerprint,

@@ -23,6 +23,8 @@ class Inspection:
     shape: Shape
     fingerprint: str
     task_digest: str
+    metric: str
+    """What the task is measured by."""
     speed: "Speed | None" = None
     """How this machine trains the model fastest, where it was measured."""
 
@@ -42,5 +44,5 @@ def inspect_inputs(space: Space, *, measure: "Callable[[Inspection, Backbone, Ta
     task = load_task(space.task)
     backbone = load(space.model)
     Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
-    inspection = Inspection(backbone.shape, backbone.fingerprint, task.digest)
+    inspection = Inspection(backbone.shape, backbone.fingerprint, task.digest, task.metric)
     return replace(inspection, speed=measure(inspection, backbone, task)) if measure else inspection

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...dashboards.curve import Curve, write_csv, write_html, write_png
+from ...dashboards.csv_file import write_csv
+from ...dashboards.curve import Curve
+from ...dashboards.page import write_page
+from ...dashboards.picture import write_picture
 from ..ledger.reading import History
 from .run_records import Snapshot
 
@@ -16,15 +19,15 @@ class Pages:
 
     def __init__(self, ledger: "Ledger", record: "StudyRecord", *, folder: Path) -> None:
         self._ledger, self._record, self._folder = ledger, record, folder
-        self._drawn: tuple[object, ...] = ()
+        self._drawn: Curve | None = None
 
     def snapshot(self) -> Snapshot:
         """Return the ledger's records and the files that show them, drawn anew where the curve has changed."""
         history = read_history(self._ledger, self._record)
         curve = history.curve
-        if curve.points and self._drawn != curve.points:
+        if curve.points and self._drawn != curve:
             draw(curve, self._folder)
-            self._drawn = curve.points
+            self._drawn = curve
         files = (*sorted(self._folder.glob("frontier.*")), *sorted(self._folder.glob("trial-*")))
         return Snapshot(history.trials, history.results, history.problems, curve.front, files)
 
@@ -38,6 +41,6 @@ def read_history(ledger: "Ledger", record: "StudyRecord") -> History:
 def draw(curve: Curve, folder: Path) -> None:
     """Write the picture, the page and the table of a curve."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_png(curve, folder / "frontier.png")
-    write_html(curve, folder / "frontier.html")
+    write_picture(curve, folder / "frontier.png")
+    write_page(curve, folder / "frontier.html")
     write_csv(curve, folder / "frontier.csv")

@@ -1,0 +1,19 @@
+"""What the drawings of a curve agree on about the parameter axis."""
+
+import math
+
+from .curve import Curve
+
+
+def parameter_range(curve: Curve) -> tuple[float, float]:
+    """Return the ends of the parameter axis: every trial and the budget, with air of a twelfth of the range (in decades)."""
+    numbers = [curve.budget, *(point.trainable_parameters for point in curve.drawn)]
+    low, high = math.log10(max(1, min(numbers))), math.log10(max(1, *numbers))
+    air = max(0.1, (high - low) * 0.08)
+    return 10 ** (low - air), 10 ** (high + air)
+
+
+def decimal_ticks(low: float, high: float, *, factors: tuple[int, ...]) -> list[int]:
+    """Return the whole numbers `factor · 10^n` from `low` to `high`, ascending."""
+    decades = range(max(0, math.floor(math.log10(low))), math.ceil(math.log10(high)) + 1)
+    return [factor * 10**decade for decade in decades for factor in factors if low <= factor * 10**decade <= high]
