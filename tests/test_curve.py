@@ -1,3 +1,4 @@
+import ast
 import csv
 import io
 import itertools
@@ -6,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
@@ -17,14 +19,16 @@ import ulpt_search
 from ulpt_search.dashboards.chart import figure, hover
 from ulpt_search.dashboards.csv_file import csv_text, write_csv
 from ulpt_search.dashboards.curve import Curve
+from ulpt_search.dashboards.frontier import earlier_points
 from ulpt_search.dashboards.headline import headline
 from ulpt_search.dashboards.page import page, write_page
 from ulpt_search.dashboards.palette import ORDER, THEMES, Scheme, styles
-from ulpt_search.dashboards.picture import picture, write_picture
+from ulpt_search.dashboards.picture import format_of, picture, write_picture
 from ulpt_search.dashboards.scale import parameter_range
 from ulpt_search.dashboards.words import export_command
+from ulpt_search.spaces.errors import WrongInput
 
-from .curve_records import METHODS, curve, point, searched
+from .curve_records import METHODS, curve, finished, point, searched
 
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 HOSTILE = "</script><script>alert(1)</script>&\"'$x"
@@ -227,6 +231,72 @@ def test_the_figure_shows_every_point_once_and_the_frontier_as_steps() -> None:
     assert list(intervals["y"]) == [p.test_score for p in drawn.front]
     low = [y - minus for y, minus in zip(intervals["y"], intervals["error_y"]["arrayminus"], strict=True)]
     assert low == pytest.approx([p.score_low for p in drawn.front])
+
+
+def with_earlier() -> Curve:
+    """The study with everything that it asked for: 35 trials at the last step, 3 scored before, 2 failed."""
+    trials, results, _ = finished()
+    return replace(curve(), earlier=tuple(earlier_points(trials, results)), trials=40, failed=2)
+
+
+def test_trials_of_earlier_steps_are_drawn_faintly_at_what_they_reached() -> None:
+    drawn = with_earlier()
+    faint = [trace for trace in figure(drawn, "light").data if trace.legendgroup and not isinstance(trace.marker.opacity, tuple)]
+    assert sorted(n for trace in faint for n in trace.customdata) == sorted(p.trial for p in drawn.earlier)
+    assert sorted(y for trace in faint for y in trace.y) == sorted(p.score for p in drawn.earlier)
+    assert all(trace.marker.opacity < 0.5 and "its last: compared with nothing" in trace.hovertext[0] for trace in faint)
+    assert picture(drawn) != picture(curve())
+    assert embedded(page(drawn))["commands"].keys() == {str(p.trial) for p in drawn.drawn}
+
+
+def test_a_curve_says_of_how_many_trials_it_is() -> None:
+    assert with_earlier().caption == "pydocs · minilm · 35 of 40 trials at step 200, 2 failed"
+    assert curve().caption == "pydocs · minilm · 35 trials at step 200"
+    assert Curve("s", 10, (), failed=4).caption == "no results yet, 4 failed"
+    outline = Outline(page(with_earlier()))
+    assert all(fact in outline.text["dd"] for fact in ("7 of 35 trials at step 200", "3 trials, faint", "2 trials"))
+
+
+def test_many_ties_are_folded_and_stay_behind_the_hyperparameters() -> None:
+    front = tuple(point(n, 10 + n, 0.5 + n / 1000) for n in range(9))
+    text = page(Curve("s", 100, front))
+    assert Outline(text).rows[0][-2:] == ["Hyperparameters", "Ties with"]
+    assert "<details><summary>8 others</summary>1, 2, 3, 4, 5, 6, 7, 8</details>" in text
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")])
+def test_the_ending_is_the_format(tmp_path: Path, name: str, start: bytes) -> None:
+    write_picture(curve(), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_a_vector_picture_is_the_same_twice_and_holds_its_text() -> None:
+    drawn = Curve(HOSTILE, 10_000, (point(3, 500, 0.6),))
+    svg = picture(drawn, "svg").decode()
+    assert svg == picture(drawn, "svg").decode()
+    assert ">budget 10,000<" in svg
+    assert "<script>" not in svg
+
+
+def test_an_ending_that_names_no_picture() -> None:
+    with pytest.raises(WrongInput, match=r"curve\.svgg: a picture cannot be written as svgg; end its name in .* Did you mean svg\?"):
+        format_of(Path("curve.svgg"))
+
+
+def test_no_file_of_the_dashboards_imports_one_that_imports_it() -> None:
+    """Imports inside functions count: a circle that is hidden is a circle."""
+    folder = Path(ulpt_search.__file__).parent / "dashboards"
+    waiting = {path.stem: neighbours(path) for path in folder.glob("*.py")}
+    assert waiting["page"] >= {"curve", "chart"}
+    while free := {name for name, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {name: needs for name, needs in waiting.items() if name not in free}
+    assert waiting == {}
+
+
+def neighbours(path: Path) -> set[str]:
+    """The files beside `path` that it imports from."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf8")))
+    return {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module}
 
 
 def test_a_hover_tells_method_hyperparameters_and_seed() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.dashboards.frontier import earlier_points, frontier, points
 from ulpt_search.dashboards.intervals import Interval, difference, over_rows, over_seeds
 from ulpt_search.dashboards.verdicts import cheapest_tie, notes, optimism, tied, ties
 from ulpt_search.spaces.records import Point, Result
@@ -182,3 +182,21 @@ def test_the_latest_test_score_of_a_seed_counts_once() -> None:
     tests: list[Result] = [result(1, 0.2, step=100, split="test"), result(1, 0.6, split="test")]
     (found,) = points(trials, [result(0, 0.8), *tests])
     assert (found.test_score, found.seeds) == (0.6, (1000,))
+
+
+def test_every_scored_trial_is_a_point_or_an_earlier_one() -> None:
+    trials, results, _ = finished()
+    now, before = points(trials, results), earlier_points(trials, results)
+    scored = {r.trial for r in results if r.split == "validation"}
+    assert {p.trial for p in now} | {p.trial for p in before} == scored
+    assert {p.trial for p in now}.isdisjoint(p.trial for p in before)
+    assert before
+    assert all(p.steps == max(r.step for r in results if r.trial == p.trial) < 200 for p in before)
+    assert all(p.score == next(r.score for r in results if (r.trial, r.step) == (p.trial, p.steps)) for p in before)
+
+
+def test_a_score_that_is_not_finite_does_not_hide_the_one_before() -> None:
+    trials = [trial(0), trial(1)]
+    results = [result(0, 0.5, step=100), result(0, math.nan), result(1, 0.6), result(1, 0.9, split="test")]
+    assert [(p.trial, p.steps, p.score) for p in earlier_points(trials, results)] == [(0, 100, 0.5)]
+    assert [p.trial for p in points(trials, results)] == [1]

@@ -322,6 +322,23 @@ def test_the_text_plot_fits_and_shows_every_point_of_the_frontier(width: int, as
     assert [part for part in METHODS if part not in legend] == []
 
 
+def test_trials_of_earlier_steps_are_dots() -> None:
+    drawn = Curve("s", 100, (point(0, 10, 0.5),), earlier=(replace(point(1, 30, 0.2), steps=50),))
+    *body, legend = plot(drawn, width=60).plain.splitlines()
+    assert sum(line.count("·") for line in body) == 1
+    assert "· last scored at an earlier step" in legend
+    assert "." in "".join(plot(drawn, width=60, ascii_only=True).plain.splitlines()[-2:])
+
+
+def test_the_text_plot_has_the_methods_colours_only_where_colours_are_wanted() -> None:
+    drawn = Curve("s", 1000, (point(0, 10, 0.5), point(1, 100, 0.4, method="ia3")))
+    for no_colour in (False, True):
+        file = io.StringIO()
+        Console(file=file, width=60, force_terminal=True, no_color=no_colour, _environ={"TERM": "xterm"}).print(plot(drawn, width=60))
+        assert ("\x1b[1;34mU" in file.getvalue()) != no_colour
+        assert ("\x1b[33mi" in file.getvalue()) != no_colour
+
+
 def test_equal_points_are_drawn_too() -> None:
     assert "U" in plot(Curve("s", 10, (point(0, 10, 0.5),)), width=60).plain
 

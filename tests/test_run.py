@@ -151,6 +151,7 @@ def test_show_and_studies(done: tuple[Study, str, str]) -> None:
     shown = study.json("show", "tiny")
     assert {trial["state"] for trial in shown["trials"]} <= {"done", "stopped"}
     assert shown["frontier"] == [point["trial"] for point in study.json("frontier", "tiny")]
+    assert shown["space"]["task"]["metric"] == "accuracy"  # the space does not say: it is the task's own
     (summary,) = study.json("studies")
     assert (summary["study"], summary["task"], summary["trials"], summary["budget"]) == ("tiny", "colours", 6, 200)
 

@@ -44,7 +44,7 @@ def shown(drawn: RenderableType, width: int) -> list[str]:
     return text.getvalue().splitlines()
 
 
-TABLES: dict[str, Callable[[int], RenderableType]] = {
+TABLES: dict[str, Callable[[int | None], RenderableType]] = {
     "frontier": lambda width: frontier_table(curve().front, width=width),
     "trials": lambda width: trials_table(trial_rows(*searched(), last_step=200), width=width),
     "studies": lambda width: studies_table(STUDIES, width=width),
@@ -98,6 +98,20 @@ def test_a_row_of_the_frontier_says_who_ties() -> None:
     rows = frontier_rows([point(0, 400, 0.60), point(1, 500, 0.61), point(2, 600, 0.9)])
     assert [row.ties for row in rows] == ["1", "0", "–"]
     assert rows[0].test == "–"
+
+
+def test_many_ties_are_counted_not_listed() -> None:
+    rows = frontier_rows([point(n, 400 + n, 0.6) for n in range(9)])
+    assert rows[0].ties == "1, 2, 3, 4 +4"
+    assert rows[8].ties == "0, 1, 2, 3 +4"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_a_program_reads_has_one_line_a_row(name: str) -> None:
+    rows = {"frontier": len(curve().front), "trials": 40, "studies": 2, "methods": 1, "plan": 2}
+    lines = shown(TABLES[name](None), 100_000)
+    assert len(lines) == rows[name] + 2
+    assert any(WHY in line for line in lines) == (name == "plan")
 
 
 def test_brackets_in_names_are_not_markup() -> None:

@@ -10,6 +10,7 @@ import click
 
 from ... import __version__
 from .exits import exit_code
+from .plain_output import print_what_can_be_shown
 
 COMMANDS = (
     "run",
@@ -54,6 +55,7 @@ class Door(click.Group):
         """Run a command and exit: 0 done, 1 failed, 2 wrong input, 128 + signal."""
         if not sys.warnoptions:
             warnings.filterwarnings("ignore", category=FutureWarning)  # what one library tells the developers of another
+        print_what_can_be_shown()
         run = super().main
         sys.exit(exit_code(lambda: run(args, prog_name or "ulpt-search", complete_var, standalone_mode=False, **extra)))
 
