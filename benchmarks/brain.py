@@ -17,6 +17,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ulpt_search.search.brain.feasibility import assess, require_feasible
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Job, Outcome, Result, Split, Trial
@@ -75,7 +76,8 @@ def measure(space: Space, *, seed: int, marks: list[int]) -> list[Stage]:
     spent, handed = 0.0, 0
     stages: list[Stage] = []
     start = time.process_time()
-    study = Study(space=space, budget=BUDGET, count=counted, seed=seed, pack=PACK)
+    methods = require_feasible(assess(space.methods, budget=BUDGET, count=counted), budget=BUDGET)
+    study = Study(space=space, budget=BUDGET, count=counted, methods=methods, seed=seed, pack=PACK)
     flying: list[Job] = []
     while not study.finished:
         while len(flying) < WORKERS and (job := study.next_job()):

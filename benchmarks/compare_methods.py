@@ -31,8 +31,8 @@ import numpy as np
 import torch
 
 from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
-from ulpt_search.search.brain.feasibility import Count, Feasible, feasible
-from ulpt_search.search.brain.search_space import Domain, Proposal
+from ulpt_search.search.brain.feasibility import Count, Feasibility, assess
+from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.spaces.axes import Axis, Choice, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
@@ -139,14 +139,14 @@ def _draw(cell: Cell, recipe: Recipe) -> Iterator[Trial]:
         return (one.largest or 0) / 3 <= size <= budget and proposal.identity not in known
 
     for number in range(recipe.trials):
-        proposal = Domain(judged, seeds=1).draw(accept=acceptable, chance=chance)
+        proposal = SearchSpace(judged, seeds=1).draw(accept=acceptable, chance=chance)
         if proposal is None:
             return
         known.add(proposal.identity)
         yield Trial(number, proposal.method, proposal.hyperparameters, 0, counted(proposal.method, proposal.hyperparameters))
 
 
-def _judged(cell: Cell, recipe: Recipe) -> tuple[dict[str, Feasible], Feasible, Count, int]:
+def _judged(cell: Cell, recipe: Recipe) -> tuple[dict[str, Feasibility], Feasibility, Count, int]:
     """What of the method's own axes fits the budget: for a search, and as its only entry; with what counts, and the budget."""
     shape = shape_of(ModelSpec(recipe.model))
     budget = 10**12 if cell.budget == inf else int(cell.budget)
@@ -156,7 +156,7 @@ def _judged(cell: Cell, recipe: Recipe) -> tuple[dict[str, Feasible], Feasible, 
 
     method, fixed = LONG.get(cell.method, (cell.method, {"layers": "all", "modules": "all"} if cell.method == CEILING else {}))
     own = {name: _short(name, axis) for name, axis in axes_of(method).items()} | {name: Choice((value,)) for name, value in fixed.items()}
-    judged = feasible({method: own}, budget=budget, count=counted)
+    judged = assess({method: own}, budget=budget, count=counted)
     return dict(judged), judged[method], counted, budget
 
 

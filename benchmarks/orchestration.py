@@ -53,15 +53,22 @@ def search(folder: Path, *, seconds: float, jobs: int) -> float:
     """Hand out this many jobs a worker; return the seconds that the cluster took to start."""
     from brain import BUDGET, shape
 
+    from ulpt_search.search.brain.feasibility import assess, require_feasible
     from ulpt_search.search.brain.study import Study
     from ulpt_search.search.ledger.ledger import Ledger
     from ulpt_search.search.running.cluster import Cluster
+    from ulpt_search.spaces.axes import Hyperparameters
     from ulpt_search.spaces.schema import load_space
     from ulpt_search.spaces.space_json import space_to_json
     from ulpt_search.workers.catalogue import axes_of, count
 
     model, space = shape(), load_space("ulpt", catalogue=axes_of)
-    study = Study(space=space, budget=BUDGET, count=lambda method, values: count(method, values, model), pack=4)
+
+    def counted(method: str, values: Hyperparameters) -> int:
+        return count(method, values, model)
+
+    methods = require_feasible(assess(space.methods, budget=BUDGET, count=counted), budget=BUDGET)
+    study = Study(space=space, budget=BUDGET, count=counted, methods=methods, pack=4)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
     ledger.create("sleep", space=space_to_json(space), budget=BUDGET, seed=0, fingerprint="none", task_digest="none")
     (folder / "seconds").write_text(str(seconds))

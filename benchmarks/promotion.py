@@ -22,6 +22,7 @@ from unittest import mock
 from brain import BUDGET, shape
 
 from ulpt_search.search.brain import promotion
+from ulpt_search.search.brain.feasibility import assess, require_feasible
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Job, Outcome, Result, Trial
@@ -64,7 +65,8 @@ def simulate(space: Space, *, seed: int) -> Search:
     def counted(method: str, values: Hyperparameters) -> int:
         return count(method, values, model)
 
-    study = Study(space=space, budget=BUDGET, count=counted, seed=seed, pack=PACK)
+    methods = require_feasible(assess(space.methods, budget=BUDGET, count=counted), budget=BUDGET)
+    study = Study(space=space, budget=BUDGET, count=counted, methods=methods, seed=seed, pack=PACK)
     flying: list[Job] = []
     while not study.finished:
         while len(flying) < WORKERS and (job := study.next_job()):

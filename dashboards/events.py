@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from ..spaces.records import Point
+from ..spaces.records import ATTEMPTS, Point
 from .progress import Progress, Range, ranges
 from .screens import PHASES, counts, times
-from .states import ATTEMPTS
 from .words import count, metric, one_line
 
 SECONDS_BETWEEN_COUNTS = 60.0

@@ -3,10 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ..spaces.records import Problem, Result, State, Trial
-
-ATTEMPTS = 3
-"""A trial that has failed this often is failed for good."""
+from ..spaces.records import ATTEMPTS, Problem, Result, State, Trial
 
 
 def state_of(trial: Trial, results: Sequence[Result], problems: Sequence[Problem], *, last_step: int) -> State:

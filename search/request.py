@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import dataclass
 
+import click
+
 from ..spaces.errors import WrongInput
 from ..spaces.space import Space
 from .home import Home
@@ -59,6 +61,11 @@ class Request:
             return _checked(self.study)
         parts = (space.name, space.task.name, _last(space.model.name), short_count(self.budget))
         return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part) for part in parts)
+
+    def say(self, line: str) -> None:
+        """Tell the person something beside the result, unless they asked for quiet."""
+        if not self.quiet:
+            click.echo(line, err=True)
 
     def _sections(self) -> list[tuple[str, str]]:
         given = {"task": self.task, "model": self.model, "trials": None if self.trials is None else str(self.trials)}

@@ -10,6 +10,8 @@ Split = Literal["validation", "test"]
 Purpose = Literal["search", "final"]
 State = Literal["waiting", "running", "done", "stopped", "failed"]
 
+ATTEMPTS = 3  # a trial with so many problems is failed
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -27,11 +29,6 @@ class Trial:
     purpose: Purpose = "search"
     finalist: int | None = None
     """For a `final` trial: the number of the search trial whose configuration it repeats under a fresh seed."""
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """Equal for two trials that would train the same thing."""
-        return (self.method, tuple(sorted(self.hyperparameters.items())), self.seed, self.purpose)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""

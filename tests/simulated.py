@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.search.brain.feasibility import Count, Feasibility, assess, require_feasible
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.errors import WrongInput
@@ -56,6 +57,11 @@ def space(*, trials: int = 32, rungs: tuple[int, ...] = (25, 50, 100, 200), fina
     chosen = {method: METHODS[method] for method in methods}
     training = Training(steps=rungs[-1], rungs=rungs)
     return Space("simulated", ModelSpec(), TaskSpec(), training, chosen, trials=trials, finalists=finalists)
+
+
+def methods_that_fit(space: Space, budget: int, count: Count = count) -> dict[str, Feasibility]:
+    """What a study is given: the methods of a space that fit under a budget."""
+    return require_feasible(assess(space.methods, budget=budget, count=count), budget=budget)
 
 
 @dataclass(frozen=True)

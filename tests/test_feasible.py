@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.brain.feasibility import Feasible, feasible, require_feasible
+from ulpt_search.search.brain.feasibility import Feasibility, assess, require_feasible
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import axes_of, catalogue, count
@@ -25,9 +25,9 @@ def on_minilm(method: str, values: Hyperparameters) -> int:
     return count(method, values, MINILM)
 
 
-def judge(axes: Mapping[str, Axis | Value], budget: int, method: str = "ia3") -> Feasible:
+def judge(axes: Mapping[str, Axis | Value], budget: int, method: str = "ia3") -> Feasibility:
     """One real method with its own axes, some of them replaced."""
-    return feasible({method: {**axes_of(method), **axes}}, budget=budget, count=on_minilm, catalogue=axes_of)[method]
+    return assess({method: {**axes_of(method), **axes}}, budget=budget, count=on_minilm, catalogue=axes_of)[method]
 
 
 def test_all_layers_of_ia3_do_not_fit() -> None:
@@ -63,7 +63,7 @@ def test_options_and_ends_above_the_budget_are_cut_off() -> None:
 def test_a_composition_names_its_part() -> None:
     """`bitfit.layers`, as it is written in the file."""
     axes = {**axes_of("prompt+ia3"), **{f"ia3.{name}": value for name, value in WHOLE.items()}}
-    judged = feasible({"prompt+ia3": axes}, budget=8_000, count=on_minilm, catalogue=axes_of)["prompt+ia3"]
+    judged = assess({"prompt+ia3": axes}, budget=8_000, count=on_minilm, catalogue=axes_of)["prompt+ia3"]
     assert judged.why == "needs at least 14,208; set ia3.layers: last:50% or raise --budget to 14208"
 
 
@@ -76,21 +76,21 @@ def test_a_configuration_that_fits_no_model() -> None:
 
 def test_nothing_feasible_is_wrong_input() -> None:
     """One line with every method's way out."""
-    judged = feasible({m: axes_of(m) for m in ("prompt", "ia3")}, budget=10, count=on_minilm, catalogue=axes_of)
+    judged = assess({m: axes_of(m) for m in ("prompt", "ia3")}, budget=10, count=on_minilm, catalogue=axes_of)
     with pytest.raises(WrongInput, match=r"budget of 10 .* prompt: needs at least 384; raise --budget to 384; ia3: needs at least 384"):
         require_feasible(judged, budget=10)
 
 
 def test_only_what_fits_is_required() -> None:
     """The others are left out."""
-    judged = feasible({"prompt": axes_of("prompt"), "ia3": {**axes_of("ia3"), **WHOLE}}, budget=400, count=on_minilm)
+    judged = assess({"prompt": axes_of("prompt"), "ia3": {**axes_of("ia3"), **WHOLE}}, budget=400, count=on_minilm)
     assert list(require_feasible(judged, budget=400)) == ["prompt"]
 
 
 @pytest.mark.parametrize("budget", [500, 1_000, 10_000, 100_000])
 def test_every_real_method_at_every_budget(budget: int) -> None:
     """The floor counts what it says, and narrowed axes still hold it."""
-    for method, judged in feasible({m: axes_of(m) for m in catalogue()}, budget=budget, count=on_minilm, catalogue=axes_of).items():
+    for method, judged in assess({m: axes_of(m) for m in catalogue()}, budget=budget, count=on_minilm, catalogue=axes_of).items():
         assert judged.smallest == on_minilm(method, judged.floor)
         assert judged.feasible == (judged.smallest <= budget)
         if judged.feasible:
@@ -115,7 +115,7 @@ def test_narrowing_is_exact(low: int, span: int, other: int, width: int, kind: s
         for values in itertools.product(range(low, low + span + 1), range(other, other + width + 1), (False, True))
     ]
     fitting = [h for h in every if formula("m", h) <= budget]
-    judged = feasible({"m": axes}, budget=budget, count=formula)["m"]
+    judged = assess({"m": axes}, budget=budget, count=formula)["m"]
     assert judged.smallest == min(formula("m", h) for h in every)
     assert judged.feasible == bool(fitting)
     if fitting:
@@ -138,5 +138,5 @@ def test_a_long_space_is_judged_quickly() -> None:
         asked += 1
         return simulated_count(method, h)
 
-    feasible(METHODS, budget=10_000, count=counting)
+    assess(METHODS, budget=10_000, count=counting)
     assert asked < 4_000 * len(METHODS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulpt_search.search.brain.promotion import LEAST, SIMILAR, Ranking, Rung, Standing, ladder, ratios, rungs_of
+from ulpt_search.search.brain.promotion import LEAST, ROOM, SIMILAR, Rung, Standing, ladder, ratios, rungs_of
 from ulpt_search.spaces.space import Training
 
 Entry = tuple[int, float]
@@ -26,6 +26,11 @@ def standing(entries: dict[int, Entry], trial: int) -> Standing:
     return Standing(ahead(peers), len(peers), ahead(near), len(near))
 
 
+def promotable(place: Standing, eta: float) -> bool:
+    """By the words of the rule."""
+    return place.ahead == 0 or ((place.ahead + 1) * eta <= place.peers and (place.near_ahead + 1) * eta <= place.near)
+
+
 @given(ENTRIES, st.sampled_from([2.0, 3.0, 4.0, 2.6]), st.randoms(use_true_random=False))
 def test_a_rung_offers_whom_the_rule_names(entries: list[Entry], eta: float, chance: random.Random) -> None:
     """After every result, and with trials taken and withdrawn in between, exactly the promotable ones are offered, best first."""
@@ -37,9 +42,8 @@ def test_a_rung_offers_whom_the_rule_names(entries: list[Entry], eta: float, cha
             gone = chance.choice(list(here))
             del here[gone]
             rung.withdraw(gone)
-            rung.review()
         standings = {n: standing(here, n) for n in here}
-        expected = {n for n, place in standings.items() if place.promotable(eta)} - taken
+        expected = {n for n, place in standings.items() if promotable(place, eta)} - taken
         ready = rung.ready()
         assert set(ready) == expected
         assert all(rung.standing(n) == place for n, place in standings.items())
@@ -115,19 +119,25 @@ def test_nobody_leaves_the_last_rung() -> None:
     assert len(last) == 1
 
 
-@given(ENTRIES)
-def test_a_ranking_forgets_what_is_removed(entries: list[Entry]) -> None:
-    """Counting after a removal is counting without it."""
-    ranking, without = Ranking(), Ranking()
-    for trial, (parameters, score) in enumerate(entries):
-        ranking.add(parameters, (score, -parameters, -trial))
-        if trial % 2:
-            without.add(parameters, (score, -parameters, -trial))
-    for trial, (parameters, score) in enumerate(entries):
-        if not trial % 2:
-            ranking.remove(parameters, (score, -parameters, -trial))
-    for trial, (parameters, score) in enumerate(entries):
-        assert ranking.count(parameters, (score, -parameters, -trial)) == without.count(parameters, (score, -parameters, -trial))
+def test_who_is_withdrawn_is_nobodys_peer() -> None:
+    """The best trial fails further on: the next best takes its place."""
+    rung = Rung(eta=3.0)
+    for trial in range(6):
+        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+    assert rung.ready() == [5, 4]
+    rung.withdraw(5)
+    assert rung.ready() == [4]
+    assert rung.standing(4) == Standing(ahead=0, peers=5, near_ahead=0, near=5)
+    assert len(rung) == 5
+
+
+def test_who_went_on_before_the_result_came_is_not_offered() -> None:
+    """A trial that is further on already, as when a late answer comes after a second one."""
+    rung = Rung(eta=3.0)
+    rung.take(0)
+    rung.add(0, parameters=100, score=0.9)
+    assert rung.ready() == []
+    assert rung.standing(0) == Standing(ahead=0, peers=1, near_ahead=0, near=1)
 
 
 @pytest.mark.parametrize(
@@ -144,19 +154,22 @@ def test_eta_is_the_ratio_of_the_rungs_but_at_least_two() -> None:
     assert ratios((10, 15, 75)) == {10: LEAST, 15: 5.0, 75: math.inf}
 
 
-def test_looking_again_is_rare() -> None:
-    """With 5,000 results, a new one makes a few others be looked at, not thousands."""
-    chance, rung = random.Random(0), Rung(eta=3.0)
-    looks = 0
-    count = rung._ranking.count
+def test_a_rung_grows_past_its_first_room() -> None:
+    """Hundreds of results are compared as a few are."""
+    chance, rung, here = random.Random(0), Rung(eta=3.0), dict[int, Entry]()
+    for trial in range(5 * ROOM):
+        here[trial] = (round(math.exp(chance.uniform(0, 9))), chance.random())
+        rung.add(trial, parameters=here[trial][0], score=here[trial][1])
+    standings = {n: standing(here, n) for n in here}
+    assert {n: rung.standing(n) for n in here} == standings
+    assert set(rung.ready()) == {n for n, place in standings.items() if promotable(place, 3.0)}
 
-    def counted(parameters: int, key: tuple[float, int, int]) -> tuple[int, int]:
-        nonlocal looks
-        looks += 1
-        return count(parameters, key)
 
-    rung._ranking.count = counted  # type: ignore[method-assign]
-    for trial in range(5_000):
-        parameters = round(math.exp(chance.uniform(math.log(100), math.log(10_000))))
-        rung.add(trial, parameters=parameters, score=0.05 * math.log(parameters) + chance.gauss(0, 0.1))
-    assert looks < 25 * 5_000
+def test_the_rule_is_asked_once_until_something_changes() -> None:
+    """Each question looks at every row, and a study asks after every job."""
+    rung = Rung(eta=3.0)
+    for trial in range(9):
+        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+    assert rung.ready() is rung.ready()
+    rung.take(8)
+    assert rung.ready() == [7, 6]

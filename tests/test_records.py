@@ -73,24 +73,6 @@ def test_a_point_is_plain_json_with_every_field() -> None:
     assert plain["seeds"] == [11, 12]
 
 
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        ({"number": 9}, True),
-        ({"parameters": 9}, True),
-        ({"hyperparameters": {"lr": 0.1, "rank": 2}}, True),
-        ({"hyperparameters": {"rank": 3, "lr": 0.1}}, False),
-        ({"method": "ia3"}, False),
-        ({"seed": 1}, False),
-        ({"purpose": "final"}, False),
-    ],
-)
-def test_identity_is_what_would_be_trained(change: dict[str, object], same: bool) -> None:
-    trial = Trial(1, "lora", {"rank": 2, "lr": 0.1}, 0, 1536)
-    other = Trial.from_json({**trial.to_json(), **change})
-    assert (trial.identity == other.identity) == same
-
-
 def test_records_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Problem(1, "out of memory").trial = 2  # type: ignore[misc]

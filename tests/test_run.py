@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from ulpt_search.search.brain.search_space import Proposal
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result
 
@@ -235,7 +236,7 @@ def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: P
     assert len(keys) == len(set(keys))
     trials = study.ledger.trials("tiny")
     assert len([trial for trial in trials if trial.purpose == "search"]) == 6
-    assert len({trial.identity for trial in trials}) == len(trials)
+    assert len({(Proposal.of(trial).identity, trial.purpose) for trial in trials}) == len(trials)
     runs = study.runs()
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(runs) == 1 + len(trials)

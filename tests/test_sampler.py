@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ulpt_search.search.brain.feasibility import feasible, require_feasible
+from ulpt_search.search.brain.feasibility import assess, require_feasible
 from ulpt_search.search.brain.proposals import ENOUGH, Proposals
 from ulpt_search.search.brain.sampler import Direction, Observation, propose
-from ulpt_search.search.brain.search_space import Domain, Proposal
+from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import Space
@@ -22,10 +22,10 @@ from .simulated import METHODS, count, space
 BOTH: tuple[Direction, Direction] = ("maximize", "minimize")
 
 
-def domain_of(budget: int, chosen: Space | None = None) -> Domain:
+def domain_of(budget: int, chosen: Space | None = None) -> SearchSpace:
     """The feasible part of the simulated methods."""
     methods = (chosen or space()).methods
-    return Domain(require_feasible(feasible(methods, budget=budget, count=count), budget=budget), 3)
+    return SearchSpace(require_feasible(assess(methods, budget=budget, count=count), budget=budget), 3)
 
 
 def under(budget: int) -> Callable[[Proposal], bool]:
@@ -33,14 +33,14 @@ def under(budget: int) -> Callable[[Proposal], bool]:
     return lambda proposal: count(proposal.method, proposal.hyperparameters) <= budget
 
 
-def drawn(domain: Domain, n: int, *, budget: int, seed: int = 0) -> list[Proposal]:
+def drawn(domain: SearchSpace, n: int, *, budget: int, seed: int = 0) -> list[Proposal]:
     """Random proposals."""
     chance = random.Random(seed)
     found = [domain.draw(accept=under(budget), chance=chance) for _ in range(n)]
     return [one for one in found if one is not None]
 
 
-def scored(domain: Domain, n: int, *, budget: int, score: Callable[[Proposal], float]) -> list[Observation]:
+def scored(domain: SearchSpace, n: int, *, budget: int, score: Callable[[Proposal], float]) -> list[Observation]:
     """Random proposals with what came of them."""
     proposals = drawn(domain, n, budget=budget)
     return [Observation(p, (score(p), math.log(count(p.method, p.hyperparameters)))) for p in proposals]
@@ -140,22 +140,40 @@ def test_observations_are_of_one_step_only(monkeypatch: pytest.MonkeyPatch) -> N
     """The highest step with enough results is modelled; what has none there is told as pending, or not at all."""
     told: list[list[Observation]] = []
 
-    def spy(domain: Domain, observations: list[Observation], **options: object) -> list[Proposal]:
+    def spy(domain: SearchSpace, observations: list[Observation], **options: object) -> list[Proposal]:
         told.append(observations)
         return drawn(domain, 1, budget=10_000, seed=len(told))
 
     monkeypatch.setattr("ulpt_search.search.brain.sampler.propose", spy)
     chosen = space(trials=200)
-    proposals = Proposals(space=chosen, domain=domain_of(10_000), budget=10_000, count=count, seed=0, steps=(25, 50))
+    proposals = Proposals(space=chosen, search_space=domain_of(10_000), budget=10_000, count=count, seed=0, steps=(25, 50))
     trials = [Trial(n, p.method, p.hyperparameters, p.seed, 500) for n, p in enumerate(drawn(domain_of(10_000), 60, budget=10_000))]
     tried: set[tuple[object, ...]] = {Proposal(t.method, t.hyperparameters, t.seed).identity for t in trials}
     for step, reached in ((25, 50), (50, ENOUGH - 1)):
         for trial in trials[:reached]:
             proposals.learn(trial, Result(trial.number, step, "validation", step / 100, 1e-4, 0.5, 1.0, "", 0))
-    proposals.upcoming(1, tried=tried, busy=lambda: trials[48:55])
+    proposals.upcoming(1, tried=tried, busy=trials[48:55])
     assert [o.values for o in told[0] if o.values] == [(0.25, math.log(500))] * 50
     assert [o.proposal.seed for o in told[0] if o.values is None] == [trial.seed for trial in trials[50:55]]
     last = trials[ENOUGH - 1]
     proposals.learn(last, Result(last.number, 50, "validation", 0.5, 1e-4, 0.5, 1.0, "", 0))
-    proposals.upcoming(2, tried=tried, busy=list)
+    proposals.upcoming(2, tried=tried, busy=[])
     assert [o.values for o in told[1] if o.values] == [(0.5, math.log(500))] * ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"number": 9}, True),
+        ({"parameters": 9}, True),
+        ({"hyperparameters": {"lr": 0.1, "rank": 2}}, True),
+        ({"hyperparameters": {"rank": 3, "lr": 0.1}}, False),
+        ({"method": "ia3"}, False),
+        ({"seed": 1}, False),
+    ],
+)
+def test_identity_is_what_would_be_trained(change: dict[str, object], same: bool) -> None:
+    """Neither a trial's number nor its size, nor the order of its hyperparameters."""
+    trial = Trial(1, "lora", {"rank": 2, "lr": 0.1}, 0, 1536)
+    other = Trial.from_json({**trial.to_json(), **change})
+    assert (Proposal.of(trial).identity == Proposal.of(other).identity) == same

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ulpt_search.dashboards.frontier import frontier, points
-from ulpt_search.search.brain.feasibility import feasible
-from ulpt_search.search.brain.search_space import Domain
+from ulpt_search.search.brain.feasibility import assess
+from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial
 from ulpt_search.spaces.space import Space
 
-from .simulated import METHODS, Curves, Executor, count, drive, hypervolume, space
+from .simulated import METHODS, Curves, Executor, count, drive, hypervolume, methods_that_fit, space
 
 BUDGET = 10_000
 LAST = 200
@@ -29,14 +29,17 @@ def study_of(chosen: Space, *, before: Study | None = None, seed: int = 0, pack:
     """A new study, or one rebuilt from what another knew."""
     trials = list(before.trials.values()) if before else []
     results = list(before.results) if before else []
-    return Study(space=chosen, budget=BUDGET, count=count, trials=trials, results=results, problems=problems or [], seed=seed, pack=pack)
+    methods, known = methods_that_fit(chosen, BUDGET), problems or []
+    return Study(
+        space=chosen, budget=BUDGET, count=count, methods=methods, trials=trials, results=results, problems=known, seed=seed, pack=pack
+    )
 
 
 def check_whole(study: Study, chosen: Space) -> None:
     """What must be true of every finished study."""
     searched = [trial for trial in study.trials.values() if trial.purpose == "search"]
     assert len(searched) == chosen.trials
-    assert len({trial.identity for trial in searched}) == len(searched)
+    assert len({Proposal.of(trial).identity for trial in searched}) == len(searched)
     assert all(trial.parameters == count(trial.method, trial.hyperparameters) <= BUDGET for trial in searched)
     keys = [(result.trial, result.step, result.split) for result in study.results]
     assert len(keys) == len(set(keys))
@@ -253,7 +256,7 @@ def test_a_space_smaller_than_the_search_ends_when_all_is_tried() -> None:
 def test_nothing_fits() -> None:
     """The error names every method's way out."""
     with pytest.raises(WrongInput, match=r"no method fits under a budget of 300.*prompt: needs at least 384; raise --budget to 384"):
-        Study(space=space(methods=["prompt", "bitfit"]), budget=300, count=count)
+        methods_that_fit(space(methods=["prompt", "bitfit"]), 300)
 
 
 def test_states() -> None:
@@ -282,7 +285,7 @@ def test_records_under_other_rungs_are_kept_and_not_compared() -> None:
 
 def random_search(curves: Curves, *, steps: int, seed: int) -> float:
     """Hypervolume of uniform feasible trials, each trained to the end, in as many trial-steps."""
-    domain, chance = Domain(feasible(METHODS, budget=BUDGET, count=count), 3), random.Random(seed)
+    domain, chance = SearchSpace(assess(METHODS, budget=BUDGET, count=count), 3), random.Random(seed)
     trials: dict[int, Trial] = {}
     for number in range(steps // LAST):
         drawn = domain.draw(accept=lambda p: count(p.method, p.hyperparameters) <= BUDGET, chance=chance)

@@ -10,6 +10,8 @@ from ulpt_search.spaces.axes import Float, Hyperparameters, Int
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 
+from .simulated import methods_that_fit
+
 SPACE = Space(
     name="x",
     model=ModelSpec(),
@@ -23,6 +25,9 @@ SPACE = Space(
 
 def count(method: str, hyperparameters: Hyperparameters) -> int:
     return 10 * int(hyperparameters["prompt_length"])
+
+
+METHODS = methods_that_fit(SPACE, 150, count)
 
 
 def answer(job: Job) -> Outcome:
@@ -55,7 +60,7 @@ def watch(study: Study, clock: Clock, *, limit: float | None = None, expected: i
 
 
 def new_study() -> Study:
-    return Study(space=SPACE, budget=150, count=count, pack=2)
+    return Study(space=SPACE, budget=150, count=count, methods=METHODS, pack=2)
 
 
 def drive(study: Study, watching: Watch, clock: Clock, *, seconds_per_job: float) -> Iterator[Job]:
@@ -135,7 +140,8 @@ def test_what_was_there_before_does_not_count_for_the_pace(clock: Clock) -> None
     jobs = drive(study, watch(study, clock), clock, seconds_per_job=1.0)
     for _ in range(3):
         next(jobs)
-    again = Study(space=SPACE, budget=150, count=count, pack=2, trials=list(study.trials.values()), results=study.results)
+    trials = list(study.trials.values())
+    again = Study(space=SPACE, budget=150, count=count, methods=METHODS, pack=2, trials=trials, results=study.results)
     resumed = watch(again, clock, expected=160)
     progress = resumed.progress()
     assert (progress.done_before, progress.elapsed, progress.per_hour) == (progress.done, 0.0, None)

@@ -12,13 +12,13 @@ LIMIT = 1024  # configurations looked at one by one; a count costs some 30 µs
 GRID = 32  # values of a long integer axis that stand for all of it
 
 
-class Surface:
+class ParameterCounts:
     """The count of one method as a function of its axes, remembered where it was asked for."""
 
     def __init__(self, axes: Mapping[str, Axis], *, count: Callable[[Hyperparameters], int]) -> None:
         self.axes = dict(axes)
         self.count = count
-        self.complaint = ""
+        self.misfit = ""
         """What `count` last said where a configuration does not fit the model."""
         self._known: dict[tuple[Value, ...], int | None] = {}
         self._base = {name: axis.corners()[0] for name, axis in self.axes.items()}
@@ -49,14 +49,14 @@ class Surface:
         """Return the largest count found that is at most `budget`, which `floor` meets."""
         longest = max((n for n in self.relevant if isinstance(self.axes[n], Int)), key=self._length, default=None)
         grid = {name: _values(self.axes[name]) for name in self.relevant if name != longest}
-        counts = [self.at(floor), *(self._climb({**self._base, **rest}, longest, budget) for rest in _combinations(grid))]
+        counts = [self.at(floor), *(self._largest_along({**self._base, **rest}, longest, budget) for rest in _combinations(grid))]
         return max(count for count in counts if count is not None and count <= budget)
 
     def _ask(self, values: Hyperparameters) -> int | None:
         try:
             return self.count(values)
         except WrongInput as error:
-            self.complaint = str(error)
+            self.misfit = str(error)
             return None
 
     def _size(self, values: Hyperparameters) -> float:
@@ -83,7 +83,7 @@ class Surface:
         axis = self.axes[name]
         return axis.high - axis.low if isinstance(axis, Int) else 0
 
-    def _climb(self, values: Hyperparameters, name: str | None, budget: int) -> int | None:
+    def _largest_along(self, values: Hyperparameters, name: str | None, budget: int) -> int | None:
         """The largest count under the budget along one integer axis, by bisection from whichever end fits."""
         axis = self.axes[name] if name else None
         if name is None or not isinstance(axis, Int):

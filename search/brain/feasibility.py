@@ -11,14 +11,14 @@ from typing import Any
 
 from ...spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ...spaces.errors import WrongInput
-from .counts import Surface
+from .counts import ParameterCounts
 
 Count = Callable[[str, Hyperparameters], int]
 Axes = Mapping[str, Axis | Value]
 
 
 @dataclass(frozen=True)
-class Feasible:
+class Feasibility:
     """What is known of one method before anything is trained."""
 
     method: str
@@ -39,9 +39,9 @@ class Feasible:
         return {"smallest": self.smallest, "largest": self.largest, "feasible": self.feasible, "why": self.why}
 
 
-def feasible(
+def assess(
     methods: Mapping[str, Axes], *, budget: int, count: Count, catalogue: Callable[[str], Mapping[str, Axis]] | None = None
-) -> dict[str, Feasible]:
+) -> dict[str, Feasibility]:
     """Return, per method of a space, what fits under `budget` trainable elements.
 
     `catalogue` gives a method's own axes; with it, the way out of an infeasible method can name a hyperparameter to change.
@@ -50,7 +50,7 @@ def feasible(
     return {method: _judge(method, axes, budget=budget, count=count, own=own) for method, axes in methods.items()}
 
 
-def require_feasible(judged: Mapping[str, Feasible], *, budget: int) -> dict[str, Feasible]:
+def require_feasible(judged: Mapping[str, Feasibility], *, budget: int) -> dict[str, Feasibility]:
     """Return the methods that fit; `WrongInput` with every method's way out where none does."""
     fitting = {method: one for method, one in judged.items() if one.feasible}
     if fitting:
@@ -59,18 +59,18 @@ def require_feasible(judged: Mapping[str, Feasible], *, budget: int) -> dict[str
     raise WrongInput(f"no method fits under a budget of {budget} trainable parameters. {reasons}")
 
 
-def _judge(method: str, axes: Axes, *, budget: int, count: Count, own: Callable[[str], Mapping[str, Axis]]) -> Feasible:
-    surface = Surface({name: as_axis(axis) for name, axis in axes.items()}, count=lambda h: count(method, h))
-    floor, smallest = surface.smallest()
+def _judge(method: str, axes: Axes, *, budget: int, count: Count, own: Callable[[str], Mapping[str, Axis]]) -> Feasibility:
+    counts = ParameterCounts({name: as_axis(axis) for name, axis in axes.items()}, count=lambda h: count(method, h))
+    floor, smallest = counts.smallest()
     if smallest is None:
-        return Feasible(method, None, None, feasible=False, why=f"no configuration fits this model: {surface.complaint}")
+        return Feasibility(method, None, None, feasible=False, why=f"no configuration fits this model: {counts.misfit}")
     if smallest > budget:
-        why = _way_out(surface, smallest=smallest, budget=budget, own=own(method))
-        return Feasible(method, smallest, None, feasible=False, why=why, floor=floor)
-    narrow = narrowed(surface, floor=floor, budget=budget)
-    largest = Surface(narrow, count=lambda h: count(method, h)).largest(budget, floor=floor)
-    cut = [f"{name} {_say(axis)}" for name, axis in narrow.items() if axis != surface.axes[name]]
-    return Feasible(method, smallest, largest, feasible=True, why=_cut_off(cut), axes=narrow, floor=floor)
+        why = _way_out(counts, smallest=smallest, budget=budget, own=own(method))
+        return Feasibility(method, smallest, None, feasible=False, why=why, floor=floor)
+    narrow = narrowed(counts, floor=floor, budget=budget)
+    largest = ParameterCounts(narrow, count=lambda h: count(method, h)).largest(budget, floor=floor)
+    cut = [f"{name} {_say(axis)}" for name, axis in narrow.items() if axis != counts.axes[name]]
+    return Feasibility(method, smallest, largest, feasible=True, why=_cut_off(cut), axes=narrow, floor=floor)
 
 
 def as_axis(axis: Axis | Value) -> Axis:
@@ -78,18 +78,18 @@ def as_axis(axis: Axis | Value) -> Axis:
     return axis if isinstance(axis, Int | Float | Choice) else Choice((axis,))
 
 
-def narrowed(surface: Surface, *, floor: Hyperparameters, budget: int) -> dict[str, Axis]:
+def narrowed(counts: ParameterCounts, *, floor: Hyperparameters, budget: int) -> dict[str, Axis]:
     """Return the axes without those ends and options that stay above `budget` however small the rest is chosen."""
-    return {name: _narrow(surface, name, floor=floor, budget=budget) for name in surface.axes}
+    return {name: _narrow(counts, name, floor=floor, budget=budget) for name in counts.axes}
 
 
-def _narrow(surface: Surface, name: str, *, floor: Hyperparameters, budget: int) -> Axis:
-    axis = surface.axes[name]
-    if name not in surface.relevant or isinstance(axis, Float):
+def _narrow(counts: ParameterCounts, name: str, *, floor: Hyperparameters, budget: int) -> Axis:
+    axis = counts.axes[name]
+    if name not in counts.relevant or isinstance(axis, Float):
         return axis
 
     def fits(value: Value) -> bool:
-        _, least = surface.smallest_with(name, value, start=floor)
+        _, least = counts.smallest_with(name, value, start=floor)
         return least is not None and least <= budget
 
     if isinstance(axis, Choice):
@@ -108,19 +108,19 @@ def _edge(inside: int, outside: int, fits: Callable[[Value], bool]) -> int:
     return inside
 
 
-def _way_out(surface: Surface, *, smallest: int, budget: int, own: Mapping[str, Axis]) -> str:
+def _way_out(counts: ParameterCounts, *, smallest: int, budget: int, own: Mapping[str, Axis]) -> str:
     raising = f"raise --budget to {smallest}"
-    changes = [change for name, axis in own.items() if (change := _change(surface, name, axis, budget=budget))]
+    changes = [change for name, axis in own.items() if (change := _change(counts, name, axis, budget=budget))]
     nearest = max(changes, key=lambda change: change[1], default=None)
     ways = f"set {nearest[0]} or {raising}" if nearest else raising
     return f"needs at least {smallest:,}; {ways}"
 
 
-def _change(surface: Surface, name: str, axis: Axis, *, budget: int) -> tuple[str, int] | None:
+def _change(counts: ParameterCounts, name: str, axis: Axis, *, budget: int) -> tuple[str, int] | None:
     """One hyperparameter set to a value of the method's own axis under which the floor fits, with that floor."""
-    if surface.axes.get(name) == axis or isinstance(axis, Float):
+    if counts.axes.get(name) == axis or isinstance(axis, Float):
         return None
-    wider = Surface({**surface.axes, name: axis}, count=surface.count)
+    wider = ParameterCounts({**counts.axes, name: axis}, count=counts.count)
     floor, smallest = wider.smallest()
     if smallest is None or smallest > budget:
         return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ...dashboards.frontier import frontier, points
 from ...spaces.records import Result, Trial
 from ...spaces.space import Space
+from .search_space import configuration
 
 UNNUMBERED = -1  # a trial gets its number when it is handed out
 FRESH = 1000  # the first seed of the finals; a space that searches more seeds than this moves it up
@@ -27,11 +28,6 @@ def finalists(trials: Mapping[int, Trial], results: Iterable[Result]) -> list[Tr
         trial = trials[point.trial]
         once.setdefault(configuration(trial), trial)
     return list(once.values())
-
-
-def configuration(trial: Trial) -> tuple[object, ...]:
-    """Equal for trials that differ in nothing but their seed."""
-    return (trial.method, tuple(sorted(trial.hyperparameters.items())))
 
 
 def wanted(chosen: Iterable[Trial], *, known: Iterable[Trial], seeds: tuple[int, ...]) -> Iterator[Trial]:

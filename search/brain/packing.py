@@ -5,24 +5,11 @@ so trials of similar depth, then of similar prompt length, are put together.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from ...spaces.axes import Hyperparameters
+from .search_space import Configured
 
 DEPTH = 64  # tokens of padding that are as bad as one trial's full-depth backward pass for a pack that needs none
-
-
-class Configured(Protocol):
-    """Anything with hyperparameters: a trial or a proposal."""
-
-    @property
-    def method(self) -> str:
-        """Name of the method, or of a composition."""
-
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """Its values."""
-
 
 One = TypeVar("One", bound=Configured)
 

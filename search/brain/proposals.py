@@ -2,16 +2,17 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ...spaces.errors import WrongInput
 from ...spaces.records import Result, Trial
 from ...spaces.space import Objective, Space
 from . import sampler
 from .feasibility import Count
+from .finals import UNNUMBERED
 from .sampler import Direction, Observation
-from .sampler_history import Archive
-from .search_space import Domain, Proposal
+from .sampler_history import SamplerHistory
+from .search_space import Proposal, SearchSpace
 
 STARTUP = 4  # one trial in so many is drawn at random, before the sampler has anything to learn from
 STARTUP_LIMIT = 32  # but never more than this, however long the search
@@ -23,21 +24,21 @@ PENDING = 64  # trials without a result, the latest ones, that the sampler is to
 class Proposals:
     """A queue of configurations to try, refilled from what is known whenever it runs short."""
 
-    def __init__(self, *, space: Space, domain: Domain, budget: int, count: Count, seed: int, steps: Iterable[int]) -> None:
-        self._space, self._domain, self._budget, self._count, self._seed = space, domain, budget, count, seed
-        self._archives = {step: Archive() for step in steps}
+    def __init__(self, *, space: Space, search_space: SearchSpace, budget: int, count: Count, seed: int, steps: Iterable[int]) -> None:
+        self._space, self._search_space, self._budget, self._count, self._seed = space, search_space, budget, count, seed
+        self._history = {step: SamplerHistory() for step in steps}
         self._queue: list[Proposal] = []
         self.exhausted = False
         """Whether everything in the space has been tried."""
 
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
-        self._archives[result.step].add(trial, result)
+        self._history[result.step].add(trial, result)
 
-    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Callable[[], Iterable[Trial]]) -> list[Proposal]:
+    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
         """Return the queue, with at least `n` configurations unless the space is exhausted.
 
-        `tried` holds the identities of all trials; `busy` gives those that are under way, or came to nothing.
+        `tried` holds the identities of all trials; `busy` the trials that are under way, or came to nothing.
         """
         while len(self._queue) < n and not self.exhausted:
             more = self._refill(n - len(self._queue), tried=tried, busy=busy)
@@ -47,10 +48,15 @@ class Proposals:
 
     def remove(self, taken: Iterable[Trial]) -> None:
         """Take proposals that became trials off the queue."""
-        gone = {_proposal(trial).identity for trial in taken}
+        gone = {Proposal.of(trial).identity for trial in taken}
         self._queue = [proposal for proposal in self._queue if proposal.identity not in gone]
 
-    def _refill(self, n: int, *, tried: set[tuple[object, ...]], busy: Callable[[], Iterable[Trial]]) -> list[Proposal]:
+    def trial(self, proposal: Proposal) -> Trial:
+        """Return the trial, not yet numbered, that tries a proposal."""
+        parameters = self._count(proposal.method, proposal.hyperparameters)
+        return Trial(UNNUMBERED, proposal.method, proposal.hyperparameters, proposal.seed, parameters)
+
+    def _refill(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
         queued = {proposal.identity for proposal in self._queue}
         position = len(tried) + len(queued)
         seed = random.Random(f"{self._seed}/{position}").getrandbits(63)
@@ -64,16 +70,16 @@ class Proposals:
         if step is None:
             return self._random(n, position=position, accept=accept, seed=seed)
         size = max(n, min(BATCH, len(tried) // 8))
-        observations = self._observations(step, busy())
-        return sampler.propose(self._domain, observations, directions=self._directions(), accept=accept, seed=seed, n=size)
+        observations = self._observations(step, busy)
+        return sampler.propose(self._search_space, observations, directions=self._directions(), accept=accept, seed=seed, n=size)
 
     def _random(self, n: int, *, position: int, accept: Callable[[Proposal], bool], seed: int) -> list[Proposal]:
         """Random draws that take the methods in turn."""
-        chance, methods = random.Random(seed), list(self._domain.methods)
+        chance, methods = random.Random(seed), list(self._search_space.methods)
         found: dict[tuple[object, ...], Proposal] = {}
         for i in range(position, position + n):
             first = methods[i % len(methods)]
-            one = self._domain.draw(accept=lambda p: p.identity not in found and accept(p), chance=chance, first=first)
+            one = self._search_space.draw(accept=lambda p: p.identity not in found and accept(p), chance=chance, first=first)
             if one is None:
                 break
             found[one.identity] = one
@@ -81,16 +87,16 @@ class Proposals:
 
     def _startup(self) -> int:
         share = min(math.ceil(self._space.trials / STARTUP), STARTUP_LIMIT)
-        return min(max(share, len(self._domain.methods)), self._space.trials)
+        return min(max(share, len(self._search_space.methods)), self._space.trials)
 
     def _modelled(self) -> int | None:
         """The highest step with enough results; fidelities are never mixed."""
-        return max((step for step, archive in self._archives.items() if len(archive) >= ENOUGH), default=None)
+        return max((step for step, history in self._history.items() if len(history) >= ENOUGH), default=None)
 
     def _observations(self, step: int, busy: Iterable[Trial]) -> list[Observation]:
-        archive = self._archives[step]
-        known = [Observation(_proposal(trial), self._values(trial, result)) for trial, result in archive.chosen()]
-        pending = [*(_proposal(trial) for trial in busy if trial.number not in archive), *self._queue]
+        history = self._history[step]
+        known = [Observation(Proposal.of(trial), self._values(trial, result)) for trial, result in history.chosen()]
+        pending = [*(Proposal.of(trial) for trial in busy if trial.number not in history), *self._queue]
         return [*known, *(Observation(proposal, None) for proposal in pending[-PENDING:])]
 
     def _values(self, trial: Trial, result: Result) -> tuple[float, ...]:
@@ -110,7 +116,3 @@ def _value(objective: Objective, trial: Trial, result: Result) -> float:
     if objective == "score":
         return result.score
     return math.log(max(1, trial.parameters if objective == "parameters" else result.bytes))
-
-
-def _proposal(trial: Trial) -> Proposal:
-    return Proposal(trial.method, trial.hyperparameters, trial.seed)

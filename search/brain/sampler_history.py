@@ -11,7 +11,7 @@ BEST = 48  # kept for good: the first layers of the frontier
 RECENT = 48  # and the latest, which say where the search has just been
 
 
-class Archive:
+class SamplerHistory:
     """The best results of a step, layer by layer of the frontier, and its latest ones.
 
     A result that is dropped has at least `BEST` others in its own or better layers, and later results can only push it

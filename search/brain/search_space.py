@@ -5,12 +5,31 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
-from .feasibility import Feasible
+from ...spaces.records import Trial
+from .feasibility import Feasibility
 
 TRIES = 100  # rejections before a draw is pulled towards the method's smallest configuration
 ENUMERABLE = 20_000  # a finite space up to this size is searched for what has not been tried yet
+
+
+class Configured(Protocol):
+    """Anything with hyperparameters: a trial or a proposal."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method, or of a composition."""
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """Its values."""
+
+
+def configuration(one: Configured) -> tuple[object, ...]:
+    """Equal for trials that differ in nothing but their seed."""
+    return (one.method, tuple(sorted(one.hyperparameters.items())))
 
 
 @dataclass(frozen=True)
@@ -21,10 +40,15 @@ class Proposal:
     hyperparameters: Hyperparameters
     seed: int
 
+    @classmethod
+    def of(cls, trial: Trial) -> "Proposal":
+        """Return what a trial tries."""
+        return cls(trial.method, trial.hyperparameters, trial.seed)
+
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for two proposals that would train the same thing."""
-        return (self.method, tuple(sorted(self.hyperparameters.items())), self.seed)
+        return (*configuration(self), self.seed)
 
 
 Accept = Callable[[Proposal], bool]
@@ -32,10 +56,10 @@ Accept = Callable[[Proposal], bool]
 
 
 @dataclass(frozen=True)
-class Domain:
-    """Feasible methods and the seeds `0 .. seeds-1`."""
+class SearchSpace:
+    """Feasibility methods and the seeds `0 .. seeds-1`."""
 
-    methods: Mapping[str, Feasible]
+    methods: Mapping[str, Feasibility]
     seeds: int
 
     def axes(self, method: str) -> Mapping[str, Axis]:

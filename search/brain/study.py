@@ -9,17 +9,18 @@ the search is under way, the finals. After `close_search` only the finals.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...spaces.axes import Hyperparameters
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, State, Trial
 from ...spaces.space import Space
-from .feasibility import feasible, require_feasible
+from . import finals, schedule
+from .feasibility import Count, Feasibility
+from .packing import similar
 from .promotion import ladder, rungs_of
 from .proposals import Proposals
-from .schedule import PlannedJob, Schedule, Situation
-from .search_space import Domain
+from .schedule import PlannedJob, Situation
+from .search_space import SearchSpace
 from .trial_records import TrialRecords
 
 
@@ -37,8 +38,8 @@ class Progress:
 class Study:
     """One search, from its records to its end.
 
-    `count` gives a configuration's trainable elements and raises `WrongInput` where it does not fit the model. `pack` is
-    the largest number of trials in a job. Raises `WrongInput` when no method of the space fits under `budget`.
+    `methods` are those of the space that fit under `budget`, at least one (`require_feasible`). `count` gives a configuration's
+    trainable elements and raises `WrongInput` where it does not fit the model. `pack` is the largest number of trials in a job.
     """
 
     def __init__(
@@ -46,21 +47,20 @@ class Study:
         *,
         space: Space,
         budget: int,
-        count: Callable[[str, Hyperparameters], int],
+        count: Count,
+        methods: Mapping[str, Feasibility],
         trials: Sequence[Trial] = (),
         results: Sequence[Result] = (),
         problems: Sequence[Problem] = (),
         seed: int = 0,
         pack: int = 8,
     ) -> None:
-        fitting = require_feasible(feasible(space.methods, budget=budget, count=count), budget=budget)
         self._space = space
         self._rungs = rungs_of(space.training)
         self._ladder = ladder(self._rungs)
-        self._memory = TrialRecords(on_result=self._on_result, on_failure=self._on_failure)
-        domain = Domain(fitting, space.seeds)
-        self._proposals = Proposals(space=space, domain=domain, budget=budget, count=count, seed=seed, steps=self._rungs)
-        self._schedule = Schedule(space=space, memory=self._memory, ladder=self._ladder, proposals=self._proposals, count=count)
+        self._records = TrialRecords()
+        within = SearchSpace(methods, space.seeds)
+        self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
         self._pack = max(1, pack)
         self._closed = False
         self._jobs: dict[int, Job] = {}
@@ -69,22 +69,23 @@ class Study:
         self._lost: dict[int, int] = {}  # search trial that lost its job -> the step it was on its way to
         self._plan: PlannedJob | None = None
         self._planned = False  # whether `_plan` is up to date
+        self._finalists: tuple[int, list[Trial]] = (-1, [])  # as of so many results
         self._restore(trials, results, problems)
 
     @property
     def trials(self) -> Mapping[int, Trial]:
         """Every trial by its number, finals included."""
-        return self._memory.trials
+        return self._records.trials
 
     @property
     def results(self) -> Sequence[Result]:
         """Every result once, in the order they came."""
-        return self._memory.results
+        return self._records.results
 
     @property
     def failed(self) -> Mapping[int, str]:
         """Failed trials, and why."""
-        return self._memory.failed
+        return self._records.failed
 
     @property
     def finished(self) -> bool:
@@ -94,19 +95,19 @@ class Study:
     @property
     def progress(self) -> Progress:
         """How far the study is."""
-        memory = self._memory
-        busy = sum(number in memory.latest for number in self._running.keys() | memory.failed.keys())
-        more = 0 if self._closed or self._proposals.exhausted else max(0, self._space.trials - memory.searched)
-        running = self._running.keys() - memory.failed.keys()
-        return Progress(len(memory.trials) + more, len(memory.latest) - busy, len(running), len(memory.failed))
+        records = self._records
+        busy = sum(number in records.latest for number in self._running.keys() | records.failed.keys())
+        more = 0 if self._closed or self._proposals.exhausted else max(0, self._space.trials - records.search_trials)
+        running = self._running.keys() - records.failed.keys()
+        return Progress(len(records.trials) + more, len(records.latest) - busy, len(running), len(records.failed))
 
     def state(self, number: int) -> State:
         """Return where a trial stands. A stopped one may go on later, when its rung has filled up."""
-        if number in self._memory.failed:
+        if number in self._records.failed:
             return "failed"
         if number in self._running:
             return "running"
-        step = self._memory.step(number)
+        step = self._records.step(number)
         if step == self._rungs[-1]:
             return "done"
         return "stopped" if step and number not in self._lost else "waiting"
@@ -132,11 +133,11 @@ class Study:
         """Take in what came of a job. Results that are known already are ignored, so an outcome may come twice."""
         self._planned = False
         for result in outcome.results:
-            self._memory.add_result(result)
+            self._take_result(result)
         job = self._jobs.pop(outcome.job, None)
         if job:
             for problem in outcome.problems:
-                self._memory.add_problem(problem)
+                self._take_problem(problem)
             for assignment in job.assignments:
                 self._settle(assignment.trial, job, outcome)
         if outcome.pack_limit is not None:
@@ -149,57 +150,95 @@ class Study:
 
     def _restore(self, trials: Iterable[Trial], results: Iterable[Result], problems: Iterable[Problem]) -> None:
         for trial in trials:
-            self._memory.add_trial(trial)
+            self._records.add_trial(trial)
         for problem in problems:
-            self._memory.add_problem(problem)
+            self._take_problem(problem)
         for result in results:
-            self._memory.add_result(result)
-        begun = self._memory.latest.keys() | self._memory.failed.keys()
+            self._take_result(result)
+        begun = self._records.latest.keys() | self._records.failed.keys()
         self._lost |= {n: self._rungs[0] for n, trial in self.trials.items() if n not in begun and trial.purpose == "search"}
 
     def _next_plan(self) -> PlannedJob | None:
         if not self._planned:
-            now = Situation(lost=self._lost, running=self._running.keys(), pack=self._pack, closed=self._closed)
-            self._plan, self._planned = self._schedule.next(now), True
+            self._plan, self._planned = self._choose(), True
         return self._plan
 
+    def _choose(self) -> PlannedJob | None:
+        """What to do next, the first of these that there is; None when something has to come back before."""
+        now = Situation(self._space, self._records, self._ladder, lost=self._lost, running=self._running.keys(), pack=self._pack)
+        if self._closed:
+            return self._final_trials(now)
+        return (
+            schedule.lost_trials(now)
+            or schedule.full_promotion(now)
+            or self._new_trials(now)
+            or schedule.any_promotion(now)
+            or self._final_trials(now)
+        )
+
+    def _new_trials(self, now: Situation) -> PlannedJob | None:
+        if not now.missing:
+            return None
+        queue = self._proposals.upcoming(now.missing, tried=self._records.tried, busy=now.busy())
+        return schedule.new_trials([self._proposals.trial(one) for one in similar(queue, size=now.missing)], now)
+
+    def _final_trials(self, now: Situation) -> PlannedJob | None:
+        if any(self.trials[number].purpose == "search" for number in self._running):
+            return None
+        results = self._records.search_results
+        if self._finalists[0] != len(results):
+            self._finalists = (len(results), finals.finalists(self.trials, results))
+        return schedule.final_trials(self._finalists[1], now)
+
     def _assignment(self, trial: Trial) -> Assignment:
-        latest = self._memory.latest.get(trial.number)
+        latest = self._records.latest.get(trial.number)
         return Assignment(trial, latest.step, latest.adapter) if latest else Assignment(trial)
 
     def _start(self, trial: Trial, job: int) -> None:
-        self._memory.add_trial(trial)
+        self._records.add_trial(trial)
         self._running[trial.number] = job
         self._lost.pop(trial.number, None)
-        step = self._memory.step(trial.number)
+        step = self._records.step(trial.number)
         if step:
             self._ladder[step].take(trial.number)
+
+    def _take_result(self, result: Result) -> None:
+        change = self._records.add_result(result)
+        if change.failed:
+            self._give_up(result.trial)
+        if change.scored:
+            self._compare(self.trials[result.trial], result)
+
+    def _take_problem(self, problem: Problem) -> None:
+        if self._records.add_problem(problem).failed:
+            self._give_up(problem.trial)
 
     def _settle(self, trial: Trial, job: Job, outcome: Outcome) -> None:
         """See to a trial of a job that is over: where it has no result, it is tried again or given up."""
         if self._running.get(trial.number) == job.number:
             del self._running[trial.number]
-        if all(self._memory.has(trial.number, job.stop, split) for split in job.splits):
+        if all(self._records.has(trial.number, job.stop, split) for split in job.splits):
             return
-        complained = any(problem.trial == trial.number for problem in outcome.problems)
+        explained = any(problem.trial == trial.number for problem in outcome.problems)
         too_large = outcome.pack_limit is not None and outcome.pack_limit < len(job.assignments)
-        if not complained and not too_large:
-            self._memory.strike(trial.number, "its worker was lost before it answered")
-        if trial.number not in self._memory.failed and trial.purpose == "search":
+        if not explained and not too_large:
+            self._take_problem(Problem(trial.number, "its worker was lost before it answered"))
+        if trial.number not in self._records.failed and trial.purpose == "search":
             self._lost[trial.number] = job.stop
 
-    def _on_result(self, trial: Trial, result: Result) -> None:
+    def _compare(self, trial: Trial, result: Result) -> None:
+        """Enter a search trial's result where it meets the others: at its rung, and in what the sampler learns from."""
         if self._lost.get(trial.number, math.inf) <= result.step:
             del self._lost[trial.number]
         if result.step not in self._ladder:  # the rungs were others when this was trained
             return
         self._proposals.learn(trial, result)
-        if trial.number not in self._memory.failed:
+        if trial.number not in self._records.failed:
             self._ladder[result.step].add(trial.number, parameters=trial.parameters, score=result.score)
-        for step in [step for step in self._rungs if step < self._memory.step(trial.number)]:
+        for step in [step for step in self._rungs if step < self._records.step(trial.number)]:
             self._ladder[step].take(trial.number)
 
-    def _on_failure(self, trial: Trial) -> None:
-        self._lost.pop(trial.number, None)
+    def _give_up(self, trial: int) -> None:
+        self._lost.pop(trial, None)
         for rung in self._ladder.values():
-            rung.withdraw(trial.number)
+            rung.withdraw(trial)

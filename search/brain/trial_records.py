@@ -2,41 +2,47 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from ...spaces.records import Problem, Result, Split, Trial
+from ...spaces.records import ATTEMPTS, Problem, Result, Split, Trial
+from .finals import UNNUMBERED
+from .search_space import Proposal
 
-ATTEMPTS = 3  # a trial with this many problems is failed
 RECENT = 32  # failures that the sampler is told of
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a record changed, for the study to act on."""
+
+    scored: bool = False
+    """A search trial has a validation score that it did not have."""
+    failed: bool = False
+    """A trial was given up."""
 
 
 class TrialRecords:
     """Trials, results and problems. The first result for a (trial, step, split) counts, later ones are ignored."""
 
-    def __init__(self, *, on_result: Callable[[Trial, Result], None], on_failure: Callable[[Trial], None]) -> None:
-        """`on_result` hears of validation results of search trials, `on_failure` of trials given up."""
+    def __init__(self) -> None:
         self.trials: dict[int, Trial] = {}
         self.results: list[Result] = []
         self.latest: dict[int, Result] = {}
         """Trial -> its validation result at its highest step."""
-        self.strikes: Counter[int] = Counter()
+        self.attempts: Counter[int] = Counter()
+        """Trial -> how many attempts at it came to nothing."""
         self.failed: dict[int, str] = {}
         """Failed trial -> why."""
-        self.searched_results: list[Result] = []
-        """Validation results of search trials."""
-        self.searched = 0
+        self.search_trials = 0
         """How many search trials there are."""
-        self.identities: set[tuple[object, ...]] = set()
+        self.search_results: list[Result] = []
+        """Their validation results."""
+        self.tried: set[tuple[object, ...]] = set()
+        """The identities of the search trials, as proposals have them."""
         self._keys: set[tuple[int, int, Split]] = set()
         self._failures: deque[int] = deque(maxlen=RECENT)
         self._highest = -1
-        self._on_result = on_result
-        self._on_failure = on_failure
-
-    @property
-    def next_number(self) -> int:
-        """The number of the next new trial: one above the highest."""
-        return self._highest + 1
 
     def add_trial(self, trial: Trial) -> None:
         """Enter a trial, once."""
@@ -45,37 +51,26 @@ class TrialRecords:
         self.trials[trial.number] = trial
         self._highest = max(self._highest, trial.number)
         if trial.purpose == "search":
-            self.searched += 1
-            self.identities.add((trial.method, tuple(sorted(trial.hyperparameters.items())), trial.seed))
+            self.search_trials += 1
+            self.tried.add(Proposal.of(trial).identity)
 
-    def add_result(self, result: Result) -> None:
+    def add_result(self, result: Result) -> Change:
         """Enter a result; one that is known already is ignored, one whose score is no number fails its trial."""
         key = (result.trial, result.step, result.split)
         if key in self._keys:
-            return
+            return Change()
         self._keys.add(key)
         self.results.append(result)
         if not math.isfinite(result.score):
-            self.fail(result.trial, f"the {result.split} score at step {result.step} is {result.score}")
-        elif result.split == "validation":
-            self._advance(result)
+            return self._fail(result.trial, f"the {result.split} score at step {result.step} is {result.score}")
+        return self._advance(result) if result.split == "validation" else Change()
 
-    def add_problem(self, problem: Problem) -> None:
-        """Enter a problem; the third one, or a fatal one, fails the trial."""
-        self.strike(problem.trial, problem.error, fatal=problem.fatal)
-
-    def strike(self, trial: int, error: str, *, fatal: bool = False) -> None:
-        """Count an attempt at a trial that came to nothing."""
-        self.strikes[trial] += 1
-        if fatal or self.strikes[trial] >= ATTEMPTS:
-            self.fail(trial, error)
-
-    def fail(self, trial: int, error: str) -> None:
-        """Give a trial up."""
-        if trial not in self.failed:
-            self.failed[trial] = error
-            self._failures.append(trial)
-            self._on_failure(self.trials[trial])
+    def add_problem(self, problem: Problem) -> Change:
+        """Enter an attempt that came to nothing; the last one, or a fatal one, fails the trial."""
+        self.attempts[problem.trial] += 1
+        if problem.fatal or self.attempts[problem.trial] >= ATTEMPTS:
+            return self._fail(problem.trial, problem.error)
+        return Change()
 
     def has(self, trial: int, step: int, split: Split) -> bool:
         """Whether this result is known."""
@@ -89,10 +84,25 @@ class TrialRecords:
         """Return how far a trial has come: the step of its latest result, 0 before the first."""
         return self.latest[trial].step if trial in self.latest else 0
 
-    def _advance(self, result: Result) -> None:
-        trial = self.trials[result.trial]
-        if result.step > self.step(trial.number):
-            self.latest[trial.number] = result
-        if trial.purpose == "search":
-            self.searched_results.append(result)
-            self._on_result(trial, result)
+    def numbered(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+        """Return trials with numbers, from one above the highest, for those that have none; enters nothing."""
+        number, found = self._highest, list[Trial]()
+        for trial in trials:
+            number += trial.number == UNNUMBERED
+            found.append(replace(trial, number=number) if trial.number == UNNUMBERED else trial)
+        return tuple(found)
+
+    def _fail(self, trial: int, error: str) -> Change:
+        if trial in self.failed:
+            return Change()
+        self.failed[trial] = error
+        self._failures.append(trial)
+        return Change(failed=True)
+
+    def _advance(self, result: Result) -> Change:
+        if result.step > self.step(result.trial):
+            self.latest[result.trial] = result
+        if self.trials[result.trial].purpose != "search":
+            return Change()
+        self.search_results.append(result)
+        return Change(scored=True)

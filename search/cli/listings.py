@@ -140,9 +140,9 @@ def _shape(model: str | None) -> Shape | None:
 
 def _floor(name: str, axes: Mapping[str, Axis], shape: Shape | None) -> int | None:
     from ...workers.catalogue import count
-    from ..brain.counts import Surface
+    from ..brain.counts import ParameterCounts
 
-    return Surface(axes, count=lambda values: count(name, values, shape)).smallest()[1] if shape else None
+    return ParameterCounts(axes, count=lambda values: count(name, values, shape)).smallest()[1] if shape else None
 
 
 def _axes_to_json(axes: Mapping[str, Axis]) -> dict[str, Any]:

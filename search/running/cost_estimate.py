@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...spaces.shape import Shape
 from ...spaces.space import Space
-from ..brain.feasibility import Feasible, feasible
+from ..brain.feasibility import Feasibility
 from ..brain.promotion import ratios, rungs_of
 from ..request import Request
+from .inspection import judge_methods
 from .resources import own_cpus, own_gpus, resources
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class SearchPlan:
     study: str
     budget: int
     space: Space
-    methods: Mapping[str, Feasible]
+    methods: Mapping[str, Feasibility]
     cost: CostEstimate
     workers: int
     seconds: float | None
@@ -74,13 +75,12 @@ class SearchPlan:
 
 def make_plan(request: Request) -> SearchPlan:
     """Return the plan of a request. Reads the model's configuration, not its weights, and writes nothing."""
-    from ...workers.catalogue import axes_of, count
     from ...workers.model.backbone import shape_of
     from .speed import SpeedCache
 
     space = request.space()
     shape = shape_of(space.model)
-    judged = feasible(space.methods, budget=request.budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
+    judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None

@@ -7,20 +7,17 @@ outcome is committed before the brain is told of it, and MLflow follows the ledg
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ...dashboards.live import LiveView
-from ...spaces.records import Job, Outcome
+from ...spaces.records import Job, Outcome, Problem
 from ...spaces.space import Execution, Setup, Space
-from ...workers.catalogue import axes_of
-from ..brain.feasibility import feasible, require_feasible
 from ..brain.study import Study
 from ..ledger.ledger import Lease, Ledger, StudyRecord
 from ..ledger.reading import History
@@ -37,8 +34,6 @@ from .supervisor import Interrupted
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from ...workers.model.backbone import Backbone
-    from ...workers.tasks import Task
     from .speed import Speed
 
 PATIENCE = 30.0
@@ -100,6 +95,68 @@ class Ended:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Search:
+    """One command's share of a study: all that is known when it starts, and how its parts are put together."""
+
+    request: Request
+    space: Space
+    inspection: Inspection
+    means: Resources
+    ledger: Ledger
+    record: StudyRecord
+
+    def run(self, lease: Lease) -> Path | None:
+        """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
+        request, problems = self.request, self.ledger.problems(self.record.name)
+        study = self._study(problems)
+        watch = self._watch(study, problems)
+        with _mirrored(request, self.ledger, self.record) as mirror:
+            if not study.finished:
+                request.say(f"{self.record.name}: {self.means}; state in {request.places.root}")
+                with LiveView(quiet=request.quiet) as view, self._cluster() as cluster:
+                    speed = self.inspection.speed
+                    driver = Driver(study=study, ledger=self.ledger, lease=lease, watch=watch, view=view, mirror=mirror, speed=speed)
+                    cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
+            return deliver(request, read_history(self.ledger, self.record))
+
+    def _study(self, problems: Sequence[Problem]) -> Study:
+        return Study(
+            space=self.space,
+            budget=self.request.budget,
+            count=self.inspection.count,
+            methods=self.inspection.methods,
+            trials=self.ledger.trials(self.record.name),
+            results=self.ledger.results(self.record.name),
+            problems=problems,
+            seed=self.record.seed,
+            pack=self.means.pack,
+        )
+
+    def _watch(self, study: Study, problems: Sequence[Problem]) -> Watch:
+        return Watch(
+            study,
+            name=self.record.name,
+            budget=self.record.budget,
+            space=self.space,
+            expected_steps=cost(self.space, self.inspection.shape).trial_steps,
+            limit=self.request.limit,
+            problems=problems,
+        )
+
+    def _cluster(self) -> Cluster:
+        space, places, speed = self.space, self.request.places, self.inspection.speed
+        execution = speed.found.execution if speed else Execution()
+        return Cluster(
+            workers=self.means.workers,
+            cpus_per_worker=self.means.cpus_per_worker,
+            gpus_per_worker=self.means.gpus_per_worker,
+            address=self.request.address,
+            storage=places.ray,
+            setup=Setup(space.model, space.task, space.training, places.store, str(places.cache), execution),
+        )
+
+
 def drive(request: Request) -> Ended | Interrupted:
     """Run or continue a study; return its end, or what interrupted it.
 
@@ -110,14 +167,14 @@ def drive(request: Request) -> Ended | Interrupted:
     request.name(space)
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
-    inspection = inspect_inputs(space, measure=_measuring(request, space, threads=int(means.cpus_per_worker)))
-    means = means.packed(request, inspection.speed)
+    inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker))
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, inspection)
+    search = Search(request, space, inspection, means.packed(request, inspection.speed), ledger, record)
     with ledger.lease(record.name) as lease:
         try:
-            best = _work(request, space, inspection, ledger, lease, record, means)
+            best = search.run(lease)
         except Interrupted as stop:
             _say_how_to_go_on(record, stop)
             return stop
@@ -145,66 +202,6 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
     )
 
 
-def _work(
-    request: Request, space: Space, inspection: Inspection, ledger: Ledger, lease: Lease, record: StudyRecord, means: Resources
-) -> Path | None:
-    """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
-    problems = ledger.problems(record.name)
-    study = Study(
-        space=space,
-        budget=request.budget,
-        count=inspection.count,
-        trials=ledger.trials(record.name),
-        results=ledger.results(record.name),
-        problems=problems,
-        seed=record.seed,
-        pack=means.pack,
-    )
-    expected = cost(space, inspection.shape).trial_steps
-    watch = Watch(
-        study, name=record.name, budget=record.budget, space=space, expected_steps=expected, limit=request.limit, problems=problems
-    )
-    with _mirrored(request, ledger, record) as mirror:
-        if not study.finished:
-            _say(request, f"{record.name}: {means}; state in {request.places.root}")
-            setup = _setup(request, space, inspection)
-            with LiveView(quiet=request.quiet) as view, _cluster(request, setup, means) as cluster:
-                driver = Driver(study=study, ledger=ledger, lease=lease, watch=watch, view=view, mirror=mirror, speed=inspection.speed)
-                cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
-        return deliver(request, read_history(ledger, record))
-
-
-def _setup(request: Request, space: Space, inspection: Inspection) -> Setup:
-    execution = inspection.speed.found.execution if inspection.speed else Execution()
-    return Setup(space.model, space.task, space.training, request.places.store, str(request.places.cache), execution)
-
-
-def _measuring(request: Request, space: Space, *, threads: int) -> "Callable[[Inspection, Backbone, Task], Speed | None]":
-    """What finds the fastest way to train here, once some method is known to fit; of another's cluster this machine says nothing."""
-    from .speed import SpeedCache, fastest
-
-    memory = SpeedCache(request.places.speeds)
-
-    def measure(inspection: Inspection, backbone: "Backbone", task: "Task") -> "Speed | None":
-        _require_a_method(space, inspection, request)
-        if request.address is not None:
-            return None
-        return fastest(backbone, task, space, threads=threads, memory=memory, say=partial(_say, request))
-
-    return measure
-
-
-def _cluster(request: Request, setup: Setup, means: Resources) -> Cluster:
-    return Cluster(
-        workers=means.workers,
-        cpus_per_worker=means.cpus_per_worker,
-        gpus_per_worker=means.gpus_per_worker,
-        address=request.address,
-        storage=request.places.ray,
-        setup=setup,
-    )
-
-
 @contextmanager
 def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator[Mirror]:
     """Follow the ledger in MLflow while inside; at the end its runs get the status that the search ended with."""
@@ -221,19 +218,6 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
     finally:
         if not mirror.close(status=status, timeout=PATIENCE):
             click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
-
-
-def _require_a_method(space: Space, inspection: Inspection, request: Request) -> None:
-    """Say which methods are left out; raise `WrongInput` where none fits."""
-    judged = feasible(space.methods, budget=request.budget, count=inspection.count, catalogue=axes_of)
-    fitting = require_feasible(judged, budget=request.budget)
-    for method in judged.keys() - fitting.keys():
-        _say(request, f"{method} is left out: {judged[method].why}")
-
-
-def _say(request: Request, line: str) -> None:
-    if not request.quiet:
-        click.echo(line, err=True)
 
 
 def _say_how_to_go_on(record: StudyRecord, stop: Interrupted) -> None:

@@ -1,30 +1,30 @@
-"""What a study is about, measured before anything is written: the frozen model and the task."""
+"""What is known of a search before it starts: its model and its task, the methods that fit, and the fastest way to train here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...spaces.axes import Hyperparameters
 from ...spaces.shape import Shape
 from ...spaces.space import Space
+from ..brain.feasibility import Feasibility, assess, require_feasible
+from ..request import Request
 
 if TYPE_CHECKING:
-    from ...workers.model.backbone import Backbone
-    from ...workers.tasks import Task
     from .speed import Speed
-
-Count = Callable[[str, Hyperparameters], int]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model's shape, and by what model and task are recognised when the study is continued."""
+    """A model's shape and the methods that fit it, and by what model and task are recognised when the study is continued."""
 
     shape: Shape
     fingerprint: str
     task_digest: str
     metric: str
     """What the task is measured by."""
+    methods: Mapping[str, Feasibility]
+    """Those of the space that fit under the budget."""
     speed: "Speed | None" = None
     """How this machine trains the model fastest, where it was measured."""
 
@@ -35,14 +35,39 @@ class Inspection:
         return count(method, hyperparameters, self.shape)
 
 
-def inspect_inputs(space: Space, *, measure: "Callable[[Inspection, Backbone, Task], Speed | None] | None" = None) -> Inspection:
-    """Load the model and the task of a space once, `measure` both, and let them go again. Raises `WrongInput` where one cannot be used."""
+def judge_methods(space: Space, shape: Shape, *, budget: int) -> dict[str, Feasibility]:
+    """Return, per method of a space, what of it fits a model of this shape under the budget."""
+    from ...workers.catalogue import axes_of, count
+
+    return assess(space.methods, budget=budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
+
+
+def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspection:
+    """Load the model and the task of a space once, look at both, and let them go again.
+
+    Raises `WrongInput` where one cannot be used or no method fits; only then is it measured how a worker with so many `threads` trains
+    fastest, unless on another's cluster, of which this machine says nothing.
+    """
     from ...workers.model.backbone import load
     from ...workers.model.verbalizer import Verbalizer
     from ...workers.tasks import load_task
+    from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
     backbone = load(space.model)
     Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
-    inspection = Inspection(backbone.shape, backbone.fingerprint, task.digest, task.metric)
-    return replace(inspection, speed=measure(inspection, backbone, task)) if measure else inspection
+    methods = _fitting(request, space, backbone.shape)
+    speed = None
+    if request.address is None:
+        speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
+    return Inspection(backbone.shape, backbone.fingerprint, task.digest, task.metric, methods, speed)
+
+
+def _fitting(request: Request, space: Space, shape: Shape) -> dict[str, Feasibility]:
+    """The methods that fit; says which are left out."""
+    judged = judge_methods(space, shape, budget=request.budget)
+    fitting = require_feasible(judged, budget=request.budget)
+    for method, one in judged.items():
+        if method not in fitting:
+            request.say(f"{method} is left out: {one.why}")
+    return fitting

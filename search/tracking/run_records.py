@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from ...spaces.records import Point, Problem, Result, Trial
-from ..brain.trial_records import ATTEMPTS
+from ...spaces.records import ATTEMPTS, Point, Problem, Result, Trial
 
 if TYPE_CHECKING:
     from ..ledger.ledger import StudyRecord

@@ -3,13 +3,13 @@
 import random
 
 from ulpt_search.dashboards.frontier import frontier, points
-from ulpt_search.search.brain.sampler_history import BEST, RECENT, Archive
+from ulpt_search.search.brain.sampler_history import BEST, RECENT, SamplerHistory
 from ulpt_search.spaces.records import Result, Trial
 
 
 def test_the_archive_keeps_the_frontier_and_the_latest() -> None:
     """After thousands of results the frontier of all of them is still there, and the latest are; the size stays bounded."""
-    chance, archive = random.Random(0), Archive()
+    chance, archive = random.Random(0), SamplerHistory()
     trials: dict[int, Trial] = {}
     results: list[Result] = []
     for n in range(3000):
@@ -30,7 +30,7 @@ def test_the_archive_keeps_the_frontier_and_the_latest() -> None:
 
 def test_the_second_layer_is_kept_before_the_third() -> None:
     """Points in nested layers, entered in any order: the layers that fit are kept whole."""
-    archive = Archive()
+    archive = SamplerHistory()
     places = [(layer, i) for layer in range(10) for i in range(24)]
     random.Random(1).shuffle(places)
     for n, (layer, i) in enumerate(places):
