@@ -126,14 +126,15 @@ class Rung:
         order = np.lexsort((self._trials[rows], -peers[rows], ahead[rows] / peers[rows]))  # the last counts most
         return [int(trial) for trial in self._trials[rows[order]]]
 
-    def _count(self, row: int) -> tuple[int, int, int, int]:
+    def _count(self, row: int) -> Integers:
         """How a trial stands among all that are here."""
         sizes, scores, trials = self._sizes[: self._used], self._scores[: self._used], self._trials[: self._used]
         size, score, trial = sizes[row], scores[row], trials[row]
         peers = self._here[: self._used] & (sizes <= size)
         near = peers & (sizes * SIMILAR >= size)
         ahead = (scores > score) | ((scores == score) & ((sizes < size) | (trials < trial)))
-        return tuple(np.count_nonzero(mask) for mask in (ahead & peers, peers, ahead & near, near))
+        counts: Integers = np.stack((ahead & peers, peers, ahead & near, near)).sum(axis=1)
+        return counts
 
     def _counted_by(self, row: int) -> Mask:
         """Whose ahead, peers, near ahead and near a trial is among: the same comparison seen from the others."""
