@@ -11,6 +11,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,10 +75,10 @@ class Outline(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def embedded(page: str) -> dict[str, object]:
+def embedded(page: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert found
-    values: dict[str, object] = json.loads(found[1])
+    values: dict[str, Any] = json.loads(found[1])
     return values
 
 
