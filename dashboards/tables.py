@@ -37,7 +37,7 @@ FRONTIER = (
     Column("bytes", "bytes", number=True, from_width=100),
     Column("validation", "valid.", number=True),
     Column("test", "test, 95 %", number=True),
-    Column("ties", "ties with", from_width=100),
+    Column("ties", "ties with", from_width=120),
     Column("seed", "seed", number=True, from_width=100),
     Column("hyperparameters", "hyperparameters", wraps=True),
 )
