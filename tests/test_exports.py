@@ -10,18 +10,18 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ulpt_search.spaces.axes import Hyperparameters, Value
+from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import Failure, WrongInput
-from ulpt_search.spaces.records import Assignment, Job, Trial
-from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers.catalogue import catalogue, count, method
+from ulpt_search.spaces.records import Assignment, Trial
+from ulpt_search.spaces.space import Setup
+from ulpt_search.workers.catalogue import catalogue
 from ulpt_search.workers.exports import export, formats, load_export
 from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.training import worker
 
-from . import task_files, toy, zoo
+from . import zoo
+from .exporting import STEPS, fits, setup, task_folder, trained, trial
 
-STEPS = 8
 CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
 FAMILIES = [("encoder", "decoder"), pytest.param(("encoder-decoder", "gpt2"), marks=pytest.mark.slow)]
 COMPOSITIONS = [("lora+ln_tuning", "merged"), ("ia3+bitfit", "merged"), ("ulpt+bitfit", "native"), ("prefix+lora", "native")]
@@ -35,35 +35,7 @@ def fresh() -> Iterator[Fresh]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [{"text_a": text, "label": toy.LABELS[int(label)]} for text, label in zip(toy.rows().texts_a, toy.rows().labels, strict=True)]
-    return task_files.folder(tmp_path_factory.mktemp("exports") / "toy", train=rows[:64], validation=rows[64:80], test=rows[80:])
-
-
-def setup(family: str, folder: Path) -> Setup:
-    model = ModelSpec(zoo.saved(family), dtype="float32", device="cpu")
-    task = TaskSpec("toy", path=str(folder), labels={label: label for label in toy.LABELS}, max_tokens=32)
-    return Setup(model, task, Training(steps=STEPS, rungs=(STEPS,), batch=8), store=str(folder.parent / "store"))
-
-
-def trial(family: str, name: str, changes: Hyperparameters | None = None) -> Trial:
-    """A trial at the default values, its learning rates as high as their axes go, so that a few steps make a difference."""
-    values = {**_bold(name), **(changes or {})}
-    return Trial(0, name, values, seed=3, parameters=count(name, values, zoo.backbone(family).shape))
-
-
-def _bold(name: str) -> dict[str, Value]:
-    values: dict[str, Value] = {}
-    for part in name.split("+"):
-        mine = {**method(part).defaults(), **{key: axis.corners()[-1] for key, axis in method(part).axes().items() if key.startswith("lr")}}
-        values.update({f"{part}.{key}" if "+" in name else key: value for key, value in mine.items()})
-    return values
-
-
-def trained(setup: Setup, trial: Trial) -> str:
-    """Train a trial by the worker, for real, and return the hash of what it stored."""
-    outcome = worker.run_job(setup, Job(0, (Assignment(trial),), stop=STEPS))
-    assert not outcome.problems, outcome.problems
-    return outcome.results[0].adapter
+    return task_folder(tmp_path_factory.mktemp("exports"))
 
 
 def scores(setup: Setup, trial: Trial, digest: str | None) -> Tensor:
@@ -79,6 +51,7 @@ def prove(setup: Setup, trial: Trial, style: str, out: Path, fresh: Fresh) -> No
     done = export(setup, trial, digest, style=style, out=out, fresh=fresh)
     assert (done.format, done.path, done.trainable_parameters) == (style, str(out), trial.parameters)
     assert not list(out.glob(".*"))
+    assert not done.note
     wanted = scores(setup, trial, digest)
     torch.testing.assert_close(load_export(out).scores(worker.session(setup).task.validation), wanted, rtol=1e-3, atol=1e-3)
     assert float((wanted - scores(setup, trial, None)).abs().max()) > 0.02, f"{trial.method}: {STEPS} steps changed nothing worth exporting"
@@ -95,15 +68,6 @@ def test_exports_to_each_format_it_claims(
     assert fitting, f"{name} claims {style}, which neither an encoder nor a decoder has"
     for family, config in fitting.items():
         prove(setup(family, folder), config, style, tmp_path / family, fresh)
-
-
-def fits(family: str, name: str, style: str) -> Trial | None:
-    """A trial of the method on the family's model; None where the model lacks its site, or the format its exact form."""
-    try:
-        config = trial(family, name)
-    except WrongInput:
-        return None
-    return config if style in formats(config, zoo.backbone(family).shape) else None
 
 
 @pytest.mark.parametrize(("name", "style"), COMPOSITIONS)
@@ -189,7 +153,7 @@ def test_an_adapter_that_computes_something_else_leaves_nothing(
         save(model, path)
 
     monkeypatch.setattr(peft.PeftModel, "save_pretrained", forgetful)
-    with pytest.raises(Failure, match=r"the reloaded peft adapter differs from the trained one by \d.*; nothing was written"):
+    with pytest.raises(Failure, match=r"export: peft refused, outputs: outputs differ by \d.*; the adapter's own .*; nothing was written"):
         export(here, config, digest, style="peft", out=tmp_path / "out", fresh=fresh)
     assert not list(tmp_path.iterdir())
 
@@ -198,7 +162,7 @@ def test_what_cannot_be_reloaded_is_said_in_one_line_and_the_process_serves_on(t
     (tmp_path / "broken").mkdir()
     probe = {"input_ids": torch.ones(1, 2, dtype=torch.long), "attention_mask": torch.ones(1, 2, dtype=torch.long)}
     for _ in range(2):
-        with pytest.raises(Failure, match=r"export: the reloading process cannot use broken: \w+: .*adapter_config\.json") as caught:
+        with pytest.raises(Failure, match=r"the reloading process cannot use broken: \w+: .*adapter_config\.json") as caught:
             fresh.outputs(tmp_path / "broken", zoo.saved("encoder"), probe, style="peft:encoder")
         assert "\n" not in str(caught.value)
     assert not list((tmp_path / "broken").iterdir())

@@ -20,6 +20,7 @@ COMMANDS = (
     "frontier",
     "ui",
     "export",
+    "verify",
     "predict",
     "evaluate",
     "methods",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ...dashboards.curve import Curve
     from ...spaces.records import Trial
-    from ...workers.exports import Exported
+    from ...workers.exports import Exported, Verdict
     from ..home import Home
     from ..ledger.reading import History, Summary
     from ..request import Request
@@ -89,8 +89,19 @@ def print_export(report: "Exported") -> None:
     """Print where an adapter is and how it was checked."""
     click.echo(
         f"{report.path}: trial {report.trial} as {report.format}, {report.trainable_parameters:,} parameters; "
-        f"reloaded in a fresh process, largest difference {report.max_abs_logit_difference:.1e}"
+        f"reloaded in a fresh process, {report.proof}"
     )
+    if report.note:
+        click.echo(f"{report.path}: {report.note}")
+
+
+def print_verdict(verdict: "Verdict") -> None:
+    """Print one line a check."""
+    marks = {True: "ok", False: "NO", None: "--"}
+    for check in verdict.checks:
+        click.echo(f"{marks[check.fine]} {check.name}: {check.detail}")
+    if verdict.note:
+        click.echo(f"   {verdict.note}")
 
 
 def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:

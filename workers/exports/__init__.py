@@ -1,6 +1,7 @@
-"""Adapters as files: our own format, PEFT's, or a merged model, each proven by reloading it."""
+"""Adapters as files: our own format, PEFT's, or a merged model, each proven by reloading it, now or at any later time."""
 
 from .export import Exported, export, formats
 from .use import Predictor, evaluate, load_export
+from .verify import Check, Verdict, verify
 
-__all__ = ["Exported", "Predictor", "evaluate", "export", "formats", "load_export"]
+__all__ = ["Check", "Exported", "Predictor", "Verdict", "evaluate", "export", "formats", "load_export", "verify"]

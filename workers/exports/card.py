@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from ...spaces.errors import WrongInput
+from ...spaces.shape import Family
+from .evidence import Evidence
 
 NAME = "ulpt.json"
+LABELS = "labels.safetensors"
 
 
 @dataclass(frozen=True)
 class Card:
     """Everything about an export that its tensors do not say."""
 
-    format: str
+    format: Literal["native", "peft", "merged"]
     trial: int
     method: str
     hyperparameters: Mapping[str, Any]
@@ -26,7 +31,7 @@ class Card:
     backbone: str
     """Folder or hub id of the frozen model at training time."""
     backbone_fingerprint: str
-    family: str
+    family: Family
     task: str
     labels: tuple[str, ...]
     descriptions: tuple[str, ...]
@@ -34,6 +39,10 @@ class Card:
     max_tokens: int
     label_tokens: tuple[int, ...] | None = None
     """Language models: the token that stands for each label. Encoders have `labels.safetensors` instead."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name -> sha256 of every file that the export wrote beside this card."""
+    evidence: Evidence | None = None
+    """What `verify` compares with; None in exports of earlier versions."""
 
     def write(self, folder: Path) -> None:
         """Write the card into an export's folder."""
@@ -45,11 +54,25 @@ class Card:
         path = folder / NAME
         if not path.is_file():
             raise WrongInput(f"{folder}: not an exported adapter, there is no {NAME}; make one with ulpt-search export STUDY --out DIR")
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
-        frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return cls(**frozen)
+        try:
+            values = json.loads(path.read_text(encoding="utf8"))
+            card = TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise WrongInput(
+                f"{path}: {where}: {first['msg']}, got {_short(first['input'])}; not a card that this version reads"
+            ) from error
+        except (ValueError, OSError) as error:
+            raise WrongInput(f"{path}: not readable as a card: {error}; get the export again") from error
+        return card
 
 
 def is_export(folder: Path) -> bool:
     """Whether a folder holds an export."""
     return (folder / NAME).is_file()
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

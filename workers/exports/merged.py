@@ -13,15 +13,16 @@ from transformers.pytorch_utils import Conv1D
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Norm
 from ..method import LinearEffect, Method, NormEffect
-from ..model.backbone import Backbone
+from ..model.backbone import Backbone, quiet
 from ..model.pack import Pack
 from ..model.sites import Sites, local
 from ..training.trainer import bound_values
+from .base_files import copy_config, copy_tokenizer
 
 
 @torch.no_grad()
 def write(backbone: Backbone, pack: Pack, out: Path) -> None:
-    """Fold a pack of one trial into `backbone.model` (which is changed) and save model and tokenizer."""
+    """Fold a pack of one trial into `backbone.model` (which is changed) and save it with the base's own config and tokenizer."""
     methods = [group.method for group in pack.groups]
     blocked = next((m for m in methods if "merged" not in m.exports), None)
     if blocked is not None:
@@ -36,8 +37,10 @@ def write(backbone: Backbone, pack: Pack, out: Path) -> None:
         if isinstance(group.method, NormEffect):
             for norm in group.method.sites(backbone.shape):
                 _fold_norm(backbone.model.get_submodule(norm.name), group.method, values, norm)
-    backbone.model.save_pretrained(out)
-    backbone.tokenizer.save_pretrained(out)
+    with quiet():
+        backbone.model.save_pretrained(out)
+    copy_config(backbone, out)
+    copy_tokenizer(backbone, out)
 
 
 def _touched(backbone: Backbone, methods: list[Method]) -> list[Linear]:

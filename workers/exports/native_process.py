@@ -3,17 +3,19 @@
 from safetensors.torch import load_file, save_file
 
 from .outputs import trained_outputs
+from .reading import read
 from .stock_process import serve
 from .use import load_export
 
 
 def answer(order: dict[str, str]) -> None:
     """Answer one probe."""
-    predictor = load_export(order["folder"], model=order["base"])
+    predictor, inputs = load_export(order["folder"], model=order["base"]), load_file(order["asked"])
     if predictor.pack is None:
         raise ValueError(f"{order['folder']} is not a native export")
-    outputs = trained_outputs(predictor.backbone, predictor.pack, load_file(order["asked"]))
-    save_file({"outputs": outputs.contiguous()}, order["answered"])
+    outputs = trained_outputs(predictor.backbone, predictor.pack, inputs)
+    found = read(outputs, inputs["attention_mask"], predictor.backbone.family)
+    save_file({"outputs": found.contiguous()}, order["answered"])
 
 
 if __name__ == "__main__":

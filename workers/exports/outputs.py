@@ -14,7 +14,12 @@ ROWS = 4
 
 def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
     """Token ids (rows, tokens), padded on the right, with their mask, from the first texts of a split."""
-    ids, lengths, _ = data.batch(range(min(ROWS, len(data.ids))), pad=pad, device=torch.device("cpu"))
+    return padded(data, pad=pad, rows=ROWS)
+
+
+def padded(data: Encoded, *, pad: int, rows: int | None = None) -> dict[str, Tensor]:
+    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask."""
+    ids, lengths, _ = data.batch(range(min(rows or len(data.ids), len(data.ids))), pad=pad, device=torch.device("cpu"))
     return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
 
 

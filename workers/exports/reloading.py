@@ -32,22 +32,20 @@ class Fresh:
             errors.close()
         self._running.clear()
 
-    def outputs(self, folder: Path, base: str, inputs: dict[str, Tensor], *, style: str) -> Tensor:
-        """Outputs of the export in `folder`, of `style` `format:family`, on the frozen model `base`.
+    def outputs(self, folder: Path, base: str, inputs: dict[str, Tensor], *, style: str) -> dict[str, Tensor]:
+        """`outputs` (rows, width) of the export in `folder`, of `style` `format:family`, where labels are read.
 
+        With the format `base`, those of the frozen model `base` itself; with `peft`, these are there beside them as `base`.
         Raises `Failure` with the library's own line where it cannot be loaded.
         """
-        asked, answered = folder / ".probe.safetensors", folder / ".answer.safetensors"
-        try:
+        with tempfile.TemporaryDirectory() as room:
+            asked, answered = Path(room, "asked.safetensors"), Path(room, "answered.safetensors")
             safetensors.torch.save_file(inputs, asked)
             order = {"folder": str(folder), "base": base, "style": style, "asked": str(asked), "answered": str(answered)}
             error = self._ask(order, native=style.startswith("native"))
             if error is not None:
-                raise Failure(f"export: the reloading process cannot use {folder.name}: {error}")
-            return safetensors.torch.load_file(answered)["outputs"]
-        finally:
-            asked.unlink(missing_ok=True)
-            answered.unlink(missing_ok=True)
+                raise Failure(f"the reloading process cannot use {folder.name}: {error}")
+            return safetensors.torch.load_file(answered)
 
     def _ask(self, order: dict[str, Any], *, native: bool) -> str | None:
         if native not in self._running:

@@ -6,19 +6,21 @@ from pathlib import Path
 import safetensors.torch
 
 from ..model.verbalizer import TEMPERATURE, Verbalizer
-from .card import Card
+from .card import LABELS, Card
 
-LABELS = "labels.safetensors"
 LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
 
 
-def write(folder: Path, card: Card, verbalizer: Verbalizer) -> None:
-    """Write the card, the encoder's label vectors (labels, width) and the README."""
-    if card.family == "encoder":
-        safetensors.torch.save_file({"labels": verbalizer.matrix.contiguous()}, folder / LABELS)
-    else:
-        card = replace(card, label_tokens=tuple(verbalizer.words.tolist()))
-    card.write(folder)
+def write(folder: Path, card: Card, verbalizer: Verbalizer) -> Card:
+    """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model."""
+    if card.family != "encoder":
+        return replace(card, label_tokens=tuple(verbalizer.words.tolist()))
+    safetensors.torch.save_file({"labels": verbalizer.matrix.contiguous()}, folder / LABELS)
+    return card
+
+
+def explain(folder: Path, card: Card) -> None:
+    """Write the README."""
     (folder / "README.md").write_text(_readme(card), encoding="utf8")
 
 

@@ -1,6 +1,7 @@
 """Run as a script in a fresh process: load exports with stock transformers and peft only, and write their outputs for a probe.
 
-An order is a line of JSON on stdin, its reply a line of JSON on stdout: `{"error": null}` or one line about what went wrong.
+It never imports this package, so that nothing of ours can make an export look right. An order is a line of JSON on stdin, its
+reply a line of JSON on stdout: `{"error": null}` or one line about what went wrong.
 """
 
 import json
@@ -14,29 +15,39 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
+Tensors = dict[str, torch.Tensor]
 
 
-def stock_model(order: dict[str, str]) -> Any:
-    """The export as a user of the stock libraries gets it."""
-    style, _, family = order["style"].partition(":")
-    source = order["folder"] if style == "merged" else order["base"]
-    model: Any = LOADERS[family].from_pretrained(source, config=AutoConfig.from_pretrained(source), dtype=torch.float32)
-    if style == "peft":
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, order["folder"])
-    return model.eval()
+def stock_model(source: str, family: str) -> Any:
+    """A plain transformers model in float32, with the attention that transformers chooses."""
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    return LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False).eval()
 
 
 def answer(order: dict[str, str]) -> None:
-    """Answer one probe."""
-    inputs, model = load_file(order["asked"]), stock_model(order)
-    if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = torch.full((len(inputs["input_ids"]), 1), model.config.decoder_start_token_id)
-    with torch.no_grad():
-        output = model(**inputs)
-    found = output.logits if hasattr(output, "logits") else output.last_hidden_state
-    save_file({"outputs": found.contiguous()}, order["answered"])
+    """Answer one probe: `outputs` of the export, and for a peft one `base`, those of the model that it is put on."""
+    style, _, family = order["style"].partition(":")
+    inputs, model = load_file(order["asked"]), stock_model(order["folder"] if style == "merged" else order["base"], family)
+    found = {}
+    if style == "peft":
+        from peft import PeftModel
+
+        found["base"] = run(model, inputs, family)
+        model = PeftModel.from_pretrained(model, order["folder"]).eval()
+    save_file({**found, "outputs": run(model, inputs, family)}, order["answered"])
+
+
+@torch.no_grad()
+def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
+    """Outputs where labels are read, (rows, width or vocabulary)."""
+    if family == "encoder-decoder":
+        start = torch.full((len(inputs["input_ids"]), 1), model.config.decoder_start_token_id)
+        return model(**inputs, decoder_input_ids=start).logits[:, 0].contiguous()  # type: ignore[no-any-return]
+    mask, output = inputs["attention_mask"], model(**inputs)
+    found = (output.logits if family == "decoder" else output.last_hidden_state)[:, -mask.shape[1] :]
+    if family == "decoder":
+        return found[torch.arange(len(found)), mask.sum(1) - 1].contiguous()  # type: ignore[no-any-return]
+    return ((found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).contiguous()  # type: ignore[no-any-return]
 
 
 def serve(answer: Callable[[dict[str, str]], None]) -> None:

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import ModelSpec, TaskSpec
-from ..catalogue import parts
+from ..catalogue import count, parts
 from ..model.backbone import Backbone, load
 from ..model.pack import Pack, build_parts
-from ..model.verbalizer import TEMPERATURE, Encoded, encode, pooled
+from ..model.verbalizer import Encoded, encode
 from ..tasks import Rows, load_task
 from ..training.scoring import score
 from ..training.worker import frozen_digest
-from . import scorer
 from .card import Card
 from .outputs import run_model, trained_outputs
+from .outside import check_adapter, check_files, elements_of, tensors_of
+from .reading import label_scores, read
 
 ROWS_AT_ONCE = 64
 
@@ -61,16 +61,7 @@ class Predictor:
         else:
             with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
                 outputs = run_model(self.model or self.backbone.model, inputs)
-        return self._read(outputs, lengths, text=ids.shape[1])
-
-    def _read(self, outputs: Tensor, lengths: Tensor, *, text: int) -> Tensor:
-        if self.card.family == "encoder":
-            fronts = torch.full_like(lengths, outputs.shape[1] - text)
-            labels = safetensors.torch.load_file(self.folder / scorer.LABELS)["labels"]
-            return pooled(outputs, fronts=fronts, lengths=lengths) @ labels.T / TEMPERATURE
-        words = torch.tensor(self.card.label_tokens)
-        last = lengths - 1 + outputs.shape[1] - text if self.card.family == "decoder" else torch.zeros_like(lengths)
-        return outputs[torch.arange(len(outputs)), last][:, words]
+        return label_scores(read(outputs, inputs["attention_mask"], self.card.family), self.card, self.folder)
 
 
 def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
@@ -80,14 +71,23 @@ def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
     """
     path = Path(folder)
     card = Card.read(path)
-    source = str(path) if card.format == "merged" else model or card.backbone
-    backbone = load(ModelSpec(source, dtype="float32", device="cpu"))
-    if card.format != "merged" and backbone.fingerprint != card.backbone_fingerprint:
-        raise WrongInput(
-            f"{path}: trained on weights {card.backbone_fingerprint[:12]}, {source} has {backbone.fingerprint[:12]}; give the right --model"
-        )
+    check_files(path, card.files)
+    backbone = base_of(card, path, model=model)
     stock = _stock(backbone, path) if card.format == "peft" else None
     return Predictor(path, card, backbone, stock, _native(backbone, card, path) if card.format == "native" else None)
+
+
+def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
+    """Load what an export runs on: its own folder where it is merged, else the frozen model that it was trained on.
+
+    Raises `WrongInput` where that is not found, or is another.
+    """
+    source = str(folder) if card.format == "merged" else model or card.backbone
+    backbone = load(ModelSpec(source, dtype="float32", device="cpu"))
+    if card.format != "merged" and backbone.fingerprint != card.backbone_fingerprint:
+        trained, found = card.backbone_fingerprint[:12], backbone.fingerprint[:12]
+        raise WrongInput(f"{folder}: trained on weights {trained}, {source} has {found}; give the right --model")
+    return backbone
 
 
 def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: str | None = None) -> dict[str, Any]:
@@ -105,16 +105,26 @@ def _stock(backbone: Backbone, folder: Path) -> nn.Module:
 
     from .stock import quiet
 
+    check_adapter(folder)
     with quiet():
         return PeftModel.from_pretrained(backbone.model, str(folder)).eval()
 
 
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:
+    path, wanted = folder / "adapter.safetensors", count(card.method, card.hyperparameters, backbone.shape)
+    held = elements_of(path)
+    if not card.trainable_parameters == wanted == held:
+        said = f"the card says {card.trainable_parameters:,}, its {card.method} has {wanted:,}"
+        raise WrongInput(f"{path}: holds {held:,} numbers; {said}; get the export again")
     built = build_parts(0, parts(card.method, card.hyperparameters), backbone.shape, card.seed)
     if frozen_digest(built) != card.frozen_sha256:
         raise WrongInput(
             f"{folder}: seed {card.seed} does not regenerate the frozen tensors it was trained with; use the torch it was made with"
         )
-    pack = Pack([built], device=backbone.device)
-    pack.set_trial(pack.flat, 0, safetensors.torch.load_file(folder / "adapter.safetensors"))
+    pack, tensors = Pack([built], device=backbone.device), tensors_of(path)
+    expected = pack.of_trial(pack.flat, 0)
+    odd = sorted({(name, tuple(t.shape)) for name, t in expected.items()} ^ {(name, tuple(t.shape)) for name, t in tensors.items()})
+    if odd:
+        raise WrongInput(f"{path}: tensor {odd[0][0]} of shape {odd[0][1]} is missing or not of this {card.method}; get the export again")
+    pack.set_trial(pack.flat, 0, tensors)
     return pack

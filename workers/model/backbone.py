@@ -78,7 +78,7 @@ def resolve(name: str) -> str:
 def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
     config = _config(spec)
-    with torch.device("meta"), _quiet():
+    with torch.device("meta"), quiet():
         model = LOADERS[family_of(config)].from_config(config)
     return read_shape(model)
 
@@ -92,9 +92,9 @@ def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # no
     family = family_of(config)
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
     try:
-        with _quiet():
-            model = LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(source)
+        with quiet():
+            model = LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {_first_line(error)}") from error
     _check(model, spec.name)
@@ -148,7 +148,7 @@ def _embedded() -> Path:
 def _config(spec: ModelSpec) -> PretrainedConfig:
     source = resolve(spec.name)
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise WrongInput(f"model {spec.name}: no usable config.json: {_first_line(error)}") from error
     if getattr(config, "vocab_size", None) is None:
@@ -181,7 +181,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' weight-loading bar and advice off the terminal: ours is the only voice there."""
     level, bars = transformers_logging.get_verbosity(), "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ
     transformers_logging.set_verbosity_error()

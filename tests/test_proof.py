@@ -1,0 +1,130 @@
+"""A proof that can fail: an export whose tensors were zeroed, turned, shuffled, halved or exchanged is refused, and so is another base."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ulpt_search.workers.catalogue import catalogue
+from ulpt_search.workers.exports import export, load_export, verify
+from ulpt_search.workers.exports.card import Card
+from ulpt_search.workers.exports.outside import manifest
+from ulpt_search.workers.exports.reloading import Fresh
+
+from . import zoo
+from .exporting import fits, setup, task_folder, trained, trial
+
+Tensors = dict[str, Tensor]
+CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
+FILES = {"native": "adapter.safetensors", "peft": "adapter_model.safetensors", "merged": "model.safetensors"}
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Fresh]:
+    with Fresh() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return task_folder(tmp_path_factory.mktemp("proof"))
+
+
+def made(folder: Path, name: str, style: str, out: Path, fresh: Fresh, *, family: str = "encoder") -> Path:
+    """An export of a trained trial."""
+    config, here = trial(family, name), setup(family, folder)
+    export(here, config, trained(here, config), style=style, out=out, fresh=fresh)
+    return out
+
+
+def zeroed(tensors: Tensors) -> Tensors:
+    return {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+
+
+def halved(tensors: Tensors) -> Tensors:
+    return {name: tensor / 2 for name, tensor in tensors.items()}
+
+
+def permuted(tensors: Tensors) -> Tensors:
+    """Every tensor's numbers in another order."""
+    return {
+        name: tensor.flatten()[torch.randperm(tensor.numel(), generator=torch.Generator().manual_seed(1))].view_as(tensor)
+        for name, tensor in tensors.items()
+    }
+
+
+def flipped(tensors: Tensors) -> Tensors:
+    """The other sign; of a product, one factor's."""
+    factors = {name for name in tensors if "lora_A" in name}
+    return {name: tensor if name in factors else -tensor for name, tensor in tensors.items()}
+
+
+def swapped(tensors: Tensors) -> Tensors:
+    """Layer 0's tensors in layer 1, and the other way round."""
+    other = {name: re.sub(r"(?<![\w])([01])(?=\.)", lambda found: str(1 - int(found[1])), name) for name in tensors}
+    return {name: tensors.get(other[name], tensor) for name, tensor in tensors.items()}
+
+
+CORRUPTIONS: tuple[Callable[[Tensors], Tensors], ...] = (zeroed, halved, permuted, flipped, swapped)
+
+
+def corrupt(path: Path, change: Callable[[Tensors], Tensors], style: str) -> bool:
+    """Change the export's tensors as a wrong writer would, its card agreeing; whether anything changed. Indices are left alone."""
+    file = path / FILES[style]
+    before = safetensors.torch.load_file(file)
+    learnt = {name: tensor for name, tensor in before.items() if tensor.is_floating_point()}
+    if style == "merged":  # what the adapter changed, not the frozen weights
+        base = zoo.model("encoder").state_dict()
+        learnt = {name: tensor - base[name] for name, tensor in learnt.items() if not torch.equal(tensor, base[name])}
+    after = change(learnt)
+    if style == "merged":
+        learnt, after = ({name: base[name] + delta for name, delta in each.items()} for each in (learnt, after))
+    if all(torch.equal(after[name], learnt[name]) for name in learnt):
+        return False
+    safetensors.torch.save_file(
+        {**before, **{name: tensor.contiguous() for name, tensor in after.items()}}, file, metadata={"format": "pt"}
+    )
+    agree(path)
+    return True
+
+
+def agree(path: Path) -> None:
+    """Let the card say that the files as they are now are what was written."""
+    card = Card.read(path)
+    replace(card, files={name: digest for name, digest in manifest(path).items() if name != "ulpt.json"}).write(path)
+
+
+def moved(path: Path) -> float:
+    """How far a native export's outputs are from the trained ones, beside the effect, by this process."""
+    card = Card.read(path)
+    assert card.evidence is not None
+    found = load_export(path).scores(card.evidence.rows)
+    from ulpt_search.workers.exports.evidence import unpack
+
+    wanted = unpack(card.evidence.scores.trained, card.evidence.scores.width)
+    return float((found - wanted).norm()) / card.evidence.scores.effect
+
+
+@pytest.mark.parametrize(("name", "style"), CLAIMS)
+def test_what_computes_something_else_is_refused(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    if fits("encoder", name, style) is None:
+        pytest.skip(f"{name} has no {style} form on the encoder")
+    good = made(folder, name, style, tmp_path / "good", fresh)
+    assert verify(good, fresh=fresh).fine
+    refused = 0
+    for change in CORRUPTIONS:
+        bad = Path(shutil.copytree(good, tmp_path / change.__name__))
+        if not corrupt(bad, change, style):
+            continue
+        symmetric = style == "native" and moved(bad) < 1e-4
+        verdict = verify(bad, fresh=fresh)
+        assert verdict.fine == symmetric, f"{name} as {style}, {change.__name__}: {verdict.checks}"
+        assert symmetric or verdict.failed.name == "outputs"  # type: ignore[union-attr]
+        refused += not symmetric
+    assert refused >= 3, f"{name} as {style}: nothing could be made wrong about it"

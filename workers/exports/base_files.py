@@ -1,0 +1,54 @@
+"""Files of the frozen model that an export shares: its configuration and its tokenizer, byte for byte, without what training set."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+
+from ..model.backbone import Backbone
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
+
+
+def find(backbone: Backbone, name: str) -> Path | None:
+    """A file of the frozen model's folder, or of the hub's cache, from which it was just loaded; None where there is none."""
+    local = Path(backbone.source)
+    if local.is_dir():
+        return local / name if (local / name).is_file() else None
+    found = try_to_load_from_cache(backbone.source, name, revision=revision(backbone))
+    return Path(found) if isinstance(found, str) else None
+
+
+def revision(backbone: Backbone) -> str | None:
+    """The commit of a model from the hub."""
+    commit = getattr(backbone.model.config, "_commit_hash", None)
+    return commit if isinstance(commit, str) else None
+
+
+def copy_tokenizer(backbone: Backbone, out: Path) -> None:
+    """Put the base's tokenizer files into a folder: the loaded one was told to truncate and to pad, and would keep that."""
+    names = {*TOKENIZER, *backbone.tokenizer.vocab_files_names.values()}
+    for path in filter(None, (find(backbone, name) for name in sorted(names))):
+        shutil.copyfile(path, out / path.name)
+
+
+def copy_config(backbone: Backbone, out: Path) -> None:
+    """Put the base's configuration beside merged weights; only the class that holds them and their dtype are said anew.
+
+    Code that a base brings along stays behind: what was loaded is transformers' own class.
+    """
+    found = find(backbone, "config.json")
+    assert found is not None, f"{backbone.source} was loaded without a config.json"
+    config: dict[str, Any] = json.loads(found.read_text(encoding="utf8"))
+    config.pop("auto_map", None)
+    config["architectures"] = [type(backbone.model).__name__]
+    stored = "dtype" if "dtype" in config else "torch_dtype"
+    if config.get(stored) not in (None, "float32"):
+        config[stored] = "float32"
+    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf8")
+    generation = find(backbone, "generation_config.json")
+    (out / "generation_config.json").unlink(missing_ok=True)
+    if generation is not None:
+        shutil.copyfile(generation, out / "generation_config.json")

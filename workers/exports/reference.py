@@ -1,0 +1,119 @@
+"""What a native adapter should compute, by plain hooks on the plain model: for methods that have no PEFT or merged form to compare with.
+
+One row at a time, unpadded, one trial, the family's own attention; none of the code that packs, batches and lays out rows. What it
+shares with training is the methods' equations.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from transformers import AttentionInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+
+from ...spaces.errors import Failure
+from ...spaces.shape import Linear, Shape
+from ..method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
+from ..model.architecture import relative_bias, weight_of
+from ..model.backbone import Backbone, quiet
+from ..model.sites import local
+from .reading import read
+from .stock_process import stock_model
+
+Parts = Sequence[tuple[Method, dict[str, Tensor]]]
+"""Each method of a trial with its trainable and frozen tensors."""
+ATTENTION = "ulpt_reference"
+
+
+@torch.no_grad()
+def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor]) -> Tensor:
+    """What `reading.read` gives of the adapter's outputs, (rows, width or vocabulary)."""
+    with quiet():
+        model, shape = stock_model(backbone.source, backbone.family), backbone.shape
+    for method, p in parts:
+        if isinstance(method, LinearEffect):
+            for site in method.sites(shape):
+                _hook(model.get_submodule(site.name), method, local(p, site.key), site)
+        elif isinstance(method, NormEffect):
+            _move_norms(model, shape, method, p)
+        elif isinstance(method, KeysValues):
+            _put_in_front(model, shape, method, p)
+        elif not isinstance(method, SoftPrompt):
+            raise Failure(f"no reference for {type(method).__name__.lower()}: it is neither a prompt, a prefix, a norm nor a linear effect")
+    rows = zip(inputs["input_ids"], inputs["attention_mask"].sum(1).tolist(), strict=True)
+    return torch.cat([_row(model, backbone, parts, ids[:length]) for ids, length in rows])
+
+
+def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor) -> Tensor:
+    prompts = [(method, p) for method, p in parts if isinstance(method, SoftPrompt)]
+    embeds = model.get_input_embeddings()(ids)
+    for method, p in prompts:
+        embeds = method.embeddings(p, embeds)
+    fronts = [method.prompt(p) for method, p in prompts]
+    whole = torch.cat([*fronts, embeds])[None]
+    given: dict[str, Tensor] = {"inputs_embeds": whole} if prompts else {"input_ids": ids[None]}
+    given["attention_mask"] = torch.ones(whole.shape[:2], dtype=torch.long)
+    moved = sum(method.length for method, _ in parts if isinstance(method, KeysValues))
+    if backbone.family == "encoder-decoder":
+        given["decoder_input_ids"] = torch.tensor([[model.config.decoder_start_token_id]])
+    elif moved:
+        given["position_ids"] = torch.arange(whole.shape[1])[None] + moved
+    output = model(**given)
+    found = output.last_hidden_state if backbone.family == "encoder" else output.logits
+    return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)
+
+
+def _hook(module: nn.Module, method: LinearEffect, p: dict[str, Tensor], site: Linear) -> None:
+    """The linear's input x (1, tokens, inputs) becomes before(x), its output y becomes after(before(x), y)."""
+    weight = weight_of(module)
+
+    def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (method.before(p, site, args[0][0])[None], *args[1:])
+
+    def after(_: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        return method.after(p, site, args[0][0], y[0], weight)[None]
+
+    module.register_forward_pre_hook(before)
+    module.register_forward_hook(after)
+
+
+def _move_norms(model: nn.Module, shape: Shape, method: NormEffect, p: dict[str, Tensor]) -> None:
+    for norm in method.sites(shape):
+        scale, shift = method.affine(local(p, norm.key), norm)
+        module = model.get_submodule(norm.name)
+        module.get_parameter("weight").add_(scale)
+        if shift is not None:
+            module.get_parameter("bias").add_(shift)
+
+
+def _put_in_front(model: Any, shape: Shape, method: KeysValues, p: dict[str, Tensor]) -> None:
+    """Let the attentions of a method find their keys and values (1, heads, n, head_dim) on themselves; a second method's come behind."""
+    model.set_attn_implementation(ATTENTION)
+    for site in method.sites(shape):
+        module = model.get_submodule(site.name)
+        made = [t.view(1, len(t), site.kv_heads, site.head_dim).transpose(1, 2) for t in method.keys_values(local(p, site.key), site)]
+        earlier = getattr(module, ATTENTION, None)
+        pair = made if earlier is None else [torch.cat([old, new], 2) for old, new in zip(earlier[:2], made, strict=True)]
+        setattr(module, ATTENTION, (*pair, relative_bias(model, site.name)))
+
+
+def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
+    """The family's own attention, over the keys and values in front as well; no row here is padded, so none of them is closed."""
+    own = sys.modules[type(module).__module__].eager_attention_forward  # type: ignore[attr-defined]
+    found = getattr(module, ATTENTION, None)
+    if found is not None:
+        keys, values, relative = found
+        n, tokens = keys.shape[2], query.shape[2]
+        key, value = torch.cat([keys, key], 2), torch.cat([values, value], 2)
+        mask = None if mask is None else pad(mask, (n, 0))
+        if relative is not None:
+            front = relative.compute_bias(tokens, n + tokens, past_seen_tokens=n)[..., :n]
+            options["position_bias"] = torch.cat([front, options["position_bias"][..., : key.shape[2] - n]], -1)
+    return own(module, query, key, value, mask, **options)
+
+
+AttentionInterface.register(ATTENTION, _attend)
+AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
