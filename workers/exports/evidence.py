@@ -7,7 +7,7 @@ export, it passes when ‖e − t‖ is small beside ‖t − b‖; beside the o
 import base64
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,8 @@ def sketch(outputs: Tensor) -> Tensor:
     if width <= SKETCH:
         return outputs.float()
     signs = np.random.RandomState(0).randint(0, 2, size=(width, SKETCH)) * 2.0 - 1.0
-    return (outputs.double() @ torch.from_numpy(signs) / SKETCH**0.5).float()
+    projected: Tensor = outputs.double() @ torch.from_numpy(signs) / SKETCH**0.5
+    return projected.float()
 
 
 def pack(values: Tensor) -> str:
@@ -121,7 +122,7 @@ def unpack(text: str, width: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(packed, "<f4").copy()).view(-1, width)
 
 
-def digest_of(ids: Sequence[Sequence[int]]) -> str:
+def digest_of(ids: Iterable[Iterable[int]]) -> str:
     """sha256 of token ids, row by row."""
     return hashlib.sha256(repr([[int(token) for token in row] for row in ids]).encode()).hexdigest()
 

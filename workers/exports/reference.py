@@ -102,7 +102,7 @@ def _put_in_front(model: Any, shape: Shape, method: KeysValues, p: dict[str, Ten
 
 def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
     """The family's own attention, over the keys and values in front as well; no row here is padded, so none of them is closed."""
-    own = sys.modules[type(module).__module__].eager_attention_forward  # type: ignore[attr-defined]
+    own = sys.modules[type(module).__module__].eager_attention_forward
     found = getattr(module, ATTENTION, None)
     if found is not None:
         keys, values, relative = found
