@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,13 @@ MAY_USE = {
     "dashboards": {"spaces", "dashboards"},
     "search": {"spaces", "workers", "dashboards", "search"},
 }
+ORDER = {
+    "search": ("values", "home", "request", "brain", "ledger", "tracking", "running", "cli"),
+    "workers": (
+        "configurable", "method", "peft_bridge", "methods", "tasks", "model", "optimizer", "optimizers", "catalogue", "training", "exports",
+    ),
+}  # fmt: skip
+"""The folders and files of a room, each of which may know those before it."""
 OWNERS = {
     "alembic": ("search/ledger/",),
     "mlflow": ("search/tracking/",),
@@ -65,6 +73,44 @@ def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
     room = path.relative_to(ROOT).parts[0]
     known = {module.split(".")[1] for module in imports(path) if module.startswith("ulpt_search.")}
     assert known & set(ROOMS) <= MAY_USE[room], f"{name(path)} imports from {sorted(known & set(ROOMS) - MAY_USE[room])}"
+
+
+def as_imported(path: Path) -> str:
+    """A file as others import it: `search.brain.study`, and `search.brain` for its `__init__`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {as_imported(path): path for path in files()}
+KNOWN = {
+    importer: {target.removeprefix("ulpt_search.") for target in imports(path)} & MODULES.keys() - {importer, importer.rpartition(".")[0]}
+    for importer, path in MODULES.items()
+}
+"""Which of our modules each of them imports, wherever in the file; not the folder that it lies in, as in `from . import finals`."""
+
+
+@pytest.mark.parametrize("room", sorted(ORDER))
+def test_every_folder_of_a_room_has_its_place(room: str) -> None:
+    assert {module.split(".")[1] for module in MODULES if module.startswith(f"{room}.")} == set(ORDER[room])
+
+
+@pytest.mark.parametrize("importer", [module for module in MODULES if module.split(".")[0] in ORDER and "." in module])
+def test_imports_inside_a_room_flow_one_way(importer: str) -> None:
+    room, folder = importer.split(".")[:2]
+    before = ORDER[room][: ORDER[room].index(folder) + 1]
+    later = sorted(known for known in KNOWN[importer] if known.startswith(f"{room}.") and known.split(".")[1] not in before)
+    assert not later, f"{importer} imports {later[0]}, which comes after it"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Anywhere in the house, imports inside functions included."""
+    assert len(tuple(TopologicalSorter(KNOWN).static_order())) == len(MODULES)
+
+
+def test_a_circle_would_be_seen() -> None:
+    """A house in which nobody were found to import anybody would have no circles either."""
+    assert "search.brain.promotion" in KNOWN["search.brain.study"]
+    with pytest.raises(CycleError, match=r"search\.brain\.promotion"):
+        tuple(TopologicalSorter({**KNOWN, "search.brain.promotion": {"search.brain.study"}}).static_order())
 
 
 @pytest.mark.parametrize("path", files(), ids=name)
