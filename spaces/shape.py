@@ -1,12 +1,15 @@
 """The shape of a frozen model: all that a parameter count or an adapter needs to know about it, as plain numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 from typing import Literal
 
 from .errors import WrongInput, did_you_mean
+
+FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up", "cross_k": "cross_kv", "cross_v": "cross_kv"}
+"""Role -> the linear that computes it together with others in some families, and answers to its name there."""
 
 Family = Literal["encoder", "decoder", "encoder-decoder"]
 
@@ -68,6 +71,8 @@ class Attention:
     """Root mean square of the keys that its inputs get: as far as the weights say, for inputs of root mean square 1."""
     values: float = 1.0
     """The same of the values."""
+    extends: bool = True
+    """Whether keys and values can be put in front of its own; not where a family computes attention in a way of its own."""
 
     @property
     def kv(self) -> int:
@@ -122,22 +127,23 @@ class Shape:
         """Return the linears named by two axes.
 
         `layers` is `all`, `first:N`, `last:N` or a comma list of numbers; `modules` is `all` or a comma list of roles.
-        A fraction of the depth is written as a percentage: `last:50%`. A fused `qkv` answers to q, k and v.
+        A fraction of the depth is written as a percentage: `last:50%`. A fused `qkv` answers to q, k and v. In an
+        encoder-decoder q, k, v and o name the cross-attention's linears too; `self_q` and `cross_q` name one of the two.
 
         Raises `WrongInput` where the model lacks a named layer or role.
         """
         chosen = self.select_layers(layers)
         roles = sorted({linear.role for linear in self.linears})
-        wanted = roles if modules == "all" else [_fused(role, roles) for role in _names(modules)]
-        for role in wanted:
-            if role not in roles:
-                raise WrongInput(f"modules: this model has no {role!r}; it has {', '.join(roles)}.{did_you_mean(role, roles)}")
+        wanted = set(roles) if modules == "all" else {role for name in _names(modules) for role in _roles(name, roles)}
         return tuple(linear for linear in self.linears if linear.layer in chosen and linear.role in wanted)
 
     def select_attentions(self, *, layers: str = "all") -> tuple[Attention, ...]:
-        """Return the self-attentions of the layers that `layers` (see `select`) names; `WrongInput` where there is none."""
+        """Return the self-attentions of the layers that `layers` (see `select`) names and that take further keys and values.
+
+        Raises `WrongInput` where there is none.
+        """
         chosen = self.select_layers(layers)
-        found = tuple(attention for attention in self.attentions if attention.layer in chosen)
+        found = tuple(attention for attention in self.attentions if attention.layer in chosen and attention.extends)
         if not found:
             raise WrongInput(f"layers: this model has no self-attention with its own keys in layers {layers!r}; use a soft prompt or lora")
         return found
@@ -172,9 +178,17 @@ def _place(tensor: str) -> str:
     return tensor.rpartition("/")[0]
 
 
-def _fused(role: str, roles: Iterable[str]) -> str:
-    """Families such as GPT-2 compute queries, keys and values by one linear: its name stands for each of the three."""
-    return "qkv" if role in ("q", "k", "v") and role not in roles and "qkv" in roles else role
+def _roles(name: str, roles: Sequence[str]) -> list[str]:
+    """The roles that a name in `modules` stands for; `WrongInput` where the model has none of them.
+
+    A decoder that attends to an encoder has a second attention, which every paper's "q, k, v of all attentions" includes.
+    """
+    short = name.removeprefix("self_")
+    meant = (short,) if short != name else (name, f"cross_{name}")
+    found = [role for role in ((one if one in roles else FUSED.get(one)) for one in meant) if role in roles]
+    if not found:
+        raise WrongInput(f"modules: this model has no {name!r}; it has {', '.join(roles)}.{did_you_mean(name, roles)}")
+    return found
 
 
 def _names(text: str) -> list[str]:

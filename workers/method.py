@@ -28,6 +28,7 @@ from .configurable import Configurable
 Named = Mapping[str, Tensor]
 
 LAYERS = Choice(("all", "last:50%", "last:1"))
+MODULES = Choice(("q,v", "v", "down", "q,k,v,o", "all"))
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class Affine(LinearEffect):
 
 @dataclass(frozen=True)
 class Gates(Affine):
-    """Learnt factors on a linear's input or output, `y = g_out ⊙ (W (g_in ⊙ x) + b)`: what PEFT's IA3 can represent."""
+    """Learnt factors on a linear's input or output, `y = g_out ⊙ (W (g_in ⊙ x) + b + δ)`: PEFT's IA3, or LORA with biases."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
@@ -213,14 +214,19 @@ class Gates(Affine):
     def gates(self, p: Named, site: Linear) -> tuple[Tensor | None, Tensor | None]:
         """`g_in` (inputs,) and `g_out` (outputs,); None stands for ones."""
 
+    def shift(self, p: Named, site: Linear) -> Tensor | None:
+        """`δ` (outputs,); None, for zeros, unless the method trains biases too."""
+        return None
+
     def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
         """g_in ⊙ x."""
         gate, _ = self.gates(p, site)
         return x if gate is None else x * gate
 
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """g_out ⊙ y."""
-        _, gate = self.gates(p, site)
+        """g_out ⊙ (y + δ)."""
+        (_, gate), shift = self.gates(p, site), self.shift(p, site)
+        y = y if shift is None else y + shift
         return y if gate is None else y * gate
 
 
@@ -278,12 +284,12 @@ class NormEffect(Method):
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
     @abstractmethod
-    def sites(self, shape: Shape) -> tuple[Norm, ...]:
+    def norms(self, shape: Shape) -> tuple[Norm, ...]:
         """The norms that are changed."""
 
     @abstractmethod
-    def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
-        """`δγ` and `δβ` (None where the norm has no shift), of shape (width,) each."""
+    def affine(self, p: Named, site: Norm) -> tuple[Tensor | None, Tensor | None]:
+        """`δγ` and `δβ`, of shape (width,) each; None stands for zeros."""
 
 
 def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:

@@ -54,13 +54,29 @@ def test_penalty_closes_gates_that_are_open_and_saturated() -> None:
 
 def test_training_closes_the_share_that_the_penalty_asks_for() -> None:
     """In one pack: a strong penalty closes gates, and its neighbour, whose target is 0, keeps its own open."""
-    common: Hyperparameters = {"modules": "down", "strength": 50.0, "lr": 0.1}
+    common: Hyperparameters = {"modules": "down", "strength": 50.0, "lr": 0.1, "biases": False}
     pack, trained, _ = toy.train(zoo.backbone("encoder"), [("finegates", {**common, "target": t}, 0) for t in (0.5, 0.0)], steps=40)
     closing, opening = (torch.cat(list(pack.of_trial(pack.flat, k).values())).tanh() + 0.5 for k in (0, 1))
     assert float(closing.mean()) < 0.5 < float(opening.mean())
     assert bool((trained.losses < 10).all())  # the penalty is not part of the reported loss
 
 
+def test_a_trained_bias_stands_behind_the_gate_as_in_the_authors_code() -> None:
+    """g_out ⊙ (W (g_in ⊙ x) + β + δ) with open input gates, output gates 0.5 and 1, β = (1, 2), δ = (3, -2)."""
+    site, open_ = linear(2, 2, bias=True), torch.full((2,), 9.0)
+    p = {"mu_in": open_, "mu_out": torch.tensor([0.0, 9.0]), "delta": torch.tensor([3.0, -2.0])}
+    p |= {"noise_in": torch.zeros(2), "noise_out": torch.zeros(2)}
+    y = torch.tensor([[4.0, 6.0]]) + torch.tensor([1.0, 2.0])
+    assert Finegates().after(p, site, y, y, torch.eye(2)).tolist() == [[4.0, 6.0]]
+    assert Finegates(biases=False).after(p, site, y, y, torch.eye(2)).tolist() == [[2.5, 8.0]]
+
+
+def test_the_authors_defaults() -> None:
+    assert (Finegates().strength, Finegates().target, Finegates().lr) == (50.0, 0.4, 1e-3)
+
+
 def test_published_count_on_roberta_base() -> None:
-    """All six linears of twelve layers: 0.13 % of 125 million."""
-    assert Finegates(modules="q,k,v,o,up,down").parameters(shape(width=768, layers=12)) == 165_888
+    """All six linears of twelve layers: gates are 0.13 % of 125 million, and with their biases it is 0.2 %."""
+    roberta = shape(width=768, layers=12, bias=True)
+    assert Finegates(modules="q,k,v,o,up,down", biases=False).parameters(roberta) == 165_888
+    assert Finegates(modules="q,k,v,o,up,down").parameters(roberta) == 165_888 + 12 * (4 * 768 + 3072 + 768)

@@ -7,7 +7,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear
-from ..method import Biases, Dense, Gates, LowRank, Sparse
+from ..method import Biases, Dense, Gates, LowRank, NormEffect, Sparse
 from ..model.architecture import weight_of
 from ..model.backbone import Backbone
 from ..model.sites import local
@@ -27,17 +27,35 @@ def dense(backbone: Backbone, method: Dense, values: Tensors) -> Built:
 
 
 def biases(backbone: Backbone, method: Biases, values: Tensors) -> Built:
-    """LORA of rank 1 with zero factors and `lora_bias`: the bias of B is δ."""
+    """LORA of rank 1 with zero factors and `lora_bias`: the bias of B is δ. Norms that change too are saved whole."""
     sites = method.sites(backbone.shape)
     zeros = {site: (torch.zeros(site.outputs, 1), torch.zeros(1, site.inputs)) for site in sites}
-    return _lora(backbone, zeros, biases={site: method.bias(local(values, site.key), site) for site in sites})
+    config, tensors = _lora(backbone, zeros, biases={site: method.bias(local(values, site.key), site) for site in sites})
+    if isinstance(method, NormEffect) and method.norms(backbone.shape):
+        whole = whole_norms(backbone, method, values)
+        config.modules_to_save = [site.name for site in method.norms(backbone.shape)]
+        tensors |= {f"base_model.model.{name}": value for name, value in whole.items()}
+    return config, tensors
+
+
+def whole_norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Tensors:
+    """Scale and shift of every changed norm as they are after training, under the names they have in the model."""
+    made: Tensors = {}
+    for site in method.norms(backbone.shape):
+        module = backbone.model.get_submodule(site.name)
+        scale, shift = method.affine(local(values, site.key), site)
+        made[f"{site.name}.weight"] = module.get_parameter("weight") + (0.0 if scale is None else scale)
+        if site.bias:
+            made[f"{site.name}.bias"] = module.get_parameter("bias") + (0.0 if shift is None else shift)
+    return made
 
 
 def gates(backbone: Backbone, method: Gates, values: Tensors) -> Built:
-    """IA3 where every linear has one gate, which is all that it can hold; LORA of the changed weight and bias where one has two."""
+    """IA3 where every linear has one gate, which is all that it can hold; LORA of the changed weight and bias elsewhere."""
     pairs = {site: method.gates(local(values, site.key), site) for site in method.sites(backbone.shape)}
-    if any(before is not None and after is not None for before, after in pairs.values()):
-        return _two_gates(backbone, pairs)
+    shifts = {site: shift for site in pairs if (shift := method.shift(local(values, site.key), site)) is not None}
+    if shifts or any(before is not None and after is not None for before, after in pairs.values()):
+        return _changed(backbone, pairs, shifts)
     first = [site.name for site, (before, _) in pairs.items() if before is not None]
     config = IA3Config(
         task_type=TASK_TYPES[backbone.family],
@@ -83,13 +101,15 @@ def _lora(backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, bia
     return config, tensors | {f"base_model.model.{site.name}.lora_B.bias": bias for site, bias in (biases or {}).items()}
 
 
-def _two_gates(backbone: Backbone, pairs: dict[Linear, tuple[Tensor | None, Tensor | None]]) -> Built:
-    """`g_out ⊙ (W (g_in ⊙ x) + β)` as a change of W and, where there is one, of β."""
+def _changed(backbone: Backbone, pairs: dict[Linear, tuple[Tensor | None, Tensor | None]], shifts: dict[Linear, Tensor]) -> Built:
+    """`g_out ⊙ (W (g_in ⊙ x) + β + δ)` as a change of W and, where there is one, of β."""
     whole = {site: (_or_ones(before, site.inputs), _or_ones(after, site.outputs)) for site, (before, after) in pairs.items()}
     factors = {site: _factors((after[:, None] * before - 1) * _weight(backbone, site)) for site, (before, after) in whole.items()}
     if not any(site.bias for site in pairs):
         return _lora(backbone, factors)
-    return _lora(backbone, factors, biases={site: (after - 1) * _bias(backbone, site) for site, (_, after) in whole.items()})
+    plain = {site: _bias(backbone, site) for site in whole}
+    biases = {site: after * (plain[site] + shifts.get(site, 0.0)) - plain[site] for site, (_, after) in whole.items()}
+    return _lora(backbone, factors, biases=biases)
 
 
 def _factors(delta: Tensor) -> tuple[Tensor, Tensor]:

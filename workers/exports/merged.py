@@ -35,7 +35,7 @@ def write(backbone: Backbone, pack: Pack, out: Path) -> None:
         _fold(backbone.model.get_submodule(site.name), weight, bias, name=site.name)
     for group, values in zip(pack.groups, bound_values(pack), strict=True):
         if isinstance(group.method, NormEffect):
-            for norm in group.method.sites(backbone.shape):
+            for norm in group.method.norms(backbone.shape):
                 _fold_norm(backbone.model.get_submodule(norm.name), group.method, values, norm)
     with quiet():
         backbone.model.save_pretrained(out)
@@ -67,6 +67,7 @@ def _fold(module: nn.Module, weight: Tensor, bias: Tensor, *, name: str) -> None
 def _fold_norm(module: nn.Module, method: NormEffect, values: dict[str, Tensor], norm: Norm) -> None:
     scale, shift = method.affine({name: value[0] for name, value in local(values, norm.key).items()}, norm)
     frozen = dict(module.named_parameters(recurse=False))
-    frozen["weight"].add_(scale)
+    if scale is not None:
+        frozen["weight"].add_(scale)
     if shift is not None:
         frozen["bias"].add_(shift)

@@ -16,7 +16,6 @@ from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Shape
 from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
 from ..model.backbone import Backbone
-from ..model.sites import local
 from ..peft_bridge import PeftTuner
 from ..peft_bridge import to_peft as to_stock
 from . import linears, prompts, spectral
@@ -68,14 +67,14 @@ def _fill(model: peft.PeftModel, tensors: Tensors) -> None:
 
 def _norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Built:
     """LN_TUNING holds scale and shift as they are, not their changes."""
-    sites, tensors = method.sites(backbone.shape), Tensors()
-    for site in sites:
-        module, base = backbone.model.get_submodule(site.name), f"base_model.model.{site.name}.ln_tuning_layers"
-        scale, shift = method.affine(local(values, site.key), site)
-        tensors[f"{base}.weight"] = module.get_parameter("weight") + scale
-        if site.bias:
-            tensors[f"{base}.bias"] = module.get_parameter("bias") + (0.0 if shift is None else shift)
-    return LNTuningConfig(task_type=TASK_TYPES[backbone.family], target_modules=[site.name for site in sites], inference_mode=True), tensors
+    names, whole = [site.name for site in method.norms(backbone.shape)], linears.whole_norms(backbone, method, values)
+    config = LNTuningConfig(task_type=TASK_TYPES[backbone.family], target_modules=names, inference_mode=True)
+    return config, {f"base_model.model.{_inside(name)}": value for name, value in whole.items()}
+
+
+def _inside(name: str) -> str:
+    module, _, parameter = name.rpartition(".")
+    return f"{module}.ln_tuning_layers.{parameter}"
 
 
 CONVERSIONS: dict[type, Callable[..., Built]] = {

@@ -4,7 +4,7 @@
 
     a: one expert, drawn anew for each site and step, while training; 1/M otherwise.   `share_up=False`: U_m, b_m likewise
 
-Wang et al. 2022, arXiv 2205.12410.  D_m (r×d), U (d×r) ~ N(0, 0.01²).  The count is of what is trained; after averaging one
+Wang et al. 2022, arXiv 2205.12410.  D_m (r×d), U (d×r) ~ N(0, 0.02²).  The count is of what is trained; after averaging one
 adapter is left. The paper's consistency loss between two random passes is left out: a step here is a single pass.
 """
 
@@ -19,6 +19,9 @@ from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
 from ..method import LAYERS, LinearEffect, Named, Tensors, hyperparameter, normal
 from .maths.bottleneck import bottleneck
+
+STD = 0.02
+"""Of the authors' BERT and RoBERTa, whose `initializer_range` their adapters start from."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ class Adamix(LinearEffect):
         )
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """D, U ~ N(0, 0.01²), c = b = 0; the mixing weights are frozen at 1/M, the average that is evaluated."""
+        """D, U ~ N(0, 0.02²), c = b = 0; the mixing weights are frozen at 1/M, the average that is evaluated."""
         trainable, frozen = {}, {}
         for site in self.sites(shape):
-            trainable[f"{site.key}/D"] = normal(self.experts, self.rank, site.outputs, generator=generator, std=0.01)
+            trainable[f"{site.key}/D"] = normal(self.experts, self.rank, site.outputs, generator=generator, std=STD)
             trainable[f"{site.key}/c"] = torch.zeros(self.experts, self.rank)
-            trainable[f"{site.key}/U"] = normal(self.ups, site.outputs, self.rank, generator=generator, std=0.01)
+            trainable[f"{site.key}/U"] = normal(self.ups, site.outputs, self.rank, generator=generator, std=STD)
             trainable[f"{site.key}/b"] = torch.zeros(self.ups, site.outputs)
             frozen[f"{site.key}/down"] = torch.full((self.experts,), 1 / self.experts)
             frozen[f"{site.key}/up"] = torch.full((self.ups,), 1 / self.ups)

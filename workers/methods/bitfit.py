@@ -1,9 +1,9 @@
 """BitFit: train the biases, nothing else.
 
-    y = W x + b + δ      δ (out) = 0 at the start
+    y = W x + b + δ      x̂ ⊙ γ + β + δ      δ = 0 at the start, for every linear and norm that has a bias
 
 Ben Zaken, Goldberg & Ravfogel 2022, arXiv 2106.10199.  δ is learnt instead of b, which is the same under Adam without decay
-and leaves the frozen bias untouched.
+and leaves the frozen bias untouched.  The paper's subset of half the biases is `modules: q,up` with `norm_biases: false`.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,22 @@ from torch import Generator, Tensor
 
 from ...spaces.axes import Choice, Float
 from ...spaces.errors import WrongInput
-from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, Biases, Named, Tensors, hyperparameter
+from ...spaces.shape import Linear, Norm, Shape
+from ..method import LAYERS, Biases, Named, NormEffect, Tensors, hyperparameter
 
 
 @dataclass(frozen=True)
-class Bitfit(Biases):
+class Bitfit(Biases, NormEffect):
     """Bias-term fine-tuning."""
 
-    formula: ClassVar[str] = "Σ out over the chosen linears that have a bias"
+    exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+    formula: ClassVar[str] = "Σ out over the chosen linears that have a bias + Σ d over the norms that have one, [norm_biases]"
     citation: ClassVar[str] = "Ben Zaken, Goldberg & Ravfogel 2022, arXiv 2106.10199"
 
     lr: float = hyperparameter(3e-3, Float(1e-4, 3e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "q,k,v", "down", "all")))
+    modules: str = hyperparameter("all", Choice(("all", "q,up", "q,v", "down")))
+    norm_biases: bool = hyperparameter(True, Choice((True, False)))
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules` that have a bias."""
@@ -36,14 +38,24 @@ class Bitfit(Biases):
             raise WrongInput(f"bitfit: none of this model's {self.modules!r} linears has a bias; use ia3 or lora instead")
         return sites
 
+    def norms(self, shape: Shape) -> tuple[Norm, ...]:
+        """The norms of the chosen layers that have a bias; those outside the layers with `all` only."""
+        chosen = shape.select_layers(self.layers) | ({-1} if self.layers == "all" else set())
+        return tuple(norm for norm in shape.norms if norm.bias and norm.layer in chosen) if self.norm_biases else ()
+
     def parameters(self, shape: Shape) -> int:
-        """Σ out."""
-        return sum(site.outputs for site in self.sites(shape))
+        """Σ out + Σ d."""
+        return sum(site.outputs for site in self.sites(shape)) + sum(norm.width for norm in self.norms(shape))
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
         """δ = 0."""
-        return Tensors({f"{site.key}/delta": torch.zeros(site.outputs) for site in self.sites(shape)})
+        widths = {site.key: site.outputs for site in self.sites(shape)} | {norm.key: norm.width for norm in self.norms(shape)}
+        return Tensors({f"{key}/delta": torch.zeros(width) for key, width in widths.items()})
 
     def bias(self, p: Named, site: Linear) -> Tensor:
-        """δ, (out,)."""
+        """δ of a linear, (out,)."""
         return p["delta"]
+
+    def affine(self, p: Named, site: Norm) -> tuple[Tensor | None, Tensor | None]:
+        """δ of a norm, (d,)."""
+        return None, p["delta"]

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from ...spaces.axes import Choice, Float
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter, uniform
 from .maths.reflections import block_width, directions
 
 
@@ -32,7 +32,7 @@ class EtherPlus(LowRank):
     both_sides: bool = hyperparameter(True, Choice((True, False)))
     lr: float = hyperparameter(5e-3, Float(3e-4, 3e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

@@ -29,7 +29,7 @@ class LnTuning(NormEffect):
     layers: str = hyperparameter("all", LAYERS)
     shift: bool = hyperparameter(True, Choice((True, False)))
 
-    def sites(self, shape: Shape) -> tuple[Norm, ...]:
+    def norms(self, shape: Shape) -> tuple[Norm, ...]:
         """The norms of the layers named by `layers`; those outside the layers with `all` only."""
         chosen = shape.select_layers(self.layers)
         sites = tuple(norm for norm in shape.norms if norm.layer in chosen or self.layers == "all")
@@ -39,12 +39,12 @@ class LnTuning(NormEffect):
 
     def parameters(self, shape: Shape) -> int:
         """Σ d·(1 + [shift])."""
-        return sum(site.width * (1 + self._shifts(site)) for site in self.sites(shape))
+        return sum(site.width * (1 + self._shifts(site)) for site in self.norms(shape))
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
         """δγ = δβ = 0."""
-        tensors = {f"{site.key}/gamma": torch.zeros(site.width) for site in self.sites(shape)}
-        return Tensors(tensors | {f"{site.key}/beta": torch.zeros(site.width) for site in self.sites(shape) if self._shifts(site)})
+        tensors = {f"{site.key}/gamma": torch.zeros(site.width) for site in self.norms(shape)}
+        return Tensors(tensors | {f"{site.key}/beta": torch.zeros(site.width) for site in self.norms(shape) if self._shifts(site)})
 
     def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
         """δγ and δβ, (d,) each."""

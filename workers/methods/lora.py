@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ...spaces.axes import Choice, Float, Int
+from ...spaces.axes import Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter, uniform
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lora(LowRank):
     alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)
     lr: float = hyperparameter(3e-3, Float(1e-4, 3e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

@@ -3,9 +3,8 @@
     ΔW of head h of module m in layer l:   (α/r) B diag(H_h ⊙ M_m ⊙ L_l) Aᵀ
     A (d×r), H (heads×r), M (modules×r), L (layers×r) trainable, B (head_dim×r) = 0 trainable, all shared
 
-Hounie et al. 2024, arXiv 2410.04060.  Heads lie on the outputs of q, k, v and on the inputs of o.  The reference code needs as
-many key heads as query heads; with grouped-query attention there are two tensors here, one for q and o and one for k and v.
-The rank of every linear's update is r.
+Hounie et al. 2024, arXiv 2410.04060.  Heads lie on the outputs of q, k, v and on the inputs of o; cross-attention's q, k, v, o
+are four further modules.  The rank of every linear's update is r.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,9 @@ from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Linear, Shape
 from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
 
-MEMBERS = {"q": "q", "k": "k", "v": "v", "o": "o", "qkv": "qkv"}
+KEYS, OUTPUTS = ("k", "v", "cross_k", "cross_v"), ("o", "cross_o")
+MODULES = ("q", "k", "v", "o", "cross_q", "cross_k", "cross_v", "cross_o")
+MEMBERS = {**{role: (role,) for role in MODULES}, "qkv": ("q", "k", "v"), "cross_kv": ("cross_k", "cross_v")}
 """Role of a linear -> the attention's modules that it computes."""
 
 
@@ -46,10 +47,10 @@ class Lorta(LowRank):
         return sum(self.rank * sum(sizes.values()) for sizes in self._sizes(shape).values())
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """A ~ U(±1/√d), H, M, L ~ U(±√(6/r)), B = 0; each linear's row of L and rows of M, and α/r, are frozen."""
+        """A ~ U(±1/√r), H, M, L ~ U(±√(6/r)), B = 0; each linear's row of L and rows of M, and α/r, are frozen."""
         trainable: dict[str, Tensor] = {}
         for tensor, sizes in self._sizes(shape).items():
-            trainable[f"A{tensor}"] = uniform(sizes["A"], self.rank, generator=generator, bound=sizes["A"] ** -0.5)
+            trainable[f"A{tensor}"] = uniform(sizes["A"], self.rank, generator=generator, bound=self.rank**-0.5)
             trainable[f"B{tensor}"] = torch.zeros(sizes["B"], self.rank)
             for name in "HML":
                 trainable[f"{name}{tensor}"] = uniform(sizes[name], self.rank, generator=generator, bound=(6 / self.rank) ** 0.5)
@@ -63,11 +64,11 @@ class Lorta(LowRank):
 
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """(α/r) (M ⊙ L ⊙ H ⊙ B) over all its heads, and Aᵀ; for o the other way round."""
-        tensor = "_kv" if site.role in ("k", "v") and "A_kv" in p else ""
+        tensor = "_kv" if site.role in KEYS and "A_kv" in p else ""
         a, b, h, m, layer = (p[name + tensor] for name in "ABHML")
         here = m.index_select(0, p["modules"]) * layer.index_select(0, p["layer"])
         heads = (here[:, None, None] * h[:, None] * b).flatten(0, 2)
-        return (p["scaling"] * a, heads.mT) if site.role == "o" else (p["scaling"] * heads, a.mT)
+        return (p["scaling"] * a, heads.mT) if site.role in OUTPUTS else (p["scaling"] * heads, a.mT)
 
     def _groups(self, shape: Shape) -> dict[str, list[Linear]]:
         """Suffix of a tensor's names -> the linears that share it."""
@@ -78,7 +79,7 @@ class Lorta(LowRank):
         grouped = any(attention.heads != attention.kv_heads for attention in shape.attentions)
         groups: dict[str, list[Linear]] = {}
         for site in sites:
-            groups.setdefault("_kv" if grouped and site.role in ("k", "v") else "", []).append(site)
+            groups.setdefault("_kv" if grouped and site.role in KEYS else "", []).append(site)
         return groups
 
     def _sizes(self, shape: Shape) -> dict[str, dict[str, int]]:
@@ -96,16 +97,16 @@ class Lorta(LowRank):
 
 def _slices(site: Linear, attention: Attention) -> tuple[int, int, int]:
     """Width, heads and head size of a linear; `WrongInput` where its features are not made of such heads."""
-    heads = attention.kv_heads if site.role in ("k", "v") else attention.heads
-    width, features = (site.outputs, site.inputs) if site.role == "o" else (site.inputs, site.outputs)
+    heads = attention.kv_heads if site.role in KEYS else attention.heads
+    width, features = (site.outputs, site.inputs) if site.role in OUTPUTS else (site.inputs, site.outputs)
     if features != heads * attention.head_dim * len(MEMBERS[site.role]):
         raise WrongInput(f"lorta: {site.name} has {features} features, not {heads} heads of {attention.head_dim} each; use lora")
     return width, heads, attention.head_dim
 
 
-def _members(sites: Sequence[Linear]) -> str:
+def _members(sites: Sequence[Linear]) -> tuple[str, ...]:
     """The attention's modules that some linears compute, in the order of their rows in M."""
-    return "".join(member for member in "qkvo" if any(member in MEMBERS[site.role] for site in sites))
+    return tuple(member for member in MODULES if any(member in MEMBERS[site.role] for site in sites))
 
 
 def _layers(sites: Sequence[Linear]) -> list[int]:

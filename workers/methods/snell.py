@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, Dense, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, Dense, Named, Tensors, hyperparameter, uniform
 
 SCALE = 0.1
 
@@ -35,7 +35,7 @@ class Snell(Dense):
     sparsity: float = hyperparameter(0.3, Choice((0.0, 0.3, 0.6, 0.9)))
     lr: float = hyperparameter(0.03, Float(1e-3, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, Dense, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, Dense, Named, Tensors, hyperparameter, uniform
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Spp(Dense):
     scale: float = hyperparameter(2.0, Float(0.5, 8.0, log=True), structural=False)
     lr: float = hyperparameter(4e-3, Float(4e-4, 4e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("all", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

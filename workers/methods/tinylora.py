@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, normal
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter, normal
 from .maths.linear_algebra import principal
 
 
@@ -32,7 +32,7 @@ class Tinylora(LowRank):
     weight_tying: float = hyperparameter(0.0, Choice((0.0, 0.5, 0.75, 1.0)))
     lr: float = hyperparameter(0.01, Float(1e-4, 0.3, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

@@ -13,10 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ...spaces.axes import Choice, Float, Int
+from ...spaces.axes import Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter
 from .maths.tensor_train import Train, factorise
 
 
@@ -32,7 +32,7 @@ class TtLora(LowRank):
     alpha: float = hyperparameter(4.0, Float(0.5, 32.0, log=True), structural=False)
     lr: float = hyperparameter(5e-3, Float(5e-4, 5e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

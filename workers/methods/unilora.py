@@ -12,10 +12,10 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ...spaces.axes import Choice, Float, Int
+from ...spaces.axes import Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter, uniform
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Unilora(LowRank):
     rank: int = hyperparameter(4, Int(1, 16, log=True))
     lr: float = hyperparameter(0.02, Float(1e-3, 0.5, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

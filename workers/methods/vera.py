@@ -12,9 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from ...spaces.axes import Choice, Float, Int
+from ...spaces.axes import Float, Int
 from ...spaces.shape import Linear, Shape
-from ..method import LAYERS, LowRank, Named, Tensors, hyperparameter, uniform
+from ..method import LAYERS, MODULES, LowRank, Named, Tensors, hyperparameter, uniform
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Vera(LowRank):
     d_initial: float = hyperparameter(0.1, Float(1e-3, 1.0, log=True), structural=False)
     lr: float = hyperparameter(0.01, Float(1e-3, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
-    modules: str = hyperparameter("q,v", Choice(("q,v", "v", "down", "q,k,v,o")))
+    modules: str = hyperparameter("q,v", MODULES)
 
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears named by `layers` and `modules`."""

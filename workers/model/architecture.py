@@ -1,5 +1,6 @@
 """Reading a transformers model: which modules are its layers, linears, norms and attentions, under names common to all families."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -24,6 +25,14 @@ ROLES = {
     "attn.c_attn": "qkv", "attn.c_proj": "o", "mlp.c_fc": "up", "mlp.c_proj": "down",
     "Wqkv": "qkv", "attn.Wo": "o", "mlp.Wi": "up", "mlp.Wo": "down",
     "q_lin": "q", "k_lin": "k", "v_lin": "v", "out_lin": "o", "lin1": "up", "lin2": "down",
+    "self.query_proj": "q", "self.key_proj": "k", "self.value_proj": "v", "self.in_proj": "qkv",
+    "crossattention.self.query": "cross_q", "crossattention.self.key": "cross_k", "crossattention.self.value": "cross_v",
+    "crossattention.output.dense": "cross_o",
+    "attention.query_key_value": "qkv", "self_attention.query_key_value": "qkv", "attention.dense": "o", "self_attention.dense": "o",
+    "self_attn.dense": "o", "mlp.dense_h_to_4h": "up", "mlp.dense_4h_to_h": "down", "qkv_proj": "qkv", "gate_up_proj": "gate_up",
+    "attn.Wqkv": "qkv", "attn.out_proj": "o", "ffn.up_proj": "up", "ffn.down_proj": "down", "fc_in": "up", "fc_out": "down",
+    "attention.query": "q", "attention.key": "k", "attention.value": "v", "ffn": "up", "ffn_output": "down",
+    "crossattention.c_attn": "cross_kv", "crossattention.q_attn": "cross_q", "crossattention.c_proj": "cross_o",
 }  # fmt: skip
 
 
@@ -114,9 +123,11 @@ def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Att
         return
     heads = int(model.config.num_attention_heads)
     kv_heads = int(getattr(model.config, "num_key_value_heads", None) or heads)
-    width = key.outputs if key.role == "k" else key.outputs // 3
+    width = key.outputs if key.role == "k" else key.outputs * kv_heads // (heads + 2 * kv_heads)
     keys, values = (_size(model, linears.get(role, key), part) for role, part in (("k", 1), ("v", 2)))
-    yield Attention(key.name.rpartition(".")[0], key.layer, heads, kv_heads, width // kv_heads, keys, values)
+    name = key.name.rpartition(".")[0]
+    extends = _asks_interface(model.get_submodule(name))
+    yield Attention(name, key.layer, heads, kv_heads, width // kv_heads, keys, values, extends)
 
 
 def _size(model: nn.Module, linear: Linear, part: int) -> float:
@@ -142,6 +153,11 @@ def _gain(module: nn.Module) -> float:
     signs[::2] = -1
     scaled: torch.Tensor = (module(signs[None]) - module(-signs[None])) / 2
     return rms(scaled, fallback=1.0)
+
+
+def _asks_interface(attention: nn.Module) -> bool:
+    """Whether a module attends by transformers' attention interface; families such as DeBERTa do not, and would ignore a prefix."""
+    return "ALL_ATTENTION_FUNCTIONS" in inspect.unwrap(type(attention).forward).__code__.co_names
 
 
 def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:

@@ -45,9 +45,9 @@ class Sites:
             tuner = injected(self._model, self._shape, self._method(index), int(self._groups[index].frozen["seed"][0]))
             self._wrapped[index] = self._tuners.enter_context(tuner)
         for linear in self._shape.linears:
-            self._hook_linear(linear, self._at(LinearEffect, linear))
+            self._hook_linear(linear, [i for i in self._of(LinearEffect) if linear in self._method(i).sites(self._shape)])
         for norm in self._shape.norms:
-            self._hook_norm(norm, self._at(NormEffect, norm))
+            self._hook_norm(norm, [i for i in self._of(NormEffect) if norm in self._method(i).norms(self._shape)])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,10 +125,6 @@ class Sites:
     def _of(self, effect: type) -> list[int]:
         return [index for index, group in enumerate(self._groups) if isinstance(group.method, effect)]
 
-    def _at(self, effect: type, site: Linear | Norm) -> list[int]:
-        """Groups with this effect that touch this site."""
-        return [index for index in self._of(effect) if site in self._groups[index].method.sites(self._shape)]  # type: ignore[attr-defined]
-
     def _local(self, index: int, key: str) -> dict[str, Tensor]:
         values = self._values[index]
         if (index, key) not in self._names:
@@ -185,7 +181,7 @@ class Sites:
         def after(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
                 scale, shift = self._method(i).affine(p, site)
-                changed: Tensor = y + standardise(module, x) * scale
+                changed: Tensor = y if scale is None else y + standardise(module, x) * scale
                 return changed if shift is None else changed + shift
 
             return self._replace(output, groups, apply, args[0], key=site.key)
@@ -242,9 +238,9 @@ class Sites:
 
 def lowest_block(method: Method, shape: Shape) -> int:
     """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
-    if not isinstance(method, LinearEffect | NormEffect | PeftTuner):
-        return 0
-    return max(0, min((site.layer for site in method.sites(shape)), default=0))
+    layers = [site.layer for site in method.sites(shape)] if isinstance(method, LinearEffect | PeftTuner) else []
+    layers += [norm.layer for norm in method.norms(shape)] if isinstance(method, NormEffect) else []
+    return max(0, min(layers, default=0))
 
 
 def local(values: dict[str, Tensor], key: str) -> dict[str, Tensor]:
