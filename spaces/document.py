@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from .space import ModelSpec, Objective, Space, TaskSpec, Training
+from .space import Decline, ModelSpec, Objective, Space, TaskSpec, Training
 from .validation_errors import Section
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
@@ -69,6 +69,11 @@ class SpaceDocument(Section):
     batch: Positive = Training.batch
     warmup: Annotated[float, Field(ge=0, le=1)] = Training.warmup
     clip: Annotated[float, Field(gt=0)] = Training.clip
+    schedule: Decline = Field(default=Training.schedule, description="the learning rate after the warm-up")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=Training.weight_decay, description="AdamW's, on what is trained")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Training.beta1
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Training.beta2
+    epsilon: Annotated[float, Field(gt=0)] = Training.epsilon
     trials: Positive = Space.trials
     seeds: Positive = Space.seeds
     finalists: Positive = Space.finalists

@@ -8,6 +8,7 @@ from .axes import Axis, Value
 
 Objective = Literal["score", "parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
+Decline = Literal["linear", "cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,18 @@ class Training:
     rungs: tuple[int, ...] = (25, 50, 100, 200)
     batch: int = 16
     warmup: float = 0.06
-    """Share of `steps` over which the learning rate rises linearly; then it falls linearly to zero."""
+    """Share of `steps` over which the learning rate rises linearly; then `schedule` takes over."""
     clip: float = 1.0
     """Largest gradient norm of one trial."""
+    schedule: Decline = "linear"
+    """How the learning rate goes on after the warm-up: falls to zero linearly or as half a cosine, or stays."""
+    weight_decay: float = 0.0
+    """AdamW's λ, times the learning rate: by default nothing pulls a prompt's scale to zero."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    """AdamW's shares of the old moments."""
+    epsilon: float = 1e-8
+    """AdamW's ε."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from .located_yaml import Invalid
 from .space import ModelSpec, Objective, TaskSpec, Training
 from .validation_errors import show
 
+RECIPE = ("batch", "warmup", "clip", "schedule", "weight_decay", "beta1", "beta2", "epsilon")
+"""Keys of a space file that are fields of `Training` as they stand."""
+
 DATA = (".jsonl", ".json", ".csv", ".parquet")
 """Endings by which a task's name is recognised as a file."""
 
@@ -42,7 +45,8 @@ def training(document: SpaceDocument) -> Training:
     else:
         steps = steps or Training.steps
         listed = _geometric(rungs or Geometric(first=max(1, steps // 8)), steps)
-    return Training(steps=steps, rungs=listed, batch=document.batch, warmup=document.warmup, clip=document.clip)
+    same = {key: getattr(document, key) for key in RECIPE}
+    return Training(steps=steps, rungs=listed, **same)
 
 
 def objectives(document: SpaceDocument) -> tuple[Objective, ...]:

@@ -11,17 +11,20 @@ from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.space import Decline, Training
 from ulpt_search.workers.catalogue import axes_of, count, parts, rule, rules
 from ulpt_search.workers.methods.maths.linear_algebra import polar
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.seeds import generator
 from ulpt_search.workers.model.verbalizer import encode
-from ulpt_search.workers.optimizer import Optimizer, State, StepContext, largest
+from ulpt_search.workers.optimizer import Adam, Optimizer, State, StepContext, largest
+from ulpt_search.workers.optimizers.dst import Dst
 from ulpt_search.workers.optimizers.light_peft import LightPeft
-from ulpt_search.workers.optimizers.sara import Sara
+from ulpt_search.workers.optimizers.sara import Sara, towards_low_rank
 from ulpt_search.workers.optimizers.sgc import pursue, top
 from ulpt_search.workers.optimizers.subzero import Subzero, matrix
+from ulpt_search.workers.training.trainer import rate_factor
 from ulpt_search.workers.training.worker import reference
 
 from . import toy, zoo
@@ -84,10 +87,11 @@ def best_reachable(bowl: Bowl, update: Optimizer) -> Tensor:
     start = Bowl.of([1, 2]).pack.flat
     costs = (start - bowl.target).square() / 2
     if isinstance(update, LightPeft | Sara):  # chosen by other things than the reward: an average share of it
-        share = update.fraction if isinstance(update, Sara) else update.modules * update.ranks
+        share = update.fraction if isinstance(update, Sara) else 1 - update.ranks
         return torch.stack([costs[place].sum() * (1 - share) for place in bowl.pack.places])
     totals = [costs[place].sort().values for place in bowl.pack.places]
-    return torch.stack([cost[: len(cost) - update.trainable(len(cost))].sum() for cost in totals])
+    kept = [round(update.fraction * len(cost)) if isinstance(update, Dst) else update.trainable(len(cost)) for cost in totals]
+    return torch.stack([cost[: len(cost) - count].sum() for cost, count in zip(totals, kept, strict=True)])
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -164,18 +168,92 @@ def test_sara_starts_with_the_smallest_frozen_weights() -> None:
     assert float(state.reference[moved].abs().max()) <= float(state.reference[~moved].abs().min())
 
 
-def test_light_peft_drops_the_weakest_site_and_ranks() -> None:
-    importance = {
-        "0.q/A": torch.tensor([[1.0, 1.0, 1.0], [5.0, 5.0, 5.0]]),
-        "0.q/B": torch.tensor([[1.0, 9.0], [1.0, 9.0], [1.0, 9.0]]),
-        "1.q/A": torch.full((2, 3), 0.1),
-        "1.q/B": torch.full((3, 2), 0.1),
-    }
-    marks = LightPeft(modules=0.5, ranks=0.5).dropped(importance, {2})
-    assert marks["0.q/A"].tolist() == [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
-    assert marks["0.q/B"].tolist() == [[1.0, 0.0]] * 3
-    assert bool(marks["1.q/A"].all())
-    assert bool(marks["1.q/B"].all())
+def test_light_peft_drops_the_share_of_modules_that_change_least_and_of_ranks_all_together() -> None:
+    """Modules q of layers 0 to 3 change outputs by 4, 3, 2, 1; half go. Of four ranks left, half go: both of the second module."""
+    modules, ranks = {}, {}
+    for layer, (effect, scores) in enumerate(zip((4.0, 3.0, 2.0, 1.0), ((5.0, 6.0), (1.0, 2.0), (9.0, 9.0), (9.0, 9.0)), strict=True)):
+        first, second = scores
+        modules |= {f"{layer}.q/A": torch.full((2, 3), effect), f"{layer}.q/B": torch.full((3, 2), effect)}
+        ranks[f"{layer}.q/A"] = torch.tensor([[first / 2], [second / 2]]).expand(2, 3)
+        ranks[f"{layer}.q/B"] = torch.tensor([[first / 2, second / 2]]).expand(3, 2)
+    marks = LightPeft(modules=0.5, ranks=0.5).dropped(modules, ranks)
+    gone = {name: mark.unique().tolist() for name, mark in marks.items()}
+    assert gone == {f"{layer}.q/{name}": [0.0] if layer == 0 else [1.0] for layer in range(4) for name in "AB"}
+    some = LightPeft(modules=0.0, ranks=0.125).dropped(modules, ranks)
+    assert [name for name, mark in some.items() if mark.any()] == ["1.q/A", "1.q/B"]
+    assert some["1.q/A"].tolist() == [[1.0] * 3, [0.0] * 3]
+    assert some["1.q/B"].tolist() == [[1.0, 0.0]] * 3
+
+
+def test_light_peft_measures_what_a_module_changes_and_a_ranks_first_order_term() -> None:
+    """On a model: after the look of four steps the scores are there, later three quarters of LoRA's modules are back at the start."""
+    backbone = zoo.backbone("encoder")
+    values: Hyperparameters = {"lora.rank": 2, "light_peft.estimation": 0.5, "light_peft.modules": 0.75, "light_peft.ranks": 0.0}
+    pack = toy.pack(backbone, [("lora+light_peft", values, 0), ("lora+light_peft", values, 1)])
+    follow = rule("lora+light_peft", values)
+    state, data = follow.start(pack), encode(backbone, toy.rows(), max_tokens=32)
+    trainer = toy.trainer(backbone, steps=8)
+    trainer.train(pack, follow, state, [0, 1], data, start=0, stop=4)
+    scores = pack.of_trial(state.vectors["modules"], 0)
+    assert all(len(score.unique()) == 1 and score.any() for score in scores.values())
+    assert all(score.any() for score in pack.of_trial(state.vectors["ranks"], 1).values())
+    trainer.train(pack, follow, state, [0, 1], data, start=4, stop=8)
+    moved = {name.partition("/")[0] for name, value in pack.of_trial(pack.flat - state.origin, 0).items() if value.any()}
+    best = max(scores, key=lambda name: float(scores[name].flatten()[0]))
+    assert moved == {best.partition("/")[0]}
+
+
+def test_dst_keeps_a_share_of_every_silo_and_counts_all() -> None:
+    update = Dst(fraction=0.5)
+    kept = update.silo(torch.tensor([[1.0, -3.0, 2.0, 0.0], [0.0, 0.0, 0.0, 9.0]]), torch.tensor([[0.0] * 4, [1.0] * 4]))
+    assert kept.tolist() == [[0.0, -3.0, 2.0, 0.0], [0.0, 1.0, 1.0, 9.0]]
+    bowl = Bowl.of([1, 2])
+    state = update.start(bowl.pack)
+    bowl.run(update, state, [1, 2], start=0, stop=6)
+    for values in bowl.pack.unflatten(bowl.pack.flat - state.origin):
+        for silo in values.values():
+            assert (silo.flatten(1) != 0).sum(1).tolist() == [max(1, round(0.5 * silo[0].numel()))] * len(silo)
+    assert update.trainable(1000) == 1000
+
+
+def test_sara_penalises_one_masked_matrix_a_step() -> None:
+    """Of LoRA's A and B, each with zeros outside S, one has the polar factor as its gradient; over the steps each has its turn."""
+    bowl = Bowl.of([1, 2], [TRIALS[0]] * 2)
+    mask = (torch.arange(len(bowl.pack.flat)) % 3 > 0).double()
+    weights = (bowl.pack.flat + 0.5) * mask
+    chosen = set()
+    for step in range(12):
+        gradient = towards_low_rank(bowl.pack, weights, StepContext(step, 12, bowl.pack.rates, 1.0, [1, 2], [bowl.both]))
+        touched = {name: value for name, value in bowl.pack.of_trial(gradient, 0).items() if value.any()}
+        ((name, value),) = touched.items()
+        torch.testing.assert_close(value, polar(bowl.pack.of_trial(weights, 0)[name]))
+        chosen.add(name)
+    assert len(chosen) > 2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [("linear", [0.5, 1.0, 0.75, 0.5, 0.25]), ("cosine", [0.5, 1.0, 0.853553, 0.5, 0.146447]), ("constant", [0.5, 1.0, 1.0, 1.0, 1.0])],
+)
+def test_schedules_after_the_warm_up(schedule: Decline, factors: list[float]) -> None:
+    """Six steps, two of them warm-up; linear and cosine as transformers' get_scheduler has them one step later."""
+    recipe = Training(steps=6, rungs=(6,), warmup=1 / 3, schedule=schedule)
+    assert [rate_factor(recipe, step) for step in (0, 1, 3, 4, 5)] == pytest.approx(factors, abs=1e-6)
+
+
+def test_adamw_follows_the_studys_settings() -> None:
+    """Two steps of PyTorch's AdamW with decay, β and ε of its own."""
+    bowl = Bowl.of([1, 2])
+    theirs = bowl.pack.flat.clone().requires_grad_()
+    stock = torch.optim.AdamW([theirs], lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.3)
+    update, rates = own("adamw"), torch.full_like(bowl.pack.flat, 0.1)
+    state, settings = update.start(bowl.pack), Adam(beta1=0.8, beta2=0.95, epsilon=1e-3, decay=0.3)
+    for step in range(2):
+        stock.zero_grad()
+        bowl.losses(theirs).sum().backward()
+        stock.step()
+        update.step(bowl.pack, state, StepContext(step, 2, rates, 1e9, [1, 2], [bowl.both], settings))
+    torch.testing.assert_close(bowl.pack.flat, theirs.detach())
 
 
 def test_pursuit_finds_a_sparse_vector() -> None:
@@ -188,10 +266,28 @@ def test_pursuit_finds_a_sparse_vector() -> None:
 def test_subzero_perturbs_within_few_dimensions() -> None:
     bowl = Bowl.of([1, 2])
     context = StepContext(3, 10, bowl.pack.rates, 1.0, [1, 2], [bowl.both])
-    z = Subzero(rank=2).direction(torch.Size([12, 10]), context, 0, 7)
+    z = Subzero(rank=2).direction("0.q/weight", torch.Size([12, 10]), context, 0)
     assert torch.linalg.matrix_rank(z) == 2
-    assert matrix(torch.Size([36])) == (6, 6)
-    assert matrix(torch.Size([3, 4, 5])) == (6, 10)
+    z = Subzero(rank=2).direction("0.q/A", torch.Size([4, 384]), context, 0)
+    assert torch.linalg.matrix_rank(z.reshape(32, 48)) == 2
+    assert torch.linalg.matrix_rank(z) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "seen"),
+    [
+        ("0.q/A", (4, 384), (32, 48)),
+        ("prompt", (5, 384), (40, 48)),
+        ("0.q/A", (1, 384), (1, 384)),
+        ("b", (36,), (1, 36)),
+        ("0.q/A", (3, 4, 5), (1, 60)),
+        ("0.q/weight", (384, 1536), (384, 1536)),
+        ("v", (1,), (1, 1)),
+    ],
+)
+def test_subzero_sees_matrices_as_the_reference_does(name: str, size: tuple[int, ...], seen: tuple[int, int]) -> None:
+    """Adapters' matrices near-square, whole weights as they are, all else as one row, which no subspace fits."""
+    assert matrix(name, torch.Size(size)) == seen
 
 
 def test_polar_factor_is_the_gradient_of_the_nuclear_norm() -> None:
@@ -225,7 +321,8 @@ def test_wrong_compositions(name: str, complaint: str) -> None:
 
 def test_counts_what_is_trained(backbone: Backbone) -> None:
     whole = count("lora", {}, backbone.shape)
-    assert count("lora+dst", {"dst.fraction": 0.1}, backbone.shape) == round(whole * 0.1)
+    assert count("lora+sara", {"sara.fraction": 0.1}, backbone.shape) == round(whole * 0.1)
+    assert count("lora+dst", {"dst.fraction": 0.1}, backbone.shape) == whole
     assert count("lora+sgc", {}, backbone.shape) == whole
 
 

@@ -6,18 +6,27 @@ their own learning rates; whatever a rule keeps between steps is in `State`, so 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
+from ..spaces.space import Training
 from .configurable import Configurable
 from .model.pack import Pack
 from .model.seeds import generator
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+@dataclass(frozen=True)
+class Adam:
+    """What a study says of Adam's update; the rules that keep moments follow it, those that do not have no use for it."""
+
+    beta1: float = Training.beta1
+    beta2: float = Training.beta2
+    epsilon: float = Training.epsilon
+    decay: float = Training.weight_decay
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,9 @@ class StepContext:
     """Largest gradient norm of one trial."""
     seeds: Sequence[int]
     pieces: Sequence[Callable[[Tensor], tuple[Tensor, Tensor]]]
+    adam: Adam = Adam()
+    effects: Mapping[str, Tensor] = field(default_factory=dict)
+    """For rules that ask: how much every changed linear's output was changed in this step's passes, by the linear's key; see `Sites`."""
 
     def losses(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """Return every trial's loss and penalty at these values, (trials,) each."""
@@ -88,6 +100,12 @@ class StepContext:
         return total, gradient * factor[pack.owner]
 
     @torch.no_grad()
+    def adamw(self, pack: Pack, state: State, gradient: Tensor) -> Tensor:
+        """Return lr · (m̂ / (√v̂ + ε) + λ θ), θ in units, which AdamW takes away, (elements,); updates the moments `m` and `v`."""
+        direction = adam(state.vectors["m"], state.vectors["v"], gradient, step=self.step, by=self.adam)
+        return self.rates * (direction + self.adam.decay * pack.flat / pack.units if self.adam.decay else direction)
+
+    @torch.no_grad()
     def slope(self, pack: Pack, direction: Tensor, *, eps: float) -> tuple[Tensor, Tensor]:
         """Return the losses, and the slope along `direction` (elements,) in units, (trials,) each, from two forward passes (SPSA)."""
         moved = eps * pack.units * direction
@@ -107,6 +125,8 @@ class Optimizer(Configurable, ABC):
     citation: ClassVar[str]
     uses_reference: ClassVar[bool] = False
     """Whether the rule asks what the values are added to."""
+    uses_effects: ClassVar[bool] = False
+    """Whether the rule asks how much the outputs of linears are changed."""
 
     def trainable(self, total: int) -> int:
         """How many of a trial's `total` elements are trained: all, unless the rule leaves the others as they were."""
@@ -142,19 +162,18 @@ class Optimizer(Configurable, ABC):
 
 
 @torch.no_grad()
-def adam(m: Tensor, v: Tensor, gradient: Tensor, *, step: int) -> Tensor:
+def adam(m: Tensor, v: Tensor, gradient: Tensor, *, step: int, by: Adam) -> Tensor:
     """Update both moments in place and return the direction m̂ / (√v̂ + ε); all of one shape, `step` counts from 0."""
-    m.lerp_(gradient, 1 - BETA1)
-    v.lerp_(gradient.square(), 1 - BETA2)
-    first, second = 1 - BETA1 ** (step + 1), 1 - BETA2 ** (step + 1)
-    return m / first / (v.div(second).sqrt_().add_(EPSILON))
+    m.lerp_(gradient, 1 - by.beta1)
+    v.lerp_(gradient.square(), 1 - by.beta2)
+    first, second = 1 - by.beta1 ** (step + 1), 1 - by.beta2 ** (step + 1)
+    return m / first / (v.div(second).sqrt_().add_(by.epsilon))
 
 
 def largest(scores: Tensor, count: int) -> Tensor:
-    """Return a mask (elements,) of the `count` largest scores; of equal ones the first are taken, on every machine alike."""
-    mask = torch.zeros_like(scores, dtype=torch.bool)
-    mask[torch.sort(scores, descending=True, stable=True).indices[:count]] = True
-    return mask
+    """Return a mask (..., elements) of the `count` largest scores; of equal ones the first are taken, on every machine alike."""
+    order = torch.sort(scores, descending=True, stable=True).indices
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order[..., :count], True)
 
 
 def share(fraction: float, total: int) -> int:

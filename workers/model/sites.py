@@ -27,10 +27,16 @@ Values = Sequence[dict[str, Tensor]]
 
 
 class Sites:
-    """Hooks of a pack's groups on one model. Use as a context manager; inside, `bind` the tensors before each pass."""
+    """Hooks of a pack's groups on one model. Use as a context manager; inside, `bind` the tensors before each pass.
 
-    def __init__(self, model: nn.Module, shape: Shape, groups: Sequence[Group], *, trials: int) -> None:
-        self._model, self._shape, self._groups, self._trials = model, shape, tuple(groups), trials
+    `effects`, where given, gathers how much every trial changes a linear's output y: ‖Δy‖ / ‖y‖, the mean over tokens, (trials,),
+    added up over passes, by the linear's key.
+    """
+
+    def __init__(
+        self, model: nn.Module, shape: Shape, groups: Sequence[Group], *, trials: int, effects: dict[str, Tensor] | None = None
+    ) -> None:
+        self._model, self._shape, self._groups, self._trials, self._effects = model, shape, tuple(groups), trials, effects
         self._values: Values = ()
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
@@ -164,7 +170,10 @@ class Sites:
                 changed: Tensor = self._method(i).after(p, site, x, y, weight)
                 return changed
 
-            return self._replace(output, late, apply, args[0], key=site.key)
+            changed = self._replace(output, late, apply, args[0], key=site.key)
+            if self._effects is not None:
+                self._note(site.key, output.detach(), changed.detach())
+            return changed
 
         early = [i for i in groups if type(self._method(i)).before is not LinearEffect.before]
         late = [i for i in groups if type(self._method(i)).after is not LinearEffect.after]
@@ -200,6 +209,12 @@ class Sites:
                 pieces[0][place] = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
             y = pieces[0][0] if len(cuts) == 1 else torch.cat(pieces[0])
         return y
+
+    def _note(self, key: str, y: Tensor, changed: Tensor) -> None:
+        """Add to `effects` what a pass did at a linear."""
+        assert self._effects is not None
+        ratio = (changed - y).norm(dim=-1) / y.norm(dim=-1).clamp_min(torch.finfo(y.dtype).tiny)
+        self._effects[key] = self._effects.get(key, 0.0) + ratio.view(self._trials, -1).mean(1)
 
     def _prefixed(self) -> dict[str, list[int]]:
         """Attention module -> groups that put keys and values in front of it."""

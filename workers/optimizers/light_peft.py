@@ -1,16 +1,18 @@
-"""Light-PEFT: after an early look, drop the sites and the ranks that matter least, and train on with the rest.
+"""Light-PEFT: after an early look, drop the modules and the ranks that matter least, and train on with the rest.
 
-    I = |Σ_t θ·g| (first order) per element      a site's importance is the sum of its elements', a rank's of its slices'
-    after the estimation: keep the best share of sites, and in each the best share of ranks; what is dropped returns to θ₀
+    a module's score: Σ_t ‖ΔW x‖ / ‖W x + b‖ over the steps of the look
+    a rank's score:   Σ_t |mean_j (θ g)_j| over the slice of D that makes it, and of U that reads it, in the second half of the look
+    then the share `modules` of lowest modules goes, and of the ranks left, all modules together, the share `ranks`, back to θ₀
 
-Gu et al. 2024, arXiv 2406.03792.  The paper also prunes heads and feed-forward units of the model; the frozen model stays whole
-here. Count: all N, since everything is trained until the look is over; the exported adapter holds zeros where it was pruned.
+Gu et al. 2024, arXiv 2406.03792.  A module is a linear with what a method adds to it; a rank is a row of A (D) with its column of B
+(U).  The paper also prunes heads and feed-forward units of the model; the frozen model stays whole here.  Count: all N, since
+everything is trained until the look is over; the exported adapter holds zeros where it was pruned.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
-from typing import ClassVar
+from math import floor
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +20,12 @@ from torch import Tensor
 from ...spaces.axes import Float
 from ..method import hyperparameter
 from ..model.pack import Pack
-from ..optimizer import Optimizer, State, StepContext, adam
+from ..optimizer import Optimizer, State, StepContext, largest
+
+Key = TypeVar("Key")
+
+RANK_AXIS = {"A": 0, "D": 0, "B": 1, "U": 1}
+"""Plain name of a matrix that makes or reads ranks -> the dimension they lie on."""
 
 
 @dataclass(frozen=True)
@@ -27,56 +34,88 @@ class LightPeft(Optimizer):
 
     formula: ClassVar[str] = "all"
     citation: ClassVar[str] = "Gu et al. 2024, arXiv 2406.03792"
+    uses_effects: ClassVar[bool] = True
 
-    modules: float = hyperparameter(0.75, Float(0.25, 1.0))
-    ranks: float = hyperparameter(0.5, Float(0.25, 1.0))
+    modules: float = hyperparameter(0.75, Float(0.0, 0.9))
+    ranks: float = hyperparameter(0.5, Float(0.0, 0.9))
     estimation: float = hyperparameter(0.2, Float(0.05, 0.5))
 
     def vectors(self) -> tuple[str, ...]:
-        """The moments, Σ θ·g, and what was dropped as ones and zeros."""
-        return ("m", "v", "importance", "dropped")
+        """The moments, both scores at every element that they are about, and what was dropped as ones and zeros."""
+        return ("m", "v", "modules", "ranks", "dropped")
 
     def step(self, pack: Pack, state: State, context: StepContext) -> Tensor:
         """AdamW on what is left."""
         look = max(1, round(self.estimation * context.horizon))
         losses, g = context.gradient(pack)
         if context.step < look:
-            state.vectors["importance"].add_(pack.flat / pack.units * g)
+            _add_effects(pack, state.vectors["modules"], context.effects)
+            if context.step >= look // 2:
+                _add_rank_scores(pack, state.vectors["ranks"], pack.flat / pack.units * g)
         elif context.step == look:
             self._prune(pack, state)
-        change = adam(state.vectors["m"], state.vectors["v"], g, step=context.step)
-        pack.flat.sub_(context.rates * change)
+        pack.flat.sub_(context.adamw(pack, state, g))
         dropped = state.vectors["dropped"].bool()
         pack.flat[dropped] = state.origin[dropped]
         return losses
 
     def _prune(self, pack: Pack, state: State) -> None:
         for position in range(pack.size):
-            importance = {name: t.abs() for name, t in pack.of_trial(state.vectors["importance"], position).items()}
-            ranks = {getattr(part.method, "rank", 0) for group in pack.groups for part in group.parts if part.position == position}
-            pack.set_trial(state.vectors["dropped"], position, self.dropped(importance, ranks - {0}))
+            scores = (pack.of_trial(state.vectors[kind], position) for kind in ("modules", "ranks"))
+            pack.set_trial(state.vectors["dropped"], position, self.dropped(*scores))
 
-    def dropped(self, importance: Mapping[str, Tensor], ranks: set[int]) -> dict[str, Tensor]:
-        """Return ones for the elements to drop, given every tensor's importances; a dimension of a size in `ranks` is one of ranks."""
-        sites: dict[str, list[str]] = {}
-        for name in importance:
-            sites.setdefault(name.rpartition("/")[0], []).append(name)
-        worth = {site: float(sum(importance[name].sum() for name in names)) for site, names in sites.items()}
-        kept = sorted(worth, key=lambda site: -worth[site])[: max(1, ceil(self.modules * len(worth)))]
-        marks = {name: torch.ones_like(t) for name, t in importance.items()}
-        for site in kept:
-            marks |= self._weak_ranks({name: importance[name] for name in sites[site]}, ranks)
+    def dropped(self, modules: Mapping[str, Tensor], ranks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ones for the elements to drop, given both scores at every element of a trial's tensors (see `vectors`)."""
+        effects = {site: float(score.flatten()[0]) for name, score in modules.items() if (site := _site(name)) and bool(score.any())}
+        kept = _kept(effects, self.modules)
+        marks = {name: torch.full_like(score, float(_site(name) in effects and _site(name) not in kept)) for name, score in modules.items()}
+        scores: dict[tuple[str, int], float] = {}
+        for name in (name for name in ranks if _axis(name, ranks[name]) is not None and not bool(marks[name].any())):
+            for rank, score in enumerate(_per_rank(name, ranks[name])):
+                scores[_site(name), rank] = scores.get((_site(name), rank), 0.0) + float(score)
+        for site, rank in scores.keys() - _kept(scores, self.ranks):
+            for name in (name for name in ranks if _site(name) == site and _axis(name, ranks[name]) is not None):
+                marks[name].select(RANK_AXIS[name.rpartition("/")[2]], rank).fill_(1.0)
         return marks
 
-    def _weak_ranks(self, importance: Mapping[str, Tensor], ranks: set[int]) -> dict[str, Tensor]:
-        marks = {name: torch.zeros_like(t) for name, t in importance.items()}
-        along = {name: t.shape.index(rank) for rank in ranks for name, t in importance.items() if t.ndim == 2 and rank in t.shape}
-        for rank in ranks:
-            own = [name for name, axis in along.items() if importance[name].shape[axis] == rank]
-            if not own or rank == 1:
-                continue
-            worth = torch.stack([importance[name].sum(1 - along[name]) for name in own]).sum(0)
-            weak = worth.argsort(descending=True, stable=True)[max(1, ceil(self.ranks * rank)) :]
-            for name in own:
-                marks[name].index_fill_(along[name], weak, 1.0)
-        return marks
+
+def _kept(scores: Mapping[Key, float], share: float) -> set[Key]:
+    """Those with a score above the `share` quantile of all: NumPy's strict comparison, but never none."""
+    if not share or len(scores) < 2:
+        return set(scores)
+    values = torch.tensor(list(scores.values()), dtype=torch.float64)
+    lowest = min(len(scores) - 1, floor((len(scores) - 1) * share) + 1)
+    best = largest(values, len(scores) - lowest)
+    return {key for key, good in zip(scores, best.tolist(), strict=True) if good}
+
+
+def _add_effects(pack: Pack, total: Tensor, effects: Mapping[str, Tensor]) -> None:
+    """Add each module's effect (trials,) to all its elements."""
+    for group, values in zip(pack.groups, pack.unflatten(total), strict=True):
+        trials = [part.position for part in group.parts]
+        for name, value in values.items():
+            if _site(name) in effects:
+                value.add_(effects[_site(name)][trials].to(value).view(-1, *[1] * (value.ndim - 1)))
+
+
+def _add_rank_scores(pack: Pack, total: Tensor, first_order: Tensor) -> None:
+    """Add |mean of θ g| of each rank's slice to all elements of the slice."""
+    for values, terms in zip(pack.unflatten(total), pack.unflatten(first_order), strict=True):
+        for name, value in values.items():
+            axis = _axis(name, value[0])
+            if axis is not None:
+                value.add_(terms[name].mean(2 - axis, keepdim=True).abs())
+
+
+def _per_rank(name: str, score: Tensor) -> Tensor:
+    return score.select(1 - RANK_AXIS[name.rpartition("/")[2]], 0)
+
+
+def _axis(name: str, tensor: Tensor) -> int | None:
+    """The dimension of one trial's tensor that ranks lie on; None where it has none."""
+    return RANK_AXIS.get(name.rpartition("/")[2]) if tensor.ndim == 2 else None
+
+
+def _site(name: str) -> str:
+    """The key of the linear, `layer.role`, that a tensor belongs to; in a composition the method's name stands in front."""
+    return ".".join(name.rpartition("/")[0].split(".")[-2:])

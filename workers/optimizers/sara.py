@@ -1,10 +1,11 @@
 """SaRA: train the weights that do little, the smallest ones, and half-way only those of them that still do little.
 
-    S = {i : |w_i| < τ}      θ_S ← AdamW(θ_S, g_S)      at half the steps: S ← S ∩ {i : |w_i| < τ}      loss + λ Σ ‖ΔW‖_*
+    S = {i : |w_i| < τ}      θ_S ← AdamW(θ_S, g_S)      at half the steps: S ← S ∩ {i : |w_i| < τ}      loss + λ ‖W_S‖_*
 
 w_i is the frozen weight with what training added to it, or the element itself where it is added to none. τ is the quantile that
-makes S a given fraction. Hu et al. 2024, arXiv 2409.06633. The reference code takes |w| of the trained weights once for the mask
-and keeps it, which flips the sign of every small negative weight; here signs stay. The nuclear norm ‖ΔW‖_* has the gradient U Vᵀ.
+makes S a given fraction. W is one matrix a step, drawn at random, and W_S is W with zeros outside S; ‖W_S‖_* has the gradient U Vᵀ.
+Hu et al. 2024, arXiv 2409.06633. The reference code takes |w| of the trained weights once for the mask and keeps it, which flips
+the sign of every small negative weight; here signs stay.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ...spaces.axes import Float
 from ..method import hyperparameter
 from ..methods.maths.linear_algebra import polar
 from ..model.pack import Pack
-from ..optimizer import Optimizer, State, StepContext, adam, largest, share
+from ..optimizer import Optimizer, State, StepContext, largest, share
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Sara(Optimizer):
     def step(self, pack: Pack, state: State, context: StepContext) -> Tensor:
         """AdamW on S."""
         self._choose(pack, state, context)
+        mask = state.vectors["mask"]
         losses, g = context.gradient(pack)
-        g = (g + self.nuclear * _towards_low_rank(pack, pack.flat - state.origin) * pack.units) * state.vectors["mask"]
-        change = adam(state.vectors["m"], state.vectors["v"], g, step=context.step)
-        pack.flat.sub_(context.rates * change * state.vectors["mask"])
+        g = (g + self.nuclear * towards_low_rank(pack, (state.reference + pack.flat) * mask, context) * pack.units) * mask
+        pack.flat.sub_(context.adamw(pack, state, g) * mask)
         return losses
 
     def _choose(self, pack: Pack, state: State, context: StepContext) -> None:
@@ -63,11 +64,19 @@ class Sara(Optimizer):
                 mask[place] *= (now <= weights[small].max()).to(mask.dtype)
 
 
-def _towards_low_rank(pack: Pack, change: Tensor) -> Tensor:
-    """Gradient of the sum of nuclear norms of every matrix among the trials' tensors, (elements,)."""
-    gradient = torch.zeros_like(change)
-    for values, target in zip(pack.unflatten(change), pack.unflatten(gradient), strict=True):
-        for name, tensor in values.items():
-            if tensor.ndim == 3 and min(tensor.shape[1:]) > 1:
-                target[name].copy_(polar(tensor))
+def towards_low_rank(pack: Pack, weights: Tensor, context: StepContext) -> Tensor:
+    """Gradient (elements,) of the nuclear norm of one matrix a trial, drawn anew each step, among `weights` (elements,)."""
+    gradient = torch.zeros_like(weights)
+    own, targets = pack.unflatten(weights), pack.unflatten(gradient)
+    for position in range(pack.size):
+        matrices = [
+            (g, name, index)
+            for g, group in enumerate(pack.groups)
+            for index, part in enumerate(group.parts)
+            for name, tensor in own[g].items()
+            if part.position == position and tensor.ndim == 3 and min(tensor.shape[1:]) > 1
+        ]
+        if matrices:
+            g, name, index = matrices[int(torch.randint(len(matrices), (), generator=context.draw(position, context.step)))]
+            targets[g][name][index] = polar(own[g][name][index])
     return gradient

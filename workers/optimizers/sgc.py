@@ -60,7 +60,7 @@ class Sgc(Optimizer):
         a = projection(self.k).to(g)
         m, v = (state.rows[name].view(pack.size, -1, self.k) for name in ("m", "v"))
         chunks = torch.stack([_chunks(g[place], m.shape[1]) for place in pack.places])
-        u = adam(m, v, top(chunks, self.s) @ a.mT, step=context.step)
+        u = adam(m, v, top(chunks, self.s) @ a.mT, step=context.step, by=context.adam)
         x = pursue(a, u.flatten(0, 1), self.s).view_as(chunks)
         for place, own in zip(pack.places, x.flatten(1), strict=True):
             pack.flat[place] -= context.rates[place] * own[: len(place)]

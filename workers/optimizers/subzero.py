@@ -3,8 +3,9 @@
     Z = √(mn/r²) · U R Vᵀ      U (m×r), V (n×r) orthonormal, new every F steps; R (r×r) ~ N(0, 1), new every step
     ĝ = (L(θ + ε Z) - L(θ - ε Z)) / 2ε      θ ← θ - lr · ĝ · Z
 
-Yu et al. 2024, arXiv 2410.08989. A tensor that is no matrix is reshaped to the most square one that holds it, as the paper does
-for adapters; one with a side of at most r is perturbed as it is. Every step is two forward passes, and nothing is remembered.
+Yu et al. 2024, arXiv 2410.08989. An adapter's matrix is seen as the most square one with as many elements (LoRA's 4×384 as 32×48),
+a whole weight (`full+subzero`) as it is; vectors and stacks of matrices, and what has a side of at most r, are perturbed plainly.
+Every step is two forward passes, and nothing is remembered. The paper keeps the rate constant: `schedule: constant`.
 """
 
 from dataclasses import dataclass
@@ -45,17 +46,18 @@ class Subzero(Optimizer):
         """SPSA along Z."""
 
         def draw(position: int, name: str, size: torch.Size) -> Tensor:
-            return self.direction(size, context, position, crc32(name.encode()))
+            return self.direction(name, size, context, position)
 
         z = pack.fill(draw)
         losses, slope = context.slope(pack, z, eps=self.eps)
         pack.flat.sub_(context.rates * slope[pack.owner] * z)
         return losses
 
-    def direction(self, size: torch.Size, context: StepContext, position: int, key: int) -> Tensor:
-        """Z of one tensor, of its size."""
-        m, n = matrix(size)
+    def direction(self, name: str, size: torch.Size, context: StepContext, position: int) -> Tensor:
+        """Z of the tensor called `name`, of its size."""
+        key = crc32(name.encode())
         fresh = context.draw(position, key, 1, context.step)
+        m, n = matrix(name, size)
         if min(m, n) <= self.rank:
             return torch.randn(size, generator=fresh)
         basis = context.draw(position, key, 0, context.step // self.refresh)
@@ -65,10 +67,12 @@ class Subzero(Optimizer):
         return z.reshape(size)
 
 
-def matrix(size: torch.Size) -> tuple[int, int]:
-    """Rows and columns of the matrix that a tensor is seen as: its own, or the most square ones with as many elements."""
-    if len(size) == 2 and min(size) > 1:
-        return size[0], size[1]
-    total = size.numel()
-    rows = next((side for side in range(isqrt(total), 0, -1) if total % side == 0), 1)
-    return rows, total // max(1, rows)
+def matrix(name: str, size: torch.Size) -> tuple[int, int]:
+    """Rows and columns of the matrix that a tensor is seen as; one row where it is none."""
+    total, sides = size.numel(), [side for side in size if side > 1]
+    if len(sides) != 2:
+        return 1, total
+    if name.endswith("/weight"):
+        return sides[0], sides[1]
+    rows = next(side for side in range(isqrt(total), 0, -1) if total % side == 0)
+    return rows, total // rows

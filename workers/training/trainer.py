@@ -18,7 +18,7 @@ from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
 from ..model.sites import Sites
 from ..model.verbalizer import Encoded, Verbalizer
-from ..optimizer import Optimizer, State, StepContext
+from ..optimizer import Adam, Optimizer, State, StepContext
 from .batches import Batches
 from .heap import EVERY, release
 
@@ -52,13 +52,17 @@ class Trainer:
         rates = rule.rates(pack)
         batches = Batches(data.lengths, batch=self.training.batch)
         total = torch.zeros(pack.size, device=pack.flat.device)
-        with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
+        effects: dict[str, Tensor] = {}
+        with Sites(
+            self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size, effects=effects if rule.uses_effects else None
+        ) as sites:
             for step in range(start, stop):
+                effects.clear()
                 rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
                 pieces = self._pieces(pack, sites, data, rows, pack.noise(self.backbone.shape, seeds, step))
-                total += rule.step(
-                    pack, state, StepContext(step, self.training.steps, rates * self._schedule(step), self.training.clip, seeds, pieces)
-                )
+                at = rates * rate_factor(self.training, step)
+                context = StepContext(step, self.training.steps, at, self.training.clip, seeds, pieces, self._adam, effects)
+                total += rule.step(pack, state, context)
                 if (step - start) % EVERY == EVERY - 1:
                     release()
         release()
@@ -137,10 +141,10 @@ class Trainer:
         """Hidden states below the first site, kept for all packs of this trainer."""
         return LowerBlocks(self.backbone)
 
-    def _schedule(self, step: int) -> float:
-        """Linear warm-up over the first share of the horizon, then linear to zero at its end."""
-        horizon, warm = self.training.steps, max(1, round(self.training.warmup * self.training.steps))
-        return min((step + 1) / warm, max(0.0, (horizon - step) / max(1, horizon - warm)))
+    @property
+    def _adam(self) -> Adam:
+        recipe = self.training
+        return Adam(recipe.beta1, recipe.beta2, recipe.epsilon, recipe.weight_decay)
 
     @property
     def _pad(self) -> int:
@@ -159,6 +163,19 @@ class Batch:
     targets: Tensor
     hidden: Tensor | None
     blocks: int
+
+
+def rate_factor(training: Training, step: int) -> float:
+    """What the learning rates are multiplied by: a linear warm-up over the first share of the horizon, then the schedule."""
+    horizon, warm = training.steps, max(1, round(training.warmup * training.steps))
+    rising, left = (step + 1) / warm, max(0.0, (horizon - step) / max(1, horizon - warm))
+    match training.schedule:
+        case "linear":
+            return min(rising, left)
+        case "cosine":
+            return min(rising, (1 - math.cos(math.pi * min(1.0, left))) / 2)
+        case "constant":
+            return min(rising, 1.0)
 
 
 def bound_values(pack: Pack) -> list[dict[str, Tensor]]:
