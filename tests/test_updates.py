@@ -47,7 +47,7 @@ def own(name: str) -> Optimizer:
 
 @dataclass
 class Bowl:
-    """A quadratic for every trial: half the squared distance to a target drawn from the trial's seed."""
+    """A quadratic for every trial: half the squared distance, in units, to a target drawn from the trial's seed."""
 
     pack: Pack
     target: Tensor
@@ -58,10 +58,13 @@ class Bowl:
         built = [build_parts(k, parts(*trials[k]), plan, seed) for k, seed in enumerate(seeds)]
         pack = Pack(built, device=torch.device("cpu"), dtype=torch.float64)
         steep = pack.fill(lambda position, name, size: torch.randn(size, generator=generator(seeds[position], len(name))))
-        return cls(pack, pack.flat + steep)
+        return cls(pack, pack.flat + pack.units * steep)
 
     def losses(self, flat: Tensor) -> Tensor:
-        return torch.zeros(self.pack.size, dtype=flat.dtype).index_add(0, self.pack.owner, (flat - self.target).square() / 2)
+        return torch.zeros(self.pack.size, dtype=flat.dtype).index_add(0, self.pack.owner, self.costs(flat))
+
+    def costs(self, flat: Tensor) -> Tensor:
+        return ((flat - self.target) / self.pack.units).square() / 2
 
     def both(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         return self.losses(flat), torch.zeros(self.pack.size, dtype=flat.dtype)
@@ -84,8 +87,7 @@ def test_moves_towards_an_optimum(name: str) -> None:
 
 def best_reachable(bowl: Bowl, update: Optimizer) -> Tensor:
     """Loss of each trial with as many elements at their targets as the rule trains, the most rewarding ones."""
-    start = Bowl.of([1, 2]).pack.flat
-    costs = (start - bowl.target).square() / 2
+    costs = bowl.costs(Bowl.of([1, 2]).pack.flat)
     if isinstance(update, LightPeft | Sara):  # chosen by other things than the reward: an average share of it
         share = update.fraction if isinstance(update, Sara) else 1 - update.ranks
         return torch.stack([costs[place].sum() * (1 - share) for place in bowl.pack.places])
@@ -243,7 +245,7 @@ def test_schedules_after_the_warm_up(schedule: Decline, factors: list[float]) ->
 
 def test_adamw_follows_the_studys_settings() -> None:
     """Two steps of PyTorch's AdamW with decay, β and ε of its own."""
-    bowl = Bowl.of([1, 2])
+    bowl = Bowl.of([1, 2], [TRIALS[0]] * 2)
     theirs = bowl.pack.flat.clone().requires_grad_()
     stock = torch.optim.AdamW([theirs], lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.3)
     update, rates = own("adamw"), torch.full_like(bowl.pack.flat, 0.1)
