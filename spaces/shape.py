@@ -185,7 +185,7 @@ def _roles(name: str, roles: Sequence[str]) -> list[str]:
     """
     short = name.removeprefix("self_")
     meant = (short,) if short != name else (name, f"cross_{name}")
-    found = [role for role in ((one if one in roles else FUSED.get(one)) for one in meant) if role in roles]
+    found = [role for role in (one if one in roles else FUSED.get(one, one) for one in meant) if role in roles]
     if not found:
         raise WrongInput(f"modules: this model has no {name!r}; it has {', '.join(roles)}.{did_you_mean(name, roles)}")
     return found

@@ -172,7 +172,8 @@ def test_sara_starts_with_the_smallest_frozen_weights() -> None:
 
 def test_light_peft_drops_the_share_of_modules_that_change_least_and_of_ranks_all_together() -> None:
     """Modules q of layers 0 to 3 change outputs by 4, 3, 2, 1; half go. Of four ranks left, half go: both of the second module."""
-    modules, ranks = {}, {}
+    modules: dict[str, Tensor] = {}
+    ranks: dict[str, Tensor] = {}
     for layer, (effect, scores) in enumerate(zip((4.0, 3.0, 2.0, 1.0), ((5.0, 6.0), (1.0, 2.0), (9.0, 9.0), (9.0, 9.0)), strict=True)):
         first, second = scores
         modules |= {f"{layer}.q/A": torch.full((2, 3), effect), f"{layer}.q/B": torch.full((3, 2), effect)}

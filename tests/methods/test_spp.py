@@ -34,9 +34,9 @@ def test_agrees_with_peft() -> None:
 
 def test_count() -> None:
     """16·in + out, on q and v of Llama-2-7B."""
-    assert Spp().parameters(shape(width=4096, layers=32)) == 32 * 2 * (16 * 4096 + 4096)
+    assert Spp(modules="q,v").parameters(shape(width=4096, layers=32)) == 32 * 2 * (16 * 4096 + 4096)
 
 
 def test_outputs_that_do_not_divide_are_refused_before_launch() -> None:
     with pytest.raises(WrongInput, match=r"spp\.rank: 16 does not divide the 24 outputs of layers\.0\.q; use 12"):
-        Spp().parameters(shape(width=24))
+        Spp(modules="q,v").parameters(shape(width=24))

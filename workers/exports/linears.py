@@ -1,5 +1,7 @@
 """Changes of linears as stock PEFT adapters: LORA, IA3 and SHIRA, whichever holds them exactly."""
 
+from collections.abc import Sequence
+
 import torch
 from peft import IA3Config, LoraConfig, ShiraConfig
 from torch import Tensor
@@ -30,12 +32,10 @@ def biases(backbone: Backbone, method: Biases, values: Tensors) -> Built:
     """LORA of rank 1 with zero factors and `lora_bias`: the bias of B is δ. Norms that change too are saved whole."""
     sites = method.sites(backbone.shape)
     zeros = {site: (torch.zeros(site.outputs, 1), torch.zeros(1, site.inputs)) for site in sites}
-    config, tensors = _lora(backbone, zeros, biases={site: method.bias(local(values, site.key), site) for site in sites})
-    if isinstance(method, NormEffect) and method.norms(backbone.shape):
-        whole = whole_norms(backbone, method, values)
-        config.modules_to_save = [site.name for site in method.norms(backbone.shape)]
-        tensors |= {f"base_model.model.{name}": value for name, value in whole.items()}
-    return config, tensors
+    whole = whole_norms(backbone, method, values) if isinstance(method, NormEffect) else {}
+    learnt = {site: method.bias(local(values, site.key), site) for site in sites}
+    config, tensors = _lora(backbone, zeros, biases=learnt, saved=sorted({name.rpartition(".")[0] for name in whole}))
+    return config, tensors | {f"base_model.model.{name}": value for name, value in whole.items()}
 
 
 def whole_norms(backbone: Backbone, method: NormEffect, values: Tensors) -> Tensors:
@@ -82,8 +82,10 @@ def sparse(backbone: Backbone, method: Sparse, values: Tensors) -> Built:
     return ShiraConfig(task_type=TASK_TYPES[backbone.family], r=rank, target_modules=names, inference_mode=True), tensors
 
 
-def _lora(backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, biases: dict[Linear, Tensor] | None = None) -> Built:
-    """LORA of factors B and A, scaling included, and learnt biases."""
+def _lora(
+    backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, biases: dict[Linear, Tensor] | None = None, saved: Sequence[str] = ()
+) -> Built:
+    """LORA of factors B and A, scaling included, and learnt biases; the modules `saved` are saved whole."""
     ranks = {site.name: a.shape[0] for site, (_, a) in pairs.items()}
     config = LoraConfig(
         task_type=TASK_TYPES[backbone.family],
@@ -94,6 +96,7 @@ def _lora(backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, bia
         alpha_pattern=dict(ranks),
         fan_in_fan_out=_conv1d(backbone),
         lora_bias=biases is not None,
+        modules_to_save=list(saved) or None,
         inference_mode=True,
     )
     tensors = {f"base_model.model.{site.name}.lora_A.weight": a for site, (_, a) in pairs.items()}
