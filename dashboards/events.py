@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from ..spaces.errors import one_line
 from ..spaces.records import ATTEMPTS, Point
 from .progress import Progress, Range, ranges
 from .screens import PHASES, counts, times
-from .words import count, metric, one_line
+from .words import count, metric
 
 SECONDS_BETWEEN_COUNTS = 60.0
 SHARE_BETWEEN_COUNTS = 0.2

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..spaces.axes import Axis
+from ..spaces.errors import one_line
 from ..spaces.records import Point, Problem, Result, Trial
 from .states import problems_by_trial, results_by_trial, state_of
 from .verdicts import ties
-from .words import axis, configuration, count, mean_over_seeds, metric, one_line, size
+from .words import axis, configuration, count, mean_over_seeds, metric, size
 
 TIES_NAMED = 4
 """With more trials that tie with one, only their number beyond these is said."""

@@ -7,12 +7,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..spaces.errors import one_line
 from .curve import Curve
 from .palette import Style, styles
 from .progress import Progress, Range, ranges
 from .tables import frontier_table
 from .textplot import plot
-from .words import command, configuration, count, duration, export_command, metric, one_line, shell
+from .words import command, configuration, count, duration, export_command, metric, shell
 
 PHASES = {"search": "searching", "finals": "finals: retraining the frontier over fresh seeds"}
 

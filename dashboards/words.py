@@ -65,11 +65,6 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def one_line(text: str) -> str:
-    """The text with every run of white space as one space: errors often span lines."""
-    return " ".join(text.split())
-
-
 def shell(text: str) -> str:
     """The text as one word of a shell command."""
     return shlex.quote(text)

@@ -1,6 +1,6 @@
 """What a search writes down: trials, results and jobs, as frozen values that go to JSON and back unchanged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -107,6 +107,11 @@ class Problem:
     trial: int
     error: str
     fatal: bool = False
+
+
+def failed_for_good(problems: Sequence[Problem]) -> bool:
+    """Whether a trial with these problems, all its own, is not tried again."""
+    return len(problems) >= ATTEMPTS or any(problem.fatal for problem in problems)
 
 
 @dataclass(frozen=True)

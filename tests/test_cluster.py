@@ -31,7 +31,7 @@ Open = Callable[..., Cluster]
 SUPERVISED = """
 import sys
 from pathlib import Path
-from ulpt_search.search.supervisor import run_supervised
+from ulpt_search.search.running.supervisor import run_supervised
 
 def main():
     from cluster_jobs import search

@@ -88,7 +88,7 @@ def test_same_content_same_name_in_any_order_and_process(store: AdapterStore, tm
     assert store.put(dict(reversed(STATE.items())), dict(reversed(metadata.items()))) == digest
     script = """
         import sys, torch
-        from ulpt_search.workers.store import AdapterStore
+        from ulpt_search.workers.training.store import AdapterStore
         state = {"z": torch.tensor(0.1), "0.q/a": torch.arange(12.0).reshape(3, 4)}
         print(AdapterStore(sys.argv[1]).put(state, {name: name for name in "poiuytrewq"}))
     """
@@ -139,7 +139,7 @@ def test_damage_is_found_and_healed(tmp_path: Path, damage: bytes) -> None:
 
 HUNDRED = """
     import sys, torch
-    from ulpt_search.workers.store import AdapterStore
+    from ulpt_search.workers.training.store import AdapterStore
     store = AdapterStore(sys.argv[1])
     for seed in range(100):
         store.put({"w": torch.full((200,), float(seed))}, {"seed": str(seed)})
@@ -161,7 +161,7 @@ def test_writers_of_the_same_content(tmp_path: Path) -> None:
 
 WRITER = """
     import sys, torch
-    from ulpt_search.workers.store import AdapterStore
+    from ulpt_search.workers.training.store import AdapterStore
     store, seed = AdapterStore(sys.argv[1]), int(sys.argv[2])
     while True:
         print(store.put({"w": torch.full((50_000,), float(seed))}, {"seed": str(seed)}), flush=True)
@@ -200,7 +200,7 @@ def test_what_dead_writers_left_is_cleared_away_later(tmp_path: Path) -> None:
 FULL = """
     import resource, signal, sys, torch
     from ulpt_search.spaces.errors import Failure
-    from ulpt_search.workers.store import AdapterStore
+    from ulpt_search.workers.training.store import AdapterStore
     store = AdapterStore(sys.argv[1])
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))

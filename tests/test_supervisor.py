@@ -19,7 +19,7 @@ from .processes import Program
 
 SCRIPT = """
 import os, signal, subprocess, sys, tempfile, time
-from ulpt_search.search.supervisor import Interrupted, run_supervised
+from ulpt_search.search.running.supervisor import Interrupted, run_supervised
 
 def daemons():
     "A process whose parent has gone, in a session of its own, and one that is nobody's either."

@@ -16,7 +16,7 @@ from . import toy, zoo
 
 TWO = """
 import pathlib, sys, time, torch
-from ulpt_search.workers.shared import once
+from ulpt_search.workers.model.node_cache import once
 
 def make():
     print("made")

@@ -24,7 +24,7 @@ from .mirror_records import STUDY, add, assert_mirrored, result, small, statuses
 SERVE = """
 import sys
 from pathlib import Path
-from ulpt_search.search.viewer import ui
+from ulpt_search.search.tracking.viewer import ui
 home = Path(sys.argv[1])
 uri = f"sqlite:///{home / 'mlflow.sqlite'}"
 say = lambda text: print(text, flush=True)

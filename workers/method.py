@@ -15,7 +15,7 @@ both under the plain `name`. A tensor `layer.role/weight` is one that is added t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -94,11 +94,6 @@ class Method(Configurable, ABC):
         """Equal for two methods whose trials can be computed as one batch."""
         structural = (f for f in fields(self) if f.metadata.get("structural", True))
         return (type(self), *((f.name, getattr(self, f.name)) for f in structural))
-
-
-def structural(f: "Field[Any]") -> bool:
-    """Whether a hyperparameter's value shapes the computation (see `hyperparameter`)."""
-    return bool(f.metadata.get("structural", True))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..spaces.axes import Axis, Choice, Float, Int
-from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.errors import WrongInput, did_you_mean, reason
 from ..spaces.shape import Linear, Shape
 from .method import LAYERS, Method, Tensors, hyperparameter
 
@@ -137,8 +137,7 @@ def _wrap(model: nn.Module, method: PeftTuner, targets: tuple[str, ...], seed: i
         try:
             wrapped: nn.Module = get_peft_model(model, method.config(targets))
         except (ValueError, TypeError, RuntimeError, AssertionError, ImportError, KeyError, AttributeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-            raise WrongInput(f"{PREFIX}{method.kind.lower()}: PEFT refuses: {reason}") from error
+            raise WrongInput(f"{PREFIX}{method.kind.lower()}: PEFT refuses: {reason(error)}") from error
     return wrapped
 
 

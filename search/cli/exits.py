@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from ...spaces.errors import Failure, WrongInput
+from ...spaces.errors import Failure, WrongInput, one_line
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,5 +46,5 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {one_line(message)}", err=True)
     return code

@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...spaces.errors import Failure, WrongInput, did_you_mean
+from ...spaces.errors import Failure, WrongInput, did_you_mean, reason
 from ...spaces.records import Outcome, Problem, Result, Trial
 from .lease import Holder
 from .migrations import tables
-from .migrations.database import open_database, plain, reason
+from .migrations.database import open_database, original, plain
 from .study_record import StudyRecord, check, compare
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
@@ -210,9 +210,9 @@ class Ledger:
             with (self._writer if writes else self._engine).begin() as connection:
                 yield connection
         except sa.exc.IntegrityError as error:
-            raise Failure(f"the ledger refused a record: {reason(error)}; add a trial before what came of it") from error
+            raise Failure(f"the ledger refused a record: {reason(original(error))}; add a trial before what came of it") from error
         except sa.exc.DBAPIError as error:
-            told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(error)}"
+            told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(original(error))}"
             raise Failure(f"{told}; all that it acknowledged is kept: put that right and run again") from error
 
 

@@ -31,9 +31,10 @@ from ray.tune.search import Searcher
 
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Job, Outcome
+from ...spaces.silence import silence
 from ...spaces.space import Setup
-from .dispatch import Dispatch, Halt, failed, one_line
-from .process_state import environment, signal_handlers, silence
+from .dispatch import Dispatch, Halt, failed, traced
+from .process_state import environment, signal_handlers
 from .supervisor import Interrupted, stop_signals
 
 _QUIET = {
@@ -158,7 +159,7 @@ class Cluster:
         """Start or join the cluster. Raises `WrongInput` when it is not there or too small, `Failure` when Ray does not start."""
         with ExitStack() as undo:
             undo.enter_context(environment(_QUIET))
-            undo.enter_context(silence(_LOGGERS))
+            undo.enter_context(silence(*_LOGGERS))
             undo.callback(ray.shutdown)
             self._start(undo) if self._address is None else self._join()
             _check_room(self._workers, cpus=self._cpus, gpus=self._gpus)
@@ -213,7 +214,7 @@ class Cluster:
             with _connecting():
                 ray.init(address=self._address, log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise WrongInput(f"--address {self._address}: no Ray cluster there ({one_line(error)}); leave it out to start one") from error
+            raise WrongInput(f"--address {self._address}: no Ray cluster there ({traced(error)}); leave it out to start one") from error
 
     def _start(self, undo: ExitStack) -> None:
         folder = _socket_folder()
@@ -233,7 +234,7 @@ class Cluster:
                     _temp_dir=folder,
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise Failure(f"Ray does not start on this machine: {one_line(error)}") from error
+            raise Failure(f"Ray does not start on this machine: {traced(error)}") from error
 
 
 @contextmanager
@@ -254,7 +255,7 @@ def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping
         try:
             metrics = _metrics(_function(run_job, threads=threads)(setup, job))
         except BaseException as error:
-            tune.report(_metrics(failed(job, one_line(error))))
+            tune.report(_metrics(failed(job, traced(error))))
             raise  # Tune replaces the process: after an error nobody foresaw, its memory and its GPU are not to be trusted
         tune.report({**metrics, "done": True})
 

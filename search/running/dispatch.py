@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...spaces.errors import Failure
+from ...spaces.errors import Failure, one_line
 from ...spaces.records import Job, Outcome, Problem
 
 
@@ -88,11 +88,10 @@ def failed(job: Job, error: str) -> Outcome:
     return Outcome(job.number, problems=tuple(Problem(assignment.trial.number, error) for assignment in job.assignments))
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error's type, its message (at most 300 characters) and the innermost line of code."""
+def traced(error: BaseException) -> str:
+    """Return, in one line, an error's type, its message (at most 300 characters) and the innermost line of code."""
     place, trace = "", error.__traceback__
     while trace is not None:
         place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
         trace = trace.tb_next
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message[:300]}{place}"
+    return f"{type(error).__name__}: {one_line(str(error))[:300]}{place}"

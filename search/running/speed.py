@@ -4,7 +4,6 @@ A study that is continued on the same machine, torch and number of threads finds
 come to another dtype: `--set model.dtype=float32` holds a study to one.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...spaces.errors import reason
+from ...spaces.hashing import sha256_of_json
 from ...spaces.space import Space
 from ...workers.model.backbone import native_dtypes
 from ...workers.training.speed import Fastest, measure
@@ -109,7 +110,7 @@ def fastest(
     try:
         found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
     except RuntimeError as error:
-        say(f"could not be measured, so the defaults are taken: {str(error).splitlines()[0][:200]}")
+        say(f"could not be measured, so the defaults are taken: {reason(error)}")
         return None
     with suppress(OSError):  # a full disk is for the ledger to speak of
         memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
@@ -122,7 +123,7 @@ def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
         "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
         "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256_of_json(what)[:16]
 
 
 def _about(space: Space, threads: int) -> str:

@@ -5,10 +5,11 @@ The UI reads `mlflow.sharedViewState.<key>` from an experiment's tags: JSON, def
 """
 
 import base64
-import hashlib
 import json
 import zlib
 from typing import Any
+
+from ...spaces.hashing import sha256_of_json
 
 
 def tags(study: str) -> dict[str, str]:
@@ -62,6 +63,6 @@ def _by_step(metric: str) -> dict[str, Any]:
 
 
 def _chart(section: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    name = hashlib.sha256(json.dumps([section, kind, options], sort_keys=True).encode()).hexdigest()[:16]
+    name = sha256_of_json([section, kind, options])[:16]
     fixed = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
     return {"uuid": name, "type": kind, "metricSectionId": section, **fixed, **options}

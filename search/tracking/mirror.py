@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...spaces.errors import Failure
+from ...spaces.errors import Failure, reason
 from .run_records import Snapshot, Status
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Mirror:
         try:
             self._sync(snapshot, status)
         except Exception as error:
-            raise Failure(f"MLflow at {self._uri}: {_one_line(error)}. The ledger has everything; try again later") from error
+            raise Failure(f"MLflow at {self._uri}: {reason(_innermost(error))}. The ledger has everything; try again later") from error
 
     def _sync(self, snapshot: Snapshot, status: Status | None) -> None:
         if self._tracking is None:
@@ -102,7 +102,7 @@ class Mirror:
         try:
             self._sync(read(), status)
         except Exception as error:  # whatever it is, the search goes on and the ledger keeps the records
-            self._trouble = _one_line(error)
+            self._trouble = reason(_innermost(error))
             return False
         self._trouble = None
         return True
@@ -116,9 +116,8 @@ class Mirror:
         self._news.wait(_SIGN_OF_LIFE)
 
 
-def _one_line(error: BaseException) -> str:
-    """Return the innermost cause: `database is locked` rather than the layers around it."""
+def _innermost(error: BaseException) -> BaseException:
+    """`database is locked` rather than the layers around it."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    return error

@@ -23,8 +23,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from ...spaces.errors import WrongInput
+from ...spaces.errors import WrongInput, reason
 from ...spaces.shape import Family, Shape
+from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
@@ -96,7 +97,7 @@ def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # no
             model = LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise WrongInput(f"model {spec.name}: cannot be loaded: {_first_line(error)}") from error
+        raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
     _check(model, spec.name)
     fingerprint, shape = _fingerprint(model), read_shape(model)
     model.to(device=device, dtype=pick_dtype(_first(spec.dtype, execution.dtype), device)).eval().requires_grad_(False)
@@ -150,7 +151,7 @@ def _config(spec: ModelSpec) -> PretrainedConfig:
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise WrongInput(f"model {spec.name}: no usable config.json: {_first_line(error)}") from error
+        raise WrongInput(f"model {spec.name}: no usable config.json: {reason(error)}") from error
     if getattr(config, "vocab_size", None) is None:
         raise WrongInput(f"model {spec.name}: a {config.model_type} has no vocabulary; give a text encoder, decoder or encoder-decoder")
     return config  # type: ignore[no-any-return]
@@ -176,19 +177,14 @@ def _weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     return ((name, tensor) for name, tensor in sorted(model.named_parameters()))
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' weight-loading bar and advice off the terminal: ours is the only voice there."""
-    level, bars = transformers_logging.get_verbosity(), "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ
-    transformers_logging.set_verbosity_error()
+    bars = "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ
     transformers_logging.disable_progress_bar()
     try:
-        yield
+        with silence("transformers"):
+            yield
     finally:
-        transformers_logging.set_verbosity(level)
         if bars:
             transformers_logging.enable_progress_bar()

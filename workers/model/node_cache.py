@@ -1,15 +1,15 @@
 """What is the same for all workers of one machine: made once, kept in a file, and mapped into memory by each, so that it is there once."""
 
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 from filelock import FileLock
 from torch import Tensor
+
+from .seeds import sha256_of
 
 Tensors = Mapping[str, Tensor]
 
@@ -39,7 +39,7 @@ def _mapped(path: Path) -> Tensors | None:
             wanted = (file.metadata() or {}).get("sha256")
     except (OSError, safetensors.SafetensorError):
         return None
-    return tensors if _digest(tensors) == wanted else None
+    return tensors if sha256_of(tensors) == wanted else None
 
 
 def _write(path: Path, tensors: Tensors) -> None:
@@ -47,17 +47,9 @@ def _write(path: Path, tensors: Tensors) -> None:
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     own = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     try:
-        safetensors.torch.save_file(own, aside, metadata={"sha256": _digest(own)})
+        safetensors.torch.save_file(own, aside, metadata={"sha256": sha256_of(own)})
         aside.replace(path)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _digest(tensors: Tensors) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)  # numpy has no bfloat16
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from ...spaces.errors import WrongInput
+from ...spaces.errors import WrongInput, reason
 from .table import Table, describe, table_of
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -119,7 +119,7 @@ def _parquet(path: Path, wanted: Collection[str]) -> Table:
     try:
         table = pyarrow.parquet.ParquetFile(path).read()
     except pyarrow.ArrowException as error:
-        raise WrongInput(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}; write it again") from error
+        raise WrongInput(f"{path}: not a readable Parquet file: {reason(error)}; write it again") from error
     if not table.num_rows:
         raise _no_rows(path)
     names = tuple(table.column_names)

@@ -1,13 +1,13 @@
 """A hub data set with named columns: `owner/name`, `owner/name:config`, or the folder of one on this machine."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
 
-from ...spaces.errors import Failure, WrongInput
+from ...spaces.errors import Failure, WrongInput, reason
+from ...spaces.silence import silence
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
 from .labels import listed
@@ -45,12 +45,12 @@ def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:
         with _quiet():
             loaded = datasets.load_dataset(source, config)
     except datasets.exceptions.DatasetNotFoundError as error:
-        raise WrongInput(f"{source}: {_line(error)}; check the name, or log in where it is gated") from error
+        raise WrongInput(f"{source}: {_why(error)}; check the name, or log in where it is gated") from error
     except (ConnectionError, TimeoutError) as error:
         offline = "HF_HUB_OFFLINE is set; unset it" if datasets.config.HF_HUB_OFFLINE else "check the network"
         raise Failure(f"{source}: the hub cannot be reached: {offline}, or download the data and give its folder as task.path") from error
     except (ValueError, RuntimeError, OSError, datasets.exceptions.DatasetsError) as error:
-        raise WrongInput(f"{source}: cannot be read: {_line(error)}") from error
+        raise WrongInput(f"{source}: cannot be read: {_why(error)}") from error
     return loaded  # type: ignore[no-any-return]
 
 
@@ -72,21 +72,17 @@ def _label_names(loaded: Mapping[str, "datasets.Dataset"], column: str) -> tuple
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries' progress bars, retries and advice off the terminal: ours is the only voice there."""
-    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
-    levels, bars = [logger.level for logger in loggers], not datasets.are_progress_bars_disabled()
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        yield
+        with silence("datasets", "huggingface_hub"):
+            yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         if bars:
             datasets.enable_progress_bars()
 
 
-def _line(error: BaseException) -> str:
-    """The error in one line, with the cause where the library only says that something failed."""
+def _why(error: BaseException) -> str:
+    """What went wrong: the cause, where the library only says that something failed."""
     cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) and error.__cause__ else error
-    return " ".join(str(cause).split())[:300].rstrip(".") or type(cause).__name__
+    return reason(cause).rstrip(".")

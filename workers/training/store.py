@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...spaces.errors import Failure, WrongInput
+from ...spaces.errors import Failure, WrongInput, reason
 
 _ASIDE = "aside"
 _FORGOTTEN = 3600.0
@@ -81,7 +81,9 @@ class AdapterStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise Failure(f"adapter {digest}: the store {self.url} cannot be read: {_why(error)}; put that right and run again") from error
+            raise Failure(
+                f"adapter {digest}: the store {self.url} cannot be read: {reason(error)}; put that right and run again"
+            ) from error
         return data
 
     def _write(self, digest: str, data: bytes) -> None:
@@ -96,7 +98,7 @@ class AdapterStore:
                 self._fs.mv(aside, self._path(digest))
         except OSError as error:
             self._discard(aside)
-            raise Failure(f"the store {self.url} cannot be written: {_why(error)}; put that right and run again") from error
+            raise Failure(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
 
     def _make(self, folder: str) -> None:
         """Make a folder of the store. On a disk its name is synced too, or a crash could take the folder away with all in it."""
@@ -120,7 +122,9 @@ class AdapterStore:
             for left in Path(self._root, _ASIDE).glob("*"):
                 _clear(left)
         except OSError as error:
-            raise WrongInput(f"--store {self.url}: cannot be used: {_why(error)}; give a folder of yours with --store or --home") from error
+            raise WrongInput(
+                f"--store {self.url}: cannot be used: {reason(error)}; give a folder of yours with --store or --home"
+            ) from error
 
 
 def _encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -168,9 +172,3 @@ def _clear(left: Path) -> None:
 
 def _protocols(fs: Any) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, FileExistsError):
-        return f"{error.filename} is a file, not a folder"
-    return error.strerror or str(error) or type(error).__name__

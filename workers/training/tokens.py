@@ -1,12 +1,12 @@
 """A task's splits as tokens, tokenised once on a machine however many workers ask."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from ...spaces.hashing import sha256_of_json
 from ..model.backbone import Backbone
 from ..model.node_cache import Tensors, once
 from ..model.verbalizer import Encoded, encode
@@ -40,7 +40,7 @@ def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
     limit = getattr(backbone.model.config, "max_position_embeddings", None)
     parts = [FORMAT, task.digest, backbone.family, max_tokens, limit, _identity(backbone.tokenizer)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return sha256_of_json(parts)
 
 
 def _identity(tokenizer: PreTrainedTokenizerBase) -> list[object]:

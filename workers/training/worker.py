@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...spaces.errors import Failure
+from ...spaces.errors import Failure, reason
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
@@ -91,7 +91,7 @@ def _run(session: Session, job: Job) -> Outcome:
     except torch.OutOfMemoryError as error:
         if len(job.assignments) == 1:
             trial = job.assignments[0].trial.number
-            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {_line(error)}", fatal=True),))
+            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {reason(error)}", fatal=True),))
     torch.cuda.empty_cache()
     half = len(job.assignments) // 2
     halves = [_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:])]
@@ -204,7 +204,3 @@ def _diverged(trial: Trial, step: int) -> Problem:
     rates = {key: value for key, value in trial.hyperparameters.items() if key.rpartition(".")[2].startswith("lr")}
     shown = ", ".join(f"{key}={value:.3g}" for key, value in rates.items())
     return Problem(trial.number, f"diverged before step {step} ({shown}): the loss is not a number", fatal=True)
-
-
-def _line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from ....spaces.errors import WrongInput, did_you_mean
+from ....spaces.errors import WrongInput, did_you_mean, reason
 from .tables import VERSION_TABLE, metadata
 
 PATIENCE = 30.0
@@ -36,7 +36,9 @@ def open_database(url: str) -> sa.Engine:
     except ModuleNotFoundError as error:
         raise WrongInput(f'--ledger {plain(target)}: needs the Python package {error.name}; pip install "psycopg[binary]"') from error
     except (sa.exc.DBAPIError, OSError) as error:
-        raise WrongInput(f"--ledger {plain(target)}: cannot be opened: {reason(error)}; give another with --ledger or --home") from error
+        raise WrongInput(
+            f"--ledger {plain(target)}: cannot be opened: {reason(original(error))}; give another with --ledger or --home"
+        ) from error
     return engine
 
 
@@ -54,13 +56,9 @@ def plain(target: sa.URL) -> str:
     return str(target.database) if target.drivername == "sqlite" else target.render_as_string()
 
 
-def reason(error: Exception) -> str:
-    """What a database or the system complains about, on one line."""
-    told = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    if isinstance(told, OSError):
-        return told.strerror or type(told).__name__
-    lines = [line.strip() for line in str(told).splitlines() if line.strip()]
-    return lines[0] if lines else type(told).__name__
+def original(error: Exception) -> BaseException:
+    """The driver's or the system's own error, without SQLAlchemy's words around it."""
+    return error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
 
 
 def _target(url: str) -> sa.URL:
