@@ -28,8 +28,6 @@ def reason(error: BaseException) -> str:
 
     A system's error is told in the system's words without number and path, an error without words by its type.
     """
-    if isinstance(error, FileExistsError) and error.filename:
-        return f"{error.filename} is a file, not a folder"
     told = (error.strerror if isinstance(error, OSError) else None) or str(error)
     lines = [one_line(line) for line in told.splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__

@@ -20,7 +20,7 @@ from .privileges import unprivileged
 
 
 def test_many_open_a_new_ledger_at_once(ledger_url: str) -> None:
-    script = "import sys; from ulpt_search.search.ledger import Ledger; print(Ledger.open(sys.argv[1]).studies())"
+    script = "import sys; from ulpt_search.search.ledger.ledger import Ledger; print(Ledger.open(sys.argv[1]).studies())"
     openers = [subprocess.Popen(program(script, ledger_url), stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [opener.communicate()[0].strip() for opener in openers] == ["[]"] * 4
 

@@ -20,7 +20,7 @@ from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
 
 DRIVER = """
     import sys, time
-    from ulpt_search.search.ledger import Ledger
+    from ulpt_search.search.ledger.ledger import Ledger
     with Ledger.open(sys.argv[1]).lease("demo"):
         print("claimed", flush=True)
         time.sleep(600)
@@ -164,7 +164,7 @@ def test_claims_of_other_studies_do_not_matter(ledger: Ledger) -> None:
 
 RACER = """
     import sys, time
-    from ulpt_search.search.ledger import Ledger
+    from ulpt_search.search.ledger.ledger import Ledger
     from ulpt_search.spaces.errors import WrongInput
     ledger = Ledger.open(sys.argv[1])
     print("ready", flush=True)

@@ -158,7 +158,7 @@ def test_trials_are_added_once(ledger_url: str) -> None:
 
 WRITER = """
     import sys
-    from ulpt_search.search.ledger import Ledger
+    from ulpt_search.search.ledger.ledger import Ledger
     from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
     ledger, first = Ledger.open(sys.argv[1]), int(sys.argv[2])
     with ledger.lease("demo"):
@@ -190,7 +190,7 @@ def test_kill_9_of_a_writer(ledger_url: str) -> None:
 
 SAME = """
     import sys
-    from ulpt_search.search.ledger import Ledger
+    from ulpt_search.search.ledger.ledger import Ledger
     from ulpt_search.spaces.records import Outcome, Result
     ledger = Ledger.open(sys.argv[1])
     new = 0
@@ -232,7 +232,7 @@ def _seconds(ledger: Ledger, name: str) -> float:
 
 FULL = """
     import resource, signal, sys
-    from ulpt_search.search.ledger import Ledger
+    from ulpt_search.search.ledger.ledger import Ledger
     from ulpt_search.spaces.errors import Failure
     from ulpt_search.spaces.records import Outcome, Result, Trial
     ledger = Ledger.open(sys.argv[1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import datasets
 
-from ...spaces.errors import Failure, WrongInput, reason
+from ...spaces.errors import Failure, WrongInput, one_line
 from ...spaces.silence import silence
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
@@ -85,4 +85,4 @@ def _quiet() -> Iterator[None]:
 def _why(error: BaseException) -> str:
     """What went wrong: the cause, where the library only says that something failed."""
     cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) and error.__cause__ else error
-    return reason(cause).rstrip(".")
+    return (one_line(str(cause)) or type(cause).__name__)[:300].rstrip(".")

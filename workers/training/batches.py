@@ -30,7 +30,7 @@ class Batches:
 
     def rows(self, *, seed: int, step: int) -> np.ndarray:
         """Return the (batch,) row numbers of a trial's step."""
-        epoch, turn = divmod(step, len(self._turns))
+        epoch, turn = divmod(step, self.steps_per_epoch)
         plan = _plan(tuple(self._turns.tolist()), epoch)
         bucket = int(plan[turn])
         before = int(np.count_nonzero(plan[:turn] == bucket))

@@ -4,6 +4,7 @@ A file is written aside, synced and renamed, so that a name never shows half a f
 harm each other. Nothing is ever changed in place: a writer that dies leaves at most a file aside, which later ones clear away.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -104,6 +105,8 @@ class AdapterStore:
         """Make a folder of the store. On a disk its name is synced too, or a crash could take the folder away with all in it."""
         if not self._local:
             self._fs.makedirs(folder, exist_ok=True)
+        elif Path(folder).is_file():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder} is a file, not a folder")
         elif not Path(folder).is_dir():
             self._make(str(Path(folder).parent))
             Path(folder).mkdir(exist_ok=True)
