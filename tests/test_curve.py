@@ -339,15 +339,15 @@ def test_the_page_holds_the_table_the_notes_and_the_commands_as_text() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the chromium browser")
-def test_a_browser_draws_every_point(tmp_path: Path) -> None:
-    drawn = curve()
+def test_a_browser_draws_every_trial(tmp_path: Path) -> None:
+    drawn = with_earlier()
     write_page(drawn, tmp_path / "page.html")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", profile]
     command = ["chromium", *flags, "--virtual-time-budget=8000", "--dump-dom", f"file://{tmp_path}/page.html"]
     dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     marks = re.findall('class="point plotly-customdata"', dom)
-    assert len(marks) == len(drawn.points) + len(drawn.front)
+    assert len(marks) == len(drawn.drawn) + len(drawn.front)
 
 
 def test_a_page_without_results_says_so_and_has_no_chart() -> None:
