@@ -1,9 +1,11 @@
 """The clock of a run: when the search makes way for the finals, and what a view is told."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+from ulpt_search.dashboards.frontier import points
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.running.watch import Watch, time_for_finals
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int
@@ -158,3 +160,14 @@ def test_failures_are_kept_in_order(clock: Clock) -> None:
     watching.returned(Outcome(job.number, problems=problems))
     assert watching.progress().failures == problems
     assert watching.progress().failed == 2
+
+
+def test_the_curve_is_that_of_all_results(clock: Clock) -> None:
+    """At every moment of a search and its finals, whatever is left out."""
+    study = new_study()
+    watching = watch(study, clock)
+    for _ in drive(study, watching, clock, seconds_per_job=1.0):
+        progress = watching.progress()
+        assert progress.points == tuple(points(study.trials.values(), study.results))
+        assert progress.rungs == Counter(result.step for result in study.results if result.split == "validation")
+    assert watching.progress().points == tuple(points(study.trials.values(), study.results))

@@ -1,18 +1,63 @@
 """What a running search looks like from outside: its clock, its pace, and when the search must make way for the finals."""
 
+import math
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from ...dashboards.frontier import points
 from ...dashboards.progress import Progress, RunningJob, describe, estimate_remaining
-from ...spaces.records import Job, Outcome, Problem, Result
+from ...spaces.records import Job, Outcome, Problem, Result, Trial
 from ...spaces.space import Space
 from ..brain.finals import finalists
 from ..brain.study import Study
 
 LATEST = 4
 """Jobs that the pace of the finals is judged by."""
+
+
+class CurveResults:
+    """What a curve is drawn from: the results of search trials at the highest step, and of the finals.
+
+    Each result of a study is looked at once, so that a look at the curve costs no more the more trials were stopped before.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._read = 0
+        self._rungs: Counter[int] = Counter()
+        self._searched: dict[int, list[Result]] = defaultdict(list)  # step -> scores of search trials
+        self._finals: list[Result] = []
+
+    @property
+    def rungs(self) -> dict[int, int]:
+        """Step -> validation results at it, finals included, ascending."""
+        self._catch_up()
+        return dict(sorted(self._rungs.items()))
+
+    @property
+    def results(self) -> list[Result]:
+        """The results that the curve is drawn from."""
+        self._catch_up()
+        return [*self._searched[max(self._searched)], *self._finals] if self._searched else []
+
+    @property
+    def trials(self) -> dict[int, Trial]:
+        """The trials of these results."""
+        return {result.trial: self._study.trials[result.trial] for result in self.results}
+
+    def _catch_up(self) -> None:
+        for result in self._study.results[self._read :]:
+            self._enter(result)
+        self._read = len(self._study.results)
+
+    def _enter(self, result: Result) -> None:
+        if result.split == "validation":
+            self._rungs[result.step] += 1
+        if self._study.trials[result.trial].purpose == "final":
+            self._finals.append(result)
+        elif result.split == "validation" and math.isfinite(result.score):
+            self._searched[result.step].append(result)
 
 
 class Watch:
@@ -40,6 +85,7 @@ class Watch:
         self._latest: deque[tuple[int, float]] = deque(maxlen=LATEST)
         """Trial-steps and seconds of the jobs that came back last; the first ones also load the model and say little of the pace."""
         self._failures = list(problems)
+        self._curve = CurveResults(study)
         self._before = study.progress.done
         self._steps_before = _trial_steps(study.results)
         self._finals = False
@@ -89,19 +135,15 @@ class Watch:
             running=count.running,
             failed=count.failed,
             done_before=self._before,
-            rungs=self._rungs(),
+            rungs=self._curve.rungs,
             jobs=jobs,
-            points=tuple(points(study.trials.values(), study.results)),
+            points=tuple(points(self._curve.trials.values(), self._curve.results)),
             failures=tuple(self._failures),
             elapsed=self.elapsed,
             remaining=left,
             phase="finals" if self._finals else "search",
             methods=tuple(self._space.methods),
         )
-
-    def _rungs(self) -> dict[int, int]:
-        steps = [result.step for result in self._study.results if result.split == "validation"]
-        return {step: steps.count(step) for step in sorted(set(steps))}
 
     def _work(self) -> int:
         """Trial-steps of this command: what was expected of the whole study, less what was there before."""
@@ -112,7 +154,7 @@ class Watch:
         return max(self._steps, self._expected - self._steps_before)
 
     def _final_steps(self) -> int:
-        chosen = finalists(self._study.trials, self._study.results)
+        chosen = finalists(self._curve.trials, self._curve.results)
         return max(1, len(chosen)) * self._space.finalists * self._space.training.steps
 
 
