@@ -3,6 +3,8 @@ PYTHON ?= python3
 PIP_ARGS ?=
 HOME_DIR ?= ulpt-search-home
 BIN := .venv/bin
+# Slow tests that every change must pass: a killed supervisor's study goes on, and more families' exports agree with the trained adapter.
+SELECTED := tests/test_run.py tests/test_exports.py
 
 .PHONY: demo test check slow clean
 
@@ -13,8 +15,9 @@ demo: .venv/demo
 	$(BIN)/ulpt-search export demo --best --format peft --out $(HOME_DIR)/best --force --home $(HOME_DIR)
 	$(BIN)/ulpt-search predict $(HOME_DIR)/best "Parse a header line into its name and value."
 
-test: .venv/dev
+test: check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 -m slow $(SELECTED)
 
 check: .venv/dev .venv/path/ulpt_search
 	$(BIN)/ruff check .

@@ -10,10 +10,9 @@ if TYPE_CHECKING:
     from .spaces.axes import Choice, Float, Int
     from .spaces.errors import Failure, WrongInput
     from .spaces.records import Assignment, Job, Outcome, Point, Problem, Result, Trial
-    from .spaces.schema import load_space
     from .spaces.shape import Shape
     from .spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
-    from .workers.catalogue import catalogue
+    from .workers.catalogue import catalogue, load_space
     from .workers.exports import export, load_export
     from .workers.method import Method
     from .workers.training.worker import run_job
@@ -58,10 +57,9 @@ _HOMES = {
     "spaces.axes": ("Choice", "Float", "Int"),
     "spaces.errors": ("Failure", "WrongInput"),
     "spaces.records": ("Assignment", "Job", "Outcome", "Point", "Problem", "Result", "Trial"),
-    "spaces.schema": ("load_space",),
     "spaces.shape": ("Shape",),
     "spaces.space": ("ModelSpec", "Setup", "Space", "TaskSpec", "Training"),
-    "workers.catalogue": ("catalogue",),
+    "workers.catalogue": ("catalogue", "load_space"),
     "workers.exports": ("export", "load_export"),
     "workers.method": ("Method",),
     "workers.training.worker": ("run_job",),

@@ -10,14 +10,18 @@ _NUMBER = re.compile(r"(\d[\d_,]*(?:\.\d+)?(?:e[+-]?\d{1,3})?)([kmg]?)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
+MOST = 10**15
+"""The largest number that a count of anything here can be, such as the elements of a model."""
+
+
 def read_count(text: str, *, name: str) -> int:
     """Return a whole number of at least 1 from `1e4`, `10k` or `10_000`; `WrongInput` starts with `name`."""
     found = _NUMBER.fullmatch(text.strip().lower())
     value = float(found[1].replace(",", "").replace("_", "")) * _FACTORS[found[2]] if found else math.nan
     if not math.isfinite(value) or value != int(value):
         raise WrongInput(f"{name} {text}: wanted a whole number such as 10000, 1e4 or 10k")
-    if value < 1:
-        raise WrongInput(f"{name} {text}: must be at least 1")
+    if not 1 <= value <= MOST:
+        raise WrongInput(f"{name} {text}: must be at least 1{'' if value < 1 else f' and at most {short_count(MOST)}'}")
     return int(value)
 
 

@@ -159,6 +159,21 @@ def test_unknown_public_name() -> None:
         ulpt_search.Studdy  # noqa: B018
 
 
+def test_a_space_is_loaded_by_its_name_alone() -> None:
+    space = ulpt_search.load_space("smoke", overrides=["trials=3"])
+    assert (space.name, space.trials) == ("smoke", 3)
+    assert all(space.methods[name].keys() == ulpt_search.catalogue()[name].axes().keys() for name in space.methods)
+
+
+def test_the_bare_command_shows_its_help() -> None:
+    asked = [[], ["--help"]]
+    command = [sys.executable, "-m", "ulpt_search.search.cli"]
+    bare, helped = [subprocess.run([*command, *words], capture_output=True, text=True, check=False) for words in asked]
+    assert (bare.returncode, bare.stderr) == (0, "")
+    assert bare.stdout == helped.stdout
+    assert bare.stdout.count("\n") > len(COMMANDS)
+
+
 def test_import_is_light() -> None:
     heavy = ("torch", "ray", "mlflow", "optuna", "rich", "pydantic")
     script = f"import sys, ulpt_search.search.cli; print([m for m in {heavy} if m in sys.modules])"
@@ -218,6 +233,15 @@ def test_makefile_has_its_targets(target: str) -> None:
 def test_ci_calls_the_command_of_the_readme() -> None:
     assert "make test" in README
     assert (ROOT / ".ci" / "run").read_text(encoding="utf8").splitlines()[-1] == "exec make test"
+
+
+def test_the_command_of_ci_checks_everything_and_a_few_slow_tests() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf8")
+    assert re.search(r"^test: check$", makefile, flags=re.MULTILINE)
+    selected = re.search(r"^SELECTED := (.+)$", makefile, flags=re.MULTILINE)
+    assert selected is not None
+    assert "-m slow $(SELECTED)" in makefile
+    assert all("mark.slow" in (ROOT / path).read_text(encoding="utf8") for path in selected[1].split())
 
 
 def test_readme_links_lead_somewhere() -> None:

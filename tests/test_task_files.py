@@ -141,6 +141,7 @@ def broken(line: int, text: str) -> bytes:
         ("a.jsonl", broken(5, '{"text_a": "x"}'), "a.jsonl:5: no label (empty)"),
         ("a.jsonl", broken(5, '{"text_a": "x", "label": NaN}'), "a.jsonl:5: no label (nan)"),
         ("a.jsonl", broken(5, '{"text_a": "x", "label": 3}'), "a.jsonl:5: label is the number 3 but a.jsonl:1 has text"),
+        ("a.jsonl", broken(5, '{"text_a": "x", "label": Infinity}'), "a.jsonl:5: label is the number inf, wanted a name or a number"),
         ("a.jsonl", broken(5, '{"text_a": "x", "label": ["good"]}'), "a.jsonl:5: label is a list, wanted a name or a number"),
         ("a.jsonl", broken(9, '{"label": "good"}'), "a.jsonl:9: no text in column text_a; fill it in, or delete the row"),
         ("a.jsonl", broken(9, '{"text_a": "  ", "label": "good"}'), "a.jsonl:9: no text in column text_a"),

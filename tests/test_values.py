@@ -29,6 +29,7 @@ def test_counts(text: str, count: int) -> None:
     ("text", "message"),
     [
         ("0", "--budget 0: must be at least 1"),
+        ("1e30", "--budget 1e30: must be at least 1 and at most 1e15"),
         ("-5", "--budget -5: wanted a whole number such as 10000, 1e4 or 10k"),
         ("1.5", "--budget 1.5: wanted a whole number such as 10000, 1e4 or 10k"),
         ("ten", "--budget ten: wanted a whole number such as 10000, 1e4 or 10k"),

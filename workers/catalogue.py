@@ -6,13 +6,17 @@ A configuration's name is a method's, or several joined by `+`: methods stack, a
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.schema import Catalogue
+from ..spaces.schema import load_space as read_space
 from ..spaces.shape import Shape
+from ..spaces.space import Space
 from . import methods
 from . import optimizers as updates
 from . import peft_bridge as bridge
@@ -53,6 +57,14 @@ def axes_of(name: str) -> dict[str, Axis]:
     if len(joined) == 1:
         return method(name).axes()
     return {f"{part}.{key}": axis for part in joined for key, axis in (rules().get(part) or method(part)).axes().items()}
+
+
+def load_space(source: str, *, catalogue: Catalogue = axes_of, overrides: Sequence[str] = ()) -> Space:
+    """Return the space at `source`, a path or a shipped name such as `smoke`, its methods' axes filled in from this catalogue.
+
+    `overrides` are dotted `key=value` texts laid over the file. Raises `WrongInput`, one line, for whatever cannot be used.
+    """
+    return read_space(source, catalogue=catalogue, overrides=overrides)
 
 
 def parts(name: str, hyperparameters: Hyperparameters) -> tuple[Method, ...]:

@@ -57,8 +57,9 @@ class Door(click.Group):
         if not sys.warnoptions:
             warnings.filterwarnings("ignore", category=FutureWarning)  # what one library tells the developers of another
         print_what_can_be_shown()
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
         run = super().main
-        sys.exit(exit_code(lambda: run(args, prog_name or "ulpt-search", complete_var, standalone_mode=False, **extra)))
+        sys.exit(exit_code(lambda: run(given, prog_name or "ulpt-search", complete_var, standalone_mode=False, **extra)))
 
 
 @click.group(

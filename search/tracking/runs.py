@@ -4,7 +4,6 @@ Nothing is believed to be there until MLflow says so: runs are found again by th
 depend only on their run, so writing a value a second time changes nothing.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -13,11 +12,12 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import FileLock
 
 from .chart_view import page, tags
 from .driver_tags import gone, stamp
@@ -217,7 +217,7 @@ def prepare(tracking_uri: str) -> None:
     if path is None or (path.exists() and path.stat().st_size):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.with_name(f"{path.name}.lock")):
+    with FileLock(f"{path}.lock"):
         if path.exists() and path.stat().st_size:
             return
         for old in path.parent.glob(f"{path.name}.new-*"):
@@ -293,10 +293,3 @@ def _file_identity(tracking_uri: str) -> tuple[int, int] | None:
     if path is None or not path.exists():
         return None
     return (path.stat().st_dev, path.stat().st_ino)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

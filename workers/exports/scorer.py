@@ -5,10 +5,9 @@ from pathlib import Path
 
 import safetensors.torch
 
+from ..model.backbone import LOADERS
 from ..model.verbalizer import TEMPERATURE, Verbalizer
 from .card import LABELS, Card
-
-LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
 
 
 def write(folder: Path, card: Card, verbalizer: Verbalizer) -> Card:
@@ -47,7 +46,7 @@ def _native(card: Card) -> str:
 
 
 def _peft(card: Card) -> str:
-    loader = LOADERS[card.family]
+    loader = LOADERS[card.family].__name__
     base = f'"{card.backbone}"'
     return (
         f"from peft import PeftModel\nfrom transformers import {loader}\n"
@@ -56,7 +55,7 @@ def _peft(card: Card) -> str:
 
 
 def _merged(card: Card) -> str:
-    loader = LOADERS[card.family]
+    loader = LOADERS[card.family].__name__
     return f'from transformers import {loader}\nmodel = {loader}.from_pretrained(".").eval()'
 
 

@@ -114,7 +114,7 @@ def _check_types(table: Table, values: Sequence[object]) -> None:
     for row, value in enumerate(values):
         if plain(value) is None:
             continue
-        if not isinstance(value, str | int | float):
+        if not isinstance(value, str | int | float) or (isinstance(value, float) and math.isinf(value)):
             raise WrongInput(f"{table.place(row)}: label is {describe(value)}, wanted a name or a number")
         kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
         first = first or (row, kind)
