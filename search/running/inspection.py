@@ -45,18 +45,21 @@ def judge_methods(space: Space, shape: Shape, *, budget: int) -> dict[str, Feasi
 def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspection:
     """Load the model and the task of a space once, look at both, and let them go again.
 
-    Raises `WrongInput` where one cannot be used or no method fits; only then is it measured how a worker with so many `threads` trains
-    fastest, unless on another's cluster, of which this machine says nothing.
+    Raises `WrongInput` where one cannot be used, no method fits, or frozen scores are not those of the plain model; only then is it
+    measured how a worker with so many `threads` trains fastest, unless on another's cluster, of which this machine says nothing.
     """
     from ...workers.model.backbone import load
-    from ...workers.model.verbalizer import Verbalizer
+    from ...workers.model.frozen_scores import require_same_scores
+    from ...workers.model.verbalizer import Verbalizer, encode
     from ...workers.tasks import load_task
     from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
     backbone = load(space.model)
-    Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
+    verbalizer = Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     methods = _fitting(request, space, backbone.shape)
+    some = task.validation.take(range(min(64, len(task.validation))))
+    require_same_scores(backbone, verbalizer, encode(backbone, some, max_tokens=space.task.max_tokens))
     speed = None
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)

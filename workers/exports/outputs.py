@@ -18,23 +18,26 @@ def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
 
 
 def padded(data: Encoded, *, pad: int, rows: int | None = None) -> dict[str, Tensor]:
-    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask."""
-    ids, lengths, _ = data.batch(range(min(rows or len(data.ids), len(data.ids))), pad=pad, device=torch.device("cpu"))
-    return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
+    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and, where it has them, token types."""
+    chosen, cpu = range(min(rows or len(data.ids), len(data.ids))), torch.device("cpu")
+    ids, lengths, _ = data.batch(chosen, pad=pad, device=cpu)
+    given = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
+    types = data.batch_types(chosen, device=cpu)
+    return given if types is None else {**given, "token_type_ids": types}
 
 
 @torch.no_grad()
 def trained_outputs(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
     """Outputs of the trained adapter: last hidden state (encoders) or logits, prompt positions included."""
     ids, lengths = inputs["input_ids"], inputs["attention_mask"].sum(1)
-    embedded = backbone.model.get_input_embeddings()(ids)[None]
+    embedded = backbone.embed(ids)[None]
     with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=len(ids)):
         embeds, fronts = sites.prompts(embedded)
-        positions = torch.arange(embeds.shape[2])[None]
-        mask = (positions < (fronts + lengths)[:, None]).long()
-        moved = sites.has_prefix and backbone.family != "encoder-decoder"
-        extra = {"position_ids": positions + sites.shifts(ids.device)[:, None]} if moved else {}
-        return run_model(backbone.model, {"inputs_embeds": embeds[0], "attention_mask": mask, **extra})
+        moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
+        given = backbone.conventions.inputs(
+            embeds[0], fronts=fronts.expand(len(ids)), lengths=lengths, shifts=moved, types=inputs.get("token_type_ids")
+        )
+        return run_model(backbone.model, given)
 
 
 def run_model(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:

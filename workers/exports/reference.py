@@ -43,24 +43,29 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
             _put_in_front(model, shape, method, p)
         elif not isinstance(method, SoftPrompt):
             raise Failure(f"no reference for {type(method).__name__.lower()}: it is neither a prompt, a prefix, a norm nor a linear effect")
-    rows = zip(inputs["input_ids"], inputs["attention_mask"].sum(1).tolist(), strict=True)
-    return torch.cat([_row(model, backbone, parts, ids[:length]) for ids, length in rows])
+    rows = zip(
+        inputs["input_ids"], inputs.get("token_type_ids", inputs["input_ids"]), inputs["attention_mask"].sum(1).tolist(), strict=True
+    )
+    typed = "token_type_ids" in inputs
+    return torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
 
 
-def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor) -> Tensor:
+def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None) -> Tensor:
     prompts = [(method, p) for method, p in parts if isinstance(method, SoftPrompt)]
-    embeds = model.get_input_embeddings()(ids)
+    embeds = model.get_input_embeddings()(ids) * backbone.conventions.scale
     for method, p in prompts:
         embeds = method.embeddings(p, embeds)
     fronts = [method.prompt(p) for method, p in prompts]
     whole = torch.cat([*fronts, embeds])[None]
     given: dict[str, Tensor] = {"inputs_embeds": whole} if prompts else {"input_ids": ids[None]}
     given["attention_mask"] = torch.ones(whole.shape[:2], dtype=torch.long)
-    moved = sum(method.length for method, _ in parts if isinstance(method, KeysValues))
+    if types is not None:
+        given["token_type_ids"] = pad(types, (whole.shape[1] - len(ids), 0))[None]
+    moved, first = sum(method.length for method, _ in parts if isinstance(method, KeysValues)), backbone.conventions.first_position
     if backbone.family == "encoder-decoder":
         given["decoder_input_ids"] = torch.tensor([[model.config.decoder_start_token_id]])
-    elif moved:
-        given["position_ids"] = torch.arange(whole.shape[1])[None] + moved
+    elif moved and first is not None:
+        given["position_ids"] = torch.arange(whole.shape[1])[None] + first + moved
     output = model(**given)
     found = output.last_hidden_state if backbone.family == "encoder" else output.logits
     return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)

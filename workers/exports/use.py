@@ -56,6 +56,8 @@ class Predictor:
         pad = int(self.backbone.tokenizer.pad_token_id or 0)
         ids, lengths, _ = data.batch(rows, pad=pad, device=torch.device("cpu"))
         inputs = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
+        types = data.batch_types(rows, device=torch.device("cpu"))
+        inputs = inputs if types is None else {**inputs, "token_type_ids": types}
         if self.pack is not None:
             outputs = trained_outputs(self.backbone, self.pack, inputs)
         else:

@@ -4,6 +4,7 @@ Registered through transformers' attention interface, so no model family needs c
 keys and values after rotary embedding, heads split, key heads not repeated.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -17,6 +18,16 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 Kernel = Literal["auto", "eager", "sdpa"]
 # Some families take other paths when the name contains sdpa, flash or flex_attention.
 NAMES: dict[Kernel, str] = {"auto": "ulpt_pack", "eager": "ulpt_pack_plain", "sdpa": "ulpt_pack_fused"}
+
+
+HARMLESS = frozenset(
+    {
+        *("sliding_window", "is_causal", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"),  # the mask says it here
+        *("position_ids", "cache_position", "position_embeddings", "use_cache", "deterministic"),  # queries and keys hold it
+        *("output_attentions", "output_hidden_states", "output_router_logits", "num_items_in_batch", "return_dict", "training"),
+    }
+)
+"""Options that the attention functions of transformers are given and that change nothing here."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,17 @@ def attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     position_bias: Tensor | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     kernel: Kernel = "auto",
-    **_: Any,  # transformers hands over options of other kernels
+    **options: Any,  # transformers hands over options of other kernels
 ) -> tuple[Tensor, None]:
-    """Attend from `query` (rows, heads, tokens, head_dim); returns (rows, tokens, heads, head_dim) and no weights."""
+    """Attend from `query` (rows, heads, tokens, head_dim); returns (rows, tokens, heads, head_dim) and no weights.
+
+    `softcap` bounds the scores, `s_aux` (heads,) are sinks: scores of a place that takes attention and gives nothing. An option
+    that would change the result and is not known here is an error.
+    """
+    _refuse_unknown(module, options)
     prefix: Prefix | None = getattr(module, "ulpt_prefix", None)
     bias = _add(attention_mask, position_bias)
     if prefix is not None:
@@ -55,9 +73,19 @@ def attention(
     if repeat > 1:
         key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    plain = kernel == "eager" or (kernel == "auto" and _prefers_eager(query))
-    mixed = _eager(query, key, value, bias, scale) if plain else _fused(query, key, value, bias, scale)
+    if softcap is not None or s_aux is not None:
+        mixed = _capped(query, key, value, bias, scale, softcap=softcap, sinks=s_aux)
+    elif kernel == "eager" or (kernel == "auto" and _prefers_eager(query)):
+        mixed = _eager(query, key, value, bias, scale)
+    else:
+        mixed = _fused(query, key, value, bias, scale)
     return mixed.transpose(1, 2), None
+
+
+def _refuse_unknown(module: nn.Module, options: Mapping[str, Any]) -> None:
+    strange = sorted(name for name, value in options.items() if value is not None and name not in HARMLESS)
+    if strange:
+        raise ValueError(f"the attention of {type(module).__name__} wants {', '.join(strange)}, which is not known here")
 
 
 def _prefers_eager(query: Tensor) -> bool:
@@ -69,6 +97,18 @@ def _eager(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale
     scores = (query * scale) @ key.mT
     scores = scores if bias is None else scores + bias
     return scores.softmax(-1) @ value
+
+
+def _capped(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float, *, softcap: float | None, sinks: Tensor | None
+) -> Tensor:
+    scores = (query * scale) @ key.mT
+    scores = scores if softcap is None else (scores / softcap).tanh() * softcap
+    scores = scores if bias is None else scores + bias
+    if sinks is None:
+        return scores.softmax(-1) @ value
+    aside = sinks.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+    return torch.cat([scores, aside], -1).softmax(-1)[..., :-1] @ value
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, scale: float) -> Tensor:

@@ -2,11 +2,13 @@
 
 import hashlib
 import importlib.util
+import inspect
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -29,6 +31,8 @@ from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
+from .conventions import Conventions, conventions_of
+from .precision import cast
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
@@ -60,6 +64,16 @@ class Backbone:
     def dtype(self) -> torch.dtype:
         """What the weights are stored in."""
         return self.model.dtype
+
+    @cached_property
+    def conventions(self) -> Conventions:
+        """How its forward wants a text handed over."""
+        return conventions_of(self.model)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings (rows, tokens, width) as the model's own call on `ids` (rows, tokens) makes them."""
+        embeds: Tensor = self.model.get_input_embeddings()(ids)
+        return embeds if self.conventions.scale == 1 else embeds * self.conventions.scale
 
 
 def resolve(name: str) -> str:
@@ -94,15 +108,18 @@ def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # no
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
     try:
         with quiet():
-            model = LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False)
+            options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
+            model, report = LOADERS[family].from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
+    _settle(model, report["missing_keys"], spec.name)
     _check(model, spec.name)
     fingerprint, shape = _fingerprint(model), read_shape(model)
-    model.to(device=device, dtype=pick_dtype(_first(spec.dtype, execution.dtype), device)).eval().requires_grad_(False)
+    cast(model.eval().requires_grad_(False), pick_dtype(_first(spec.dtype, execution.dtype), device), device)
     model.config.use_cache = False
-    model.set_attn_implementation(name_of(execution.attention))
+    with quiet():
+        model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Backbone(model, tokenizer, shape, fingerprint, source)
@@ -154,7 +171,27 @@ def _config(spec: ModelSpec) -> PretrainedConfig:
         raise WrongInput(f"model {spec.name}: no usable config.json: {reason(error)}") from error
     if getattr(config, "vocab_size", None) is None:
         raise WrongInput(f"model {spec.name}: a {config.model_type} has no vocabulary; give a text encoder, decoder or encoder-decoder")
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        raise WrongInput(
+            f"model {spec.name}: its config.json names no decoder_start_token_id, which every answer starts with; "
+            f"add it (a {config.model_type} has its own; T5's is its pad_token_id)"
+        )
     return config  # type: ignore[no-any-return]
+
+
+def _settle(model: PreTrainedModel, missing: Iterable[str], name: str) -> None:
+    """Take away a pooler that the folder does not hold: nothing uses it, and its numbers would be other ones at each load."""
+    poolers = {key for key in missing if "pooler" in key}
+    random = sorted(set(missing) - poolers)
+    if random:
+        raise WrongInput(
+            f"model {name}: its folder lacks {len(random)} tensors, e.g. {random[0]}, which would be random; give a complete copy"
+        )
+    if poolers and "add_pooling_layer" in inspect.signature(type(model).__init__).parameters:
+        model.pooler = None
+        return
+    for key in poolers:
+        model.get_parameter(key).data.zero_()
 
 
 def _check(model: PreTrainedModel, name: str) -> None:

@@ -33,7 +33,7 @@ class LowerBlocks:
     """The lower blocks of one backbone. Encoder-decoders, whose blocks pass more than hidden states on, always run whole."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self._model = backbone.model
+        self._backbone, self._model = backbone, backbone.model
         self._names = [name for name, _ in blocks_of(backbone.model)]
         self.possible = backbone.family != "encoder-decoder" and len(self._names) == backbone.shape.layers
         self._kept: dict[tuple[int, int], Kept] = {}
@@ -54,13 +54,16 @@ class LowerBlocks:
         return nn.utils.rnn.pad_sequence([fresh[row] if row in fresh else kept[row] for row in rows], batch_first=True)
 
     @contextmanager
-    def replaced(self, hidden: Tensor, *, blocks: int) -> Iterator[None]:
-        """Let the model run with `hidden` as what leaves its first `blocks` blocks, which do nothing."""
+    def replaced(self, hidden: Tensor, *, blocks: int) -> Iterator[Tensor]:
+        """Let the model run with `hidden` as what leaves its first `blocks` blocks, which do nothing; yields embeddings to run it on.
+
+        Nothing comes of those but their size, which in some families is not that of the hidden states.
+        """
         real = [self._model.get_submodule(name) for name in self._names[:blocks]]
         try:
             for position, (name, block) in enumerate(zip(self._names, real, strict=False)):
                 self._put(name, _Stub(block, hidden if position == blocks - 1 else None, outputs=self._outputs))
-            yield
+            yield hidden.new_zeros(1, 1, 1).expand(*hidden.shape[:2], self._backbone.shape.width)
         finally:
             for name, block in zip(self._names, real, strict=False):
                 self._put(name, block)
@@ -71,19 +74,20 @@ class LowerBlocks:
 
     def _compute(self, data: Encoded, rows: Sequence[int], *, blocks: int, pad: int) -> dict[int, Tensor]:
         ids, lengths, _ = data.batch(rows, pad=pad, device=self._model.device)
-        mask = (torch.arange(ids.shape[1], device=ids.device)[None] < lengths[:, None]).long()
-        hidden = self._run_to(blocks - 1, ids, mask)
+        embeds, types = self._backbone.embed(ids), data.batch_types(rows, device=self._model.device)
+        fronts = torch.zeros_like(lengths)
+        given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, types=types)
+        hidden = self._run_to(blocks - 1, given)
         return {row: hidden[position, : data.lengths[row]] for position, row in enumerate(rows)}
 
-    def _run_to(self, last: int, ids: Tensor, mask: Tensor) -> Tensor:
+    def _run_to(self, last: int, given: dict[str, Tensor]) -> Tensor:
         def stop(_: nn.Module, __: Any, output: Any) -> None:
             self._outputs = len(output) if isinstance(output, tuple) else 0
             raise _Reached(output[0] if self._outputs else output)
 
         handle = self._model.get_submodule(self._names[last]).register_forward_hook(stop)
-        embedded = self._model.get_input_embeddings()(ids)
         try:
-            self._model(inputs_embeds=embedded, attention_mask=mask)
+            self._model(**given)
         except _Reached as reached:
             return reached.hidden
         finally:

@@ -13,11 +13,12 @@ from itertools import chain
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, normalize
+from torch.nn.functional import normalize
 
 from ...spaces.errors import WrongInput
 from ..tasks import Rows, Task
 from .backbone import Backbone
+from .label_head import LabelHead
 from .transfer import sent
 
 TEMPERATURE = 0.05
@@ -35,6 +36,8 @@ class Encoded:
     """int64, one more than there are rows."""
     targets: tuple[int, ...]
     """The index of each row's label."""
+    types: np.ndarray | None = None
+    """int8, the token type of each token where the model tells a pair's texts apart by it."""
 
     @cached_property
     def ids(self) -> tuple[np.ndarray, ...]:
@@ -48,30 +51,48 @@ class Encoded:
 
     def batch(self, rows: Sequence[int], *, pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return ids (rows, tokens) padded on the right, lengths (rows,) and targets (rows,)."""
+        lengths = self.offsets[np.asarray(rows) + 1] - self.offsets[np.asarray(rows)]
+        ids = self._padded(self.tokens, rows, pad=pad)
+        made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
+        return sent(made[0], device), sent(made[1], device), sent(made[2], device)
+
+    def batch_types(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
+        """Return the token types (rows, tokens) beside `batch`'s ids, 0 where they are padded; None where there are none."""
+        return None if self.types is None else sent(torch.from_numpy(self._padded(self.types, rows, pad=0)), device)
+
+    def _padded(self, values: np.ndarray, rows: Sequence[int], *, pad: int) -> np.ndarray:
         starts = self.offsets[np.asarray(rows)]
         lengths = self.offsets[np.asarray(rows) + 1] - starts
         columns = np.arange(lengths.max())
-        places = np.minimum(starts[:, None] + columns, len(self.tokens) - 1)
-        ids = np.where(columns < lengths[:, None], self.tokens[places].astype(np.int64), pad)
-        made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
-        return sent(made[0], device), sent(made[1], device), sent(made[2], device)
+        places = np.minimum(starts[:, None] + columns, len(values) - 1)
+        return np.where(columns < lengths[:, None], values[places].astype(np.int64), pad)
 
 
 def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
     """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text."""
-    tokenizer, limit = backbone.tokenizer, min(max_tokens, _positions(backbone))
-    pairs = zip(rows.texts_a, rows.texts_b, strict=True)
+    tokenizer, limit = backbone.tokenizer, min(max_tokens, backbone.conventions.room)
+    pairs, types = zip(rows.texts_a, rows.texts_b, strict=True), None
     if backbone.family == "encoder":
-        ids = [tokenizer(a, b, truncation=True, max_length=limit)["input_ids"] for a, b in pairs]
+        read = [tokenizer(a, b, truncation=True, max_length=limit) for a, b in pairs]
+        ids = [one["input_ids"] for one in read]
+        types = _flat([one["token_type_ids"] for one in read], np.int8) if _typed(backbone) else None
     elif backbone.family == "encoder-decoder":
         ids = [tokenizer(_joined(a, b, " "), truncation=True, max_length=limit)["input_ids"] for a, b in pairs]
     else:
         suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
-    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    return Encoded(tokens, offsets, tuple(int(label) for label in rows.labels))
+    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types)
+
+
+def _flat(lists: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(lists), dtype=dtype)
+
+
+def _typed(backbone: Backbone) -> bool:
+    """Whether both sides know token types: the tokenizer to say them, the model to make something of them."""
+    return backbone.conventions.segments and "token_type_ids" in backbone.tokenizer.model_input_names
 
 
 class Verbalizer:
@@ -84,28 +105,23 @@ class Verbalizer:
         self.labels = task.labels
         if backbone.family == "encoder":
             self.matrix = _descriptions(backbone, task.descriptions)
-        else:
-            self.words = _first_tokens(backbone, task)
+            return
+        self.words = _first_tokens(backbone, task)
+        self._head = LabelHead(backbone.model, self.words) if backbone.family == "decoder" else None
 
-    def scores(self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None) -> Tensor:
-        """Return label scores (rows, labels), float32 or the double of a double model.
-
-        `embeds` (rows, tokens, width) is laid out `[prompt | text | pad]` with `fronts` (rows,) prompt and `lengths` (rows,)
-        text tokens. `shifts` (rows,) moves the positions of rows that have a prefix.
-        """
-        positions = torch.arange(embeds.shape[1], device=embeds.device)[None]
-        mask = (positions < (fronts + lengths)[:, None]).long()
-        extra = {} if shifts is None else {"position_ids": positions + shifts[:, None]}
+    def scores(
+        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+    ) -> Tensor:
+        """Return label scores (rows, labels), float32 or the double of a double model, of embeddings as `Conventions.inputs` gets them."""
+        given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+        model = self._backbone.model
         if self._backbone.family == "encoder":
-            hidden = self._backbone.model(inputs_embeds=embeds, attention_mask=mask, **extra).last_hidden_state
-            return pooled(hidden, fronts=fronts, lengths=lengths) @ self.matrix.T / TEMPERATURE
-        if self._backbone.family == "decoder":
-            hidden = _body(self._backbone)(inputs_embeds=embeds, attention_mask=mask, use_cache=False, **extra).last_hidden_state
-            last = hidden[torch.arange(len(hidden), device=hidden.device), fronts + lengths - 1]
-            return _word_logits(self._backbone, last, self.words)
-        start = torch.full((len(embeds), 1), int(self._backbone.model.config.decoder_start_token_id), device=embeds.device)
-        logits = self._backbone.model(inputs_embeds=embeds, attention_mask=mask, decoder_input_ids=start, use_cache=False).logits
-        return _precise(logits[:, 0, self.words])
+            return pooled(model(**given).last_hidden_state, fronts=fronts, lengths=lengths) @ self.matrix.T / TEMPERATURE
+        if self._head is not None:
+            with self._head.at(fronts + lengths - 1):
+                return _precise(model(**given, use_cache=False).logits[:, 0])
+        start = torch.full((len(embeds), 1), int(model.config.decoder_start_token_id), device=embeds.device)
+        return _precise(model(**given, decoder_input_ids=start, use_cache=False).logits[:, 0, self.words])
 
 
 def pooled(hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
@@ -120,12 +136,15 @@ def _precise(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+@torch.no_grad()
 def _descriptions(backbone: Backbone, descriptions: Sequence[str]) -> Tensor:
-    batch = backbone.tokenizer(list(descriptions), padding=True, return_tensors="pt").to(backbone.device)
-    with torch.no_grad():
-        hidden = backbone.model(**batch).last_hidden_state
-    lengths = batch["attention_mask"].sum(1)
-    return pooled(hidden, fronts=torch.zeros_like(lengths), lengths=lengths)
+    """Unit vectors (labels, width) of the descriptions, read as the task's own texts are."""
+    rows = Rows(tuple(descriptions), (None,) * len(descriptions), (0,) * len(descriptions))
+    data, every = encode(backbone, rows, max_tokens=backbone.conventions.room), range(len(descriptions))
+    ids, lengths, _ = data.batch(every, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
+    embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
+    given = backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, types=data.batch_types(every, device=backbone.device))
+    return pooled(backbone.model(**given).last_hidden_state, fronts=fronts, lengths=lengths)
 
 
 def _first_tokens(backbone: Backbone, task: Task) -> Tensor:
@@ -145,21 +164,6 @@ def _distinguishing(tokens: Sequence[Sequence[int]]) -> int | None:
     """The first position at which every label word has a token of its own (a tokenizer may begin all words alike)."""
     shortest = min(len(ids) for ids in tokens)
     return next((i for i in range(shortest) if len({ids[i] for ids in tokens}) == len(tokens)), None)
-
-
-def _word_logits(backbone: Backbone, hidden: Tensor, words: Tensor) -> Tensor:
-    head = backbone.model.get_output_embeddings()
-    bias = None if getattr(head, "bias", None) is None else head.bias[words]
-    return _precise(linear(hidden, head.weight[words], bias))
-
-
-def _body(backbone: Backbone) -> torch.nn.Module:
-    body: torch.nn.Module = backbone.model.base_model
-    return body
-
-
-def _positions(backbone: Backbone) -> int:
-    return int(getattr(backbone.model.config, "max_position_embeddings", None) or 1 << 20)
 
 
 def _joined(a: str, b: str | None, glue: str) -> str:

@@ -19,6 +19,7 @@ from ..catalogue import parts
 from ..model.attention import Kernel, name_of
 from ..model.backbone import Backbone, native_dtypes
 from ..model.pack import Pack, build_parts
+from ..model.precision import cast
 from ..model.verbalizer import Encoded, Verbalizer, encode
 from ..optimizers.adamw import AdamW
 from ..tasks import Rows, Task
@@ -128,7 +129,7 @@ class _Stage:
 
     def use(self, execution: Execution) -> None:
         """Set the model up that way."""
-        self.backbone.model.to(getattr(torch, execution.dtype))
+        cast(self.backbone.model, getattr(torch, execution.dtype))
         self.backbone.model.set_attn_implementation(name_of(execution.attention))
 
     def rate(self, size: int) -> float:

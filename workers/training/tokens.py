@@ -12,7 +12,7 @@ from ..model.node_cache import Tensors, once
 from ..model.verbalizer import Encoded, encode
 from ..tasks import Rows, Task
 
-FORMAT = 1
+FORMAT = 2
 """Counted up whenever `encode` comes to other tokens for the same text."""
 
 
@@ -28,19 +28,20 @@ def encoded(backbone: Backbone, task: Task, *, max_tokens: int, folder: Path | N
 
 def _split(backbone: Backbone, rows: Rows, max_tokens: int, path: Path) -> Encoded:
     kept = once(path, lambda: _tensors(encode(backbone, rows, max_tokens=max_tokens)))
-    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()))
+    types = kept["types"].numpy() if "types" in kept else None
+    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()), types)
 
 
 def _tensors(data: Encoded) -> Tensors:
     tokens, offsets = torch.from_numpy(data.tokens), torch.from_numpy(data.offsets)
-    return {"tokens": tokens, "offsets": offsets, "targets": torch.tensor(data.targets)}
+    made = {"tokens": tokens, "offsets": offsets, "targets": torch.tensor(data.targets)}
+    return made if data.types is None else {**made, "types": torch.from_numpy(data.types)}
 
 
 def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
-    limit = getattr(backbone.model.config, "max_position_embeddings", None)
-    parts = [FORMAT, task.digest, backbone.family, max_tokens, limit, _identity(backbone.tokenizer)]
-    return sha256_of_json(parts)
+    ways = [backbone.conventions.room, backbone.conventions.segments]
+    return sha256_of_json([FORMAT, task.digest, backbone.family, max_tokens, ways, _identity(backbone.tokenizer)])
 
 
 def _identity(tokenizer: PreTrainedTokenizerBase) -> list[object]:

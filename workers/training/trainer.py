@@ -113,10 +113,10 @@ class Trainer:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
-            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks):
+            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
                 fronts = torch.zeros_like(batch.lengths)
-                return self.verbalizer.scores(batch.hidden, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
-        embedded = self.backbone.model.get_input_embeddings()(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
+                return self.verbalizer.scores(embeds, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
+        embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         with sites.bind(values, rows=rows):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
@@ -125,13 +125,15 @@ class Trainer:
                 fronts=fronts.repeat_interleave(rows),
                 lengths=batch.lengths,
                 shifts=shifts if sites.has_prefix else None,
+                types=batch.types,
             )
         return scores.view(pack.size, rows, -1)
 
     def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":
         """The rows of a pass, with what the first `blocks` blocks make of them."""
         hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
-        return Batch(*data.batch(rows, pad=self._pad, device=device), hidden, blocks)
+        types = data.batch_types(rows, device=device) if hidden is None else None
+        return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks)
 
     def _skippable(self, sites: Sites) -> int:
         return sites.untouched if self.lower.possible else 0
@@ -153,7 +155,7 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a pass, padded on the right: ids (rows, tokens), lengths and targets (rows,).
+    """Rows of a pass, padded on the right: ids and token types (rows, tokens), lengths and targets (rows,).
 
     Where the first `blocks` blocks are skipped, `hidden` (rows, tokens, width) is what leaves them.
     """
@@ -161,6 +163,7 @@ class Batch:
     ids: Tensor
     lengths: Tensor
     targets: Tensor
+    types: Tensor | None
     hidden: Tensor | None
     blocks: int
 

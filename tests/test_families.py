@@ -1,0 +1,98 @@
+"""Frozen scores of every family's real class equal the plain model's: padded batches of embeddings against single rows of token ids."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.model import frozen_scores
+from ulpt_search.workers.model.backbone import LOADERS, Backbone
+from ulpt_search.workers.model.verbalizer import SUFFIX, TEMPERATURE, Verbalizer, encode
+from ulpt_search.workers.tasks import Rows
+
+from . import families, toy
+
+REFUSED = {
+    "convbert": "its convolutions run over padding into the text",
+    "funnel": "it pools neighbours, padding among them",
+    "gemma3n_text": "every layer looks token ids up again, which a virtual token has not",
+}
+"""Family -> what makes it another model in padded batches of embeddings."""
+SERVED = sorted(set(families.FAMILIES) - set(REFUSED))
+
+
+def rows() -> Rows:
+    """Texts of 1 to 24 words, every other with a second text: below and beyond the windows of 4 tokens."""
+    words = [f"w{i * 7 % 60}" for i in range(60)]
+    lengths = (1, 2, 3, 4, 5, 6, 13, 24)
+    firsts = tuple(" ".join(words[i : i + n]) for i, n in enumerate(lengths))
+    seconds = tuple(" ".join(words[i + 20 : i + 23 + i]) if i % 2 else None for i in range(len(lengths)))
+    return Rows(firsts, seconds, (0,) * len(lengths))
+
+
+@torch.no_grad()
+def plain(name: str) -> Tensor:
+    """Label scores (rows, labels) by the family's own class and attention, from what its tokenizer says, one row at a time."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(families.folder(name))
+    family = families.backbone(name).family
+    model = LOADERS[family].from_pretrained(families.folder(name), config=config, dtype=torch.float32).eval()
+    model.set_attn_implementation("eager")  # does nothing where a family has but its own
+    tokenizer = families.tokenizer(families.FAMILIES[name])
+    texts = rows()
+    scored = [_score(model, family, tokenizer, a, b) for a, b in zip(texts.texts_a, texts.texts_b, strict=True)]
+    return torch.stack(scored)
+
+
+def _score(model: Any, family: str, tokenizer: Any, first: str, second: str | None) -> Tensor:
+    if family == "encoder":
+        text, *labels = (
+            _vector(model, tokenizer, one, other) for one, other in ((first, second), *((label, None) for label in toy.LABELS))
+        )
+        return torch.stack(labels) @ text / TEMPERATURE
+    glue = "\n" if family == "decoder" else " "
+    given = tokenizer(first if second is None else f"{first}{glue}{second}", return_tensors="pt")
+    words = [tokenizer(label, add_special_tokens=False)["input_ids"][0] for label in toy.LABELS]
+    if family == "encoder-decoder":
+        start = torch.tensor([[model.config.decoder_start_token_id]])
+        return model(**given, decoder_input_ids=start).logits[0, 0, words]  # type: ignore[no-any-return]
+    suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([[*given["input_ids"][0, :-1].tolist(), *suffix]])  # without the end-of-text token
+    return model(input_ids=ids).logits[0, -1, words]  # type: ignore[no-any-return]
+
+
+def _vector(model: Any, tokenizer: Any, first: str, second: str | None) -> Tensor:
+    hidden = model(**tokenizer(first, second, return_tensors="pt")).last_hidden_state
+    return normalize(hidden[0].mean(0), dim=-1)
+
+
+def scored(backbone: Backbone, *, shifted: bool = False) -> Tensor:
+    """The same by the product's own code, all rows in one padded batch."""
+    data = encode(backbone, rows(), max_tokens=families.POSITIONS)
+    every: Sequence[int] = range(len(data.ids))
+    return frozen_scores.own_scores(backbone, Verbalizer(backbone, toy.task()), data, every, shifted=shifted)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_frozen_scores_are_the_plain_models(name: str) -> None:
+    wanted = plain(name)
+    assert wanted.std() > 0.01, "scores that are all alike would hide a difference"
+    for shifted in (False, True):
+        assert frozen_scores.relative(scored(families.backbone(name), shifted=shifted), wanted) < 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_cannot_be_served_is_refused_in_one_line(name: str) -> None:
+    backbone = families.backbone(name)
+    with pytest.raises(WrongInput, match=r"^model: frozen scores of a \w+ \(\w+\) .* give another model$") as refused:
+        frozen_scores.require_same_scores(backbone, Verbalizer(backbone, toy.task()), encode(backbone, rows(), max_tokens=40))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_forty_families_at_least() -> None:
+    assert len({type(families.backbone(name).model) for name in SERVED}) >= 40

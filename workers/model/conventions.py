@@ -1,0 +1,90 @@
+"""How a family's forward wants to be called, so that a text handed over as embeddings means what its token ids do."""
+
+import inspect
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from .architecture import family_of
+
+UNLIMITED = 1 << 20
+SCALES = ("embed_scale", "embedding_multiplier")
+"""What modules call a factor of token embeddings."""
+LIMITS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
+"""What configurations call the number of positions; the last is MPT's, whose biases by distance are a table, too."""
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """One model's own ways."""
+
+    first_position: int | None
+    """The position of a text's first token; None where the model is not told positions."""
+    segments: bool
+    """Whether the first and the second text of a pair are told apart by token types."""
+    room: int
+    """How many tokens, virtual ones included, it has positions for."""
+    scale: float
+    """What its own call on token ids multiplies their embeddings by; it leaves embeddings that it is given as they are."""
+
+    def inputs(
+        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the arguments of a forward pass over embeddings.
+
+        `embeds` (rows, tokens, width) is laid out `[prompt | text | pad]` with `fronts` (rows,) prompt and `lengths` (rows,) text
+        tokens. `shifts` (rows,) moves the positions of rows that have a prefix. `types` (rows, text tokens) are the token types of
+        `[text | pad]`; a prompt's are 0.
+        """
+        columns = torch.arange(embeds.shape[1], device=embeds.device)[None]
+        given = {"inputs_embeds": embeds, "attention_mask": (columns < (fronts + lengths)[:, None]).long()}
+        if shifts is not None and self.first_position is not None:
+            given["position_ids"] = columns + (self.first_position + shifts)[:, None]
+        if types is not None and self.segments:
+            given["token_type_ids"] = _behind(fronts, types, columns)
+        return given
+
+
+def conventions_of(model: PreTrainedModel) -> Conventions:
+    """Read a model's ways off its forward, its configuration and its tables."""
+    arguments, config = inspect.signature(model.forward).parameters, model.config
+    encoder, table = family_of(config) == "encoder", _padded_table(model)
+    first = 0 if table is None else int(table.padding_idx or 0) + 1
+    told = "position_ids" in arguments
+    limit = next((int(value) for name in LIMITS if (value := getattr(config, name, None)) and value > 0), UNLIMITED)
+    segments = encoder and "token_type_ids" in arguments and getattr(config, "type_vocab_size", 2) > 1
+    return Conventions(first if told else None, segments, limit - first, _scale(model))
+
+
+def _padded_table(model: nn.Module) -> nn.Embedding | None:
+    """The table of positions in which a row is set aside for padding, as RoBERTa has it: texts start behind that row."""
+    named = ((name.rpartition(".")[2], module) for name, module in model.named_modules() if isinstance(module, nn.Embedding))
+    return next((table for name, table in named if "position" in name and table.padding_idx is not None), None)
+
+
+@torch.no_grad()
+def _scale(model: PreTrainedModel) -> float:
+    """The factor, found by trying those that the model's modules carry; 1 where none does, or the table itself multiplies."""
+    table = model.get_input_embeddings()
+    carried = {getattr(module, name, None) for module in model.modules() if module is not table for name in SCALES}
+    factors = sorted(float(value) for value in carried if isinstance(value, int | float) and value != 1)
+    if not factors:
+        return 1.0
+    body, ids = model.get_encoder() if model.config.is_encoder_decoder else model.base_model, torch.tensor([[1, 2, 3]], device=model.device)
+    wanted = body(input_ids=ids).last_hidden_state
+
+    def far(factor: float) -> float:
+        return float((body(inputs_embeds=table(ids) * factor).last_hidden_state - wanted).abs().max())
+
+    return min((1.0, *factors), key=far)
+
+
+def _behind(fronts: Tensor, types: Tensor, columns: Tensor) -> Tensor:
+    """Token types of `[prompt | text | pad]`, (rows, tokens)."""
+    if columns.shape[1] == types.shape[1]:
+        return types
+    places = columns - fronts[:, None]
+    inside = (places >= 0) & (places < types.shape[1])
+    return types.gather(1, places.clamp(0, types.shape[1] - 1)) * inside

@@ -1,0 +1,116 @@
+"""The first thing a study does with a model: its own scores of a few rows must be those of the plain model.
+
+The product hands texts over as embeddings, many rows at once and padded, through an attention function of its own. The plain call
+takes one row's token ids, unpadded, with the model's own attention and its own head. Whatever a family does differently for the two
+would make every trial, and every export, one of another model: it is refused before anything is trained.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ...spaces.errors import WrongInput, reason
+from .backbone import Backbone, quiet
+from .precision import cast
+from .verbalizer import TEMPERATURE, Encoded, Verbalizer
+
+ROWS = 4
+OPERATIONS = 5e12
+"""What the comparison may cost, seconds on a few cores: of a large model, only the shortest rows are compared."""
+UPCAST = 5e8
+"""Models of fewer weights are compared in float32, whatever they train in: there, differences can be told from rounding."""
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+"""Largest difference, relative to the largest score, that the order of sums may cause. Bfloat16 has 8 bits: its sums say little."""
+
+
+def require_same_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded) -> None:
+    """Compare a few rows of a split; `WrongInput` names the family and the difference."""
+    family = f"{backbone.model.config.model_type} ({type(backbone.model).__name__})"
+    rows = probe_rows(data, tokens=OPERATIONS / (6 * sum(weight.numel() for weight in backbone.model.parameters())))
+    with _precise(backbone):
+        tolerance, wanted = TOLERANCE[backbone.dtype], plain_scores(backbone, verbalizer, data, rows)
+        try:
+            found = [own_scores(backbone, verbalizer, data, rows, shifted=shifted) for shifted in (False, True)]
+        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
+            raise WrongInput(
+                f"model: {family} cannot be run on padded embeddings: {reason(error)}; give another model"
+            ) from error
+    far = max(relative(scores, wanted) for scores in found)
+    if not far <= tolerance:
+        raise WrongInput(
+            f"model: frozen scores of a {family} in padded batches of embeddings differ from the plain model's by {far:.1e} of the largest "
+            f"({tolerance:.0e} is float noise), so nothing trained on them would hold; give another model"
+        )
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    """Largest difference as a share of the largest wanted score; infinite where one is not a number."""
+    far = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30))
+    return far if far == far else float("inf")
+
+
+def probe_rows(data: Encoded, *, among: int = 64, tokens: float = float("inf")) -> list[int]:
+    """The shortest, the longest and some rows between them of a split's first ones; only the two shortest beyond so many tokens."""
+    order = sorted(range(min(among, len(data.lengths))), key=lambda row: data.lengths[row])
+    spread = sorted({order[round(place * (len(order) - 1) / (ROWS - 1))] for place in range(ROWS)})
+    return spread if sum(data.lengths[row] for row in spread) <= tokens else order[:2]
+
+
+@torch.no_grad()
+def own_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, rows: Sequence[int], *, shifted: bool = False) -> Tensor:
+    """Label scores (rows, labels) as they are computed in training, without an adapter; `shifted` says positions, as beside a prefix."""
+    ids, lengths, _ = data.batch(rows, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
+    embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
+    types = data.batch_types(rows, device=backbone.device)
+    return verbalizer.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types)
+
+
+@torch.no_grad()
+def plain_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, rows: Sequence[int]) -> Tensor:
+    """Label scores (rows, labels) as anybody would compute them with transformers alone, one row at a time."""
+    with _own_attention(backbone):
+        return torch.cat([_plain(backbone, verbalizer, data, row) for row in rows])
+
+
+def _plain(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, row: int) -> Tensor:
+    ids = torch.tensor(data.ids[row].tolist(), device=backbone.device)[None]
+    given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    types = data.batch_types([row], device=backbone.device)
+    given = given if types is None else {**given, "token_type_ids": types}
+    if backbone.family == "encoder":
+        hidden = backbone.model(**given).last_hidden_state
+        return normalize(hidden.to(verbalizer.matrix.dtype).mean(1), dim=-1) @ verbalizer.matrix.T / TEMPERATURE
+    if backbone.family == "encoder-decoder":
+        given["decoder_input_ids"] = torch.tensor([[backbone.model.config.decoder_start_token_id]], device=backbone.device)
+    logits: Tensor = backbone.model(**given).logits
+    return logits[:, -1, verbalizer.words].to(torch.promote_types(logits.dtype, torch.float32))
+
+
+@contextmanager
+def _precise(backbone: Backbone) -> Iterator[None]:
+    """Let a small model run in float32, which holds every bfloat16 number as it is."""
+    dtype = backbone.dtype
+    if dtype != torch.bfloat16 or sum(weight.numel() for weight in backbone.model.parameters()) > UPCAST:
+        yield
+        return
+    cast(backbone.model, torch.float32)
+    try:
+        yield
+    finally:
+        cast(backbone.model, dtype)
+
+
+@contextmanager
+def _own_attention(backbone: Backbone) -> Iterator[None]:
+    """Let the model run with its own plain attention."""
+    ours = backbone.model.config._attn_implementation
+    with quiet():
+        backbone.model.set_attn_implementation("eager")
+        try:
+            yield
+        finally:
+            backbone.model.set_attn_implementation(ours)
