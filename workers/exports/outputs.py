@@ -18,7 +18,7 @@ def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
 
 
 def padded(data: Encoded, *, pad: int, rows: int | None = None) -> dict[str, Tensor]:
-    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and, where it has them, token types."""
+    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and token types, if any."""
     chosen, cpu = range(min(rows or len(data.ids), len(data.ids))), torch.device("cpu")
     ids, lengths, _ = data.batch(chosen, pad=pad, device=cpu)
     given = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
