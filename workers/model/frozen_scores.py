@@ -36,9 +36,7 @@ def require_same_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encode
         try:
             found = [own_scores(backbone, verbalizer, data, rows, shifted=shifted) for shifted in (False, True)]
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
-            raise WrongInput(
-                f"model: {family} cannot be run on padded embeddings: {reason(error)}; give another model"
-            ) from error
+            raise WrongInput(f"model: {family} cannot be run on padded embeddings: {reason(error)}; give another model") from error
     far = max(relative(scores, wanted) for scores in found)
     if not far <= tolerance:
         raise WrongInput(
