@@ -144,6 +144,11 @@ class LinearEffect(Method):
     def sites(self, shape: Shape) -> tuple[Linear, ...]:
         """The linears that are changed."""
 
+    @property
+    def under_bias(self) -> bool:
+        """Whether `after` gets `y` without the frozen bias, which is then added behind it."""
+        return False
+
     def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
         """The linear's input, `x` of shape (tokens, inputs)."""
         return x
@@ -155,7 +160,7 @@ class LinearEffect(Method):
 
 @dataclass(frozen=True)
 class LowRank(LinearEffect):
-    """`y = W x + B A x`: everything that PEFT's LORA can represent."""
+    """`y = W x + B A x`, or `y = m ⊙ (W + B A) x / ‖W + B A‖_rows`: everything that PEFT's LORA can represent, DoRA included."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
@@ -163,12 +168,19 @@ class LowRank(LinearEffect):
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """`B` (outputs, r) and `A` (r, inputs), scaling included; `weight` is the frozen W."""
 
+    def magnitude(self, p: Named, site: Linear, weight: Tensor) -> Tensor | None:
+        """`m` (outputs,); None unless the method learns it apart from the direction (then it is `under_bias`)."""
+        return None
+
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Add `B A x`, from the right; `(B A) x` where the rank is so high that this is less work for every token."""
         b, a = self.factors(p, site, weight)
         if b.numel() + a.numel() > site.inputs * site.outputs:
-            return y + x @ (b @ a).mT.to(x.dtype)
-        return y + (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype)
+            changed = y + x @ (b @ a).mT.to(x.dtype)
+        else:
+            changed = y + (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype)
+        m = self.magnitude(p, site, weight)
+        return changed if m is None else changed * (m / _row_norms(weight.to(b.dtype), b, a)).to(changed.dtype)
 
 
 @dataclass(frozen=True)
@@ -285,6 +297,13 @@ class NormEffect(Method):
     @abstractmethod
     def affine(self, p: Named, site: Norm) -> tuple[Tensor | None, Tensor | None]:
         """`δγ` and `δβ`, of shape (width,) each; None stands for zeros."""
+
+
+def _row_norms(w: Tensor, b: Tensor, a: Tensor) -> Tensor:
+    """‖W + B A‖ of every row, (outputs,), as a constant: DoRA lets no gradient through it."""
+    b, a = b.detach(), a.detach()
+    squares = w.square().sum(1) + 2 * (b * (w @ a.mT)).sum(1) + (b @ (a @ a.mT) * b).sum(1)
+    return squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()
 
 
 def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:

@@ -17,9 +17,12 @@ from .prompts import TASK_TYPES, Built, Tensors
 
 
 def low_rank(backbone: Backbone, method: LowRank, values: Tensors) -> Built:
-    """LORA at each linear's own rank."""
-    sites = method.sites(backbone.shape)
-    return _lora(backbone, {site: method.factors(local(values, site.key), site, _weight(backbone, site)) for site in sites})
+    """LORA at each linear's own rank; with magnitudes, its DoRA."""
+    sites = {site: (local(values, site.key), site, _weight(backbone, site)) for site in method.sites(backbone.shape)}
+    learnt = {site: method.magnitude(*at) for site, at in sites.items()}
+    magnitudes = {site: magnitude for site, magnitude in learnt.items() if magnitude is not None}
+    config, tensors = _lora(backbone, {site: method.factors(*at) for site, at in sites.items()}, dora=bool(magnitudes))
+    return config, tensors | {f"base_model.model.{site.name}.lora_magnitude_vector": m for site, m in magnitudes.items()}
 
 
 def dense(backbone: Backbone, method: Dense, values: Tensors) -> Built:
@@ -83,7 +86,12 @@ def sparse(backbone: Backbone, method: Sparse, values: Tensors) -> Built:
 
 
 def _lora(
-    backbone: Backbone, pairs: dict[Linear, tuple[Tensor, Tensor]], *, biases: dict[Linear, Tensor] | None = None, saved: Sequence[str] = ()
+    backbone: Backbone,
+    pairs: dict[Linear, tuple[Tensor, Tensor]],
+    *,
+    biases: dict[Linear, Tensor] | None = None,
+    saved: Sequence[str] = (),
+    dora: bool = False,
 ) -> Built:
     """LORA of factors B and A, scaling included, and learnt biases; the modules `saved` are saved whole."""
     ranks = {site.name: a.shape[0] for site, (_, a) in pairs.items()}
@@ -97,6 +105,7 @@ def _lora(
         fan_in_fan_out=_conv1d(backbone),
         lora_bias=biases is not None,
         modules_to_save=list(saved) or None,
+        use_dora=dora,
         inference_mode=True,
     )
     tensors = {f"base_model.model.{site.name}.lora_A.weight": a for site, (_, a) in pairs.items()}

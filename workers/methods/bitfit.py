@@ -52,6 +52,11 @@ class Bitfit(Biases, NormEffect):
         widths = {site.key: site.outputs for site in self.sites(shape)} | {norm.key: norm.width for norm in self.norms(shape)}
         return Tensors({f"{key}/delta": torch.zeros(width) for key, width in widths.items()})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """The size of what its linear puts out, or the gain of its norm."""
+        of_norm = name.rpartition("/")[0] in {norm.key for norm in shape.norms}
+        return shape.norm(name).gain if of_norm else shape.linear(name).scale
+
     def bias(self, p: Named, site: Linear) -> Tensor:
         """δ of a linear, (out,)."""
         return p["delta"]

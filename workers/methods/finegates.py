@@ -55,6 +55,10 @@ class Finegates(Gates):
         frozen = {f"{name}/noise_{side}": torch.zeros(width) for (name, side), width in widths.items()}
         return Tensors(trainable, frozen | {"strength": torch.tensor(self.strength), "target": torch.tensor(self.target)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """Of δ the size of what its linear puts out."""
+        return shape.linear(name).scale if name.endswith("/delta") else 1.0
+
     def noise(self, shape: Shape, generator: Generator) -> dict[str, Tensor]:
         """ε of a training step."""
         widths = self._widths(shape)

@@ -156,7 +156,7 @@ class Sites:
         if not groups:
             return
         module = self._model.get_submodule(site.name)
-        weight = weight_of(module)
+        weight, bias = weight_of(module), module.bias
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -167,8 +167,10 @@ class Sites:
 
         def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
-                changed: Tensor = self._method(i).after(p, site, x, y, weight)
-                return changed
+                method = self._method(i)
+                behind = bias if method.under_bias else None
+                changed: Tensor = method.after(p, site, x, y if behind is None else y - behind, weight)
+                return changed if behind is None else changed + behind.to(changed.dtype)
 
             changed = self._replace(output, late, apply, args[0], key=site.key)
             if self._effects is not None:
