@@ -17,6 +17,8 @@ methods:
   lora:
     rank: 1
     layers: "last:1"
+    init: kaiming
+    dora: false
 steps: 8
 rungs: [2, 4, 8]
 batch: 4
