@@ -4,7 +4,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .dashboards.frontier import frontier, points
+    from .dashboards.frontier import frontier
+    from .dashboards.points import points
     from .search.brain.study import Study
     from .search.ledger.ledger import Ledger
     from .spaces.axes import Choice, Float, Int
@@ -51,7 +52,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "dashboards.frontier": ("frontier", "points"),
+    "dashboards.frontier": ("frontier",),
+    "dashboards.points": ("points",),
     "search.brain.study": ("Study",),
     "search.ledger.ledger": ("Ledger",),
     "spaces.axes": ("Choice", "Float", "Int"),

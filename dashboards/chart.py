@@ -8,6 +8,7 @@ from ..spaces.records import Point
 from .chart_layout import layout
 from .curve import Curve
 from .palette import THEMES, Scheme, Theme
+from .verdicts import reported
 from .words import configuration, count, mean_over_seeds, metric, size
 
 if TYPE_CHECKING:
@@ -21,25 +22,31 @@ def figure(curve: Curve, scheme: Scheme) -> "Figure":
     from plotly.graph_objects import Figure
 
     theme = THEMES[scheme]
-    faint = [_earlier(curve, method, scheme) for method in dict.fromkeys(point.method for point in curve.earlier)]
+    faint = [_faint(curve, method, scheme) for method in dict.fromkeys(point.method for point in curve.faint)]
     front = [_steps(curve, theme), _intervals(curve, theme)] if curve.front else []
     methods = [_method(curve, method, scheme) for method in curve.styles]
     return Figure([*front, *faint, *methods], layout(curve, theme))
 
 
-def hover(point: Point, *, earlier: bool = False) -> str:
+def hover(point: Point, *, faint: bool = False) -> str:
     """Return what a point says of itself, in the few tags that plotly understands."""
     lines = [
         f"<b>{escape(point.method, quote=False)}</b> · trial {point.trial}",
         f"{count(point.trainable_parameters)} parameters · {size(point.bytes)}",
-        f"validation {metric(point.score)} at step {point.steps}{', its last: compared with nothing' if earlier else ''}",
-        f"95 % interval {metric(point.score_low)} to {metric(point.score_high)}",
+        f"validation {metric(point.score)} at step {point.steps}{_kind(point, faint=faint)}",
+        f"95 % interval {metric(point.score_low)} to {metric(point.score_high)}, validation",
         escape(configuration(point.hyperparameters), quote=False),
         f"seed {point.seed}",
     ]
     if point.test_score is not None:
-        lines.insert(3, f"test {mean_over_seeds(point)} over {len(point.seeds)} fresh seeds")
+        lines.insert(4, f"test {mean_over_seeds(point)}, the same adapters")
     return "<br>".join(lines)
+
+
+def _kind(point: Point, *, faint: bool) -> str:
+    if faint:
+        return ", one trial of the search: not compared"
+    return f", mean of {len(point.seeds)} fresh seeds" if point.finals else ""
 
 
 def _method(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
@@ -57,16 +64,16 @@ def _method(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
     return trace.update(marker=marker, legendgroup=method)
 
 
-def _earlier(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
-    """The method's trials that were last scored at an earlier step; the legend switches them with the others."""
-    shown = [point for point in curve.earlier if point.method == method]
-    trace = _marks(shown, y=[point.score for point in shown], name="", earlier=True)
+def _faint(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
+    """The method's trials that are not compared; the legend switches them with the others."""
+    shown = [point for point in curve.faint if point.method == method]
+    trace = _marks(shown, y=[point.score for point in shown], name="", faint=True)
     style = curve.styles[method]
     marker = {"symbol": style.plotly, "color": style.colour(scheme), "size": 8, "opacity": FAINT[scheme]}
     return trace.update(marker=marker, legendgroup=method, showlegend=False)
 
 
-def _marks(shown: Sequence[Point], *, y: Sequence[float], name: str, earlier: bool = False) -> "Scatter":
+def _marks(shown: Sequence[Point], *, y: Sequence[float], name: str, faint: bool = False) -> "Scatter":
     """Marks that say what they are when pointed at, and which trial when clicked."""
     from plotly.graph_objects import Scatter
 
@@ -76,7 +83,7 @@ def _marks(shown: Sequence[Point], *, y: Sequence[float], name: str, earlier: bo
         x=[point.trainable_parameters for point in shown],
         y=y,
         customdata=[point.trial for point in shown],
-        hovertext=[hover(point, earlier=earlier) for point in shown],
+        hovertext=[hover(point, faint=faint) for point in shown],
         hovertemplate="%{hovertext}<extra></extra>",
     )
 
@@ -95,13 +102,13 @@ def _steps(curve: Curve, theme: Theme) -> "Scatter":
 
 
 def _intervals(curve: Curve, theme: Theme) -> "Scatter":
-    shown = [point for point in curve.front if (point.test_score is not None) == curve.has_finals]
-    centre = [point.score if point.test_score is None else point.test_score for point in shown]
+    shown, bounds = curve.front, reported(curve)
+    centre = [each.centre for each in bounds]
     bars = {
         "type": "data",
         "symmetric": False,
-        "array": [point.score_high - c for point, c in zip(shown, centre, strict=True)],
-        "arrayminus": [c - point.score_low for point, c in zip(shown, centre, strict=True)],
+        "array": [each.high - each.centre for each in bounds],
+        "arrayminus": [each.centre - each.low for each in bounds],
         "color": theme.muted,
         "thickness": 1.3,
         "width": 5,

@@ -1,12 +1,13 @@
 """One study's curve as a plain value. It knows nothing of tables, pictures and pages: those are written from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..spaces.records import Point
+from ..spaces.space import Size
 from .frontier import frontier
 from .palette import Style, styles
-from .verdicts import notes
+from .points import Tables
 from .words import count
 
 
@@ -25,22 +26,23 @@ class Curve:
     """Every method of the space, so that a legend does not change while results come in; default: those with points."""
     home: str = ""
     """The folder that commands name with `--home`; empty for the default one."""
-    earlier: tuple[Point, ...] = ()
-    """Trials whose last score is of an earlier step than that of `points`: shown faintly, compared with nothing."""
+    faint: tuple[Point, ...] = ()
+    """Search trials that are not compared: those of earlier steps and, after the finals, those that were not retrained."""
     trials: int = 0
     """Search trials asked for, scored or not; default: those with a point."""
     failed: int = 0
     """Trials that failed, scored before or not."""
+    size: Size = "parameters"
+    """What the frontier trades against the score."""
+    tables: Tables = field(default_factory=dict, compare=False, repr=False)
+    """What each row added to the finals' scores, where it was kept."""
+    remarks: tuple[str, ...] = ()
+    """What was done to the task's data, each a sentence."""
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
         """The frontier, cheapest first."""
-        return tuple(frontier(self.points))
-
-    @cached_property
-    def notes(self) -> tuple[str, ...]:
-        """What must be said under the curve."""
-        return tuple(notes(self.points, self.front))
+        return tuple(frontier(self.points, size=self.size))
 
     @cached_property
     def styles(self) -> dict[str, Style]:
@@ -49,8 +51,8 @@ class Curve:
 
     @property
     def drawn(self) -> tuple[Point, ...]:
-        """Every trial that has a place in a plot, those of earlier steps first."""
-        return (*self.earlier, *self.points)
+        """Every point that has a place in a plot, faint ones first."""
+        return (*self.faint, *self.points)
 
     @property
     def step(self) -> int:
@@ -59,17 +61,24 @@ class Curve:
 
     @property
     def has_finals(self) -> bool:
-        """Whether some point of the frontier has a test score."""
-        return any(point.test_score is not None for point in self.front)
+        """Whether the points are configurations that were retrained over fresh seeds."""
+        return any(point.finals for point in self.points)
+
+    @property
+    def competed(self) -> int:
+        """Search trials that were scored at any step: those that what is shown was chosen from."""
+        return len({point.trial for point in self.drawn})
 
     @property
     def caption(self) -> str:
-        """`sst2 · minilm · 15 of 24 trials at step 200, 2 failed`."""
+        """`sst2 · minilm · 7 of 24 over fresh seeds at step 200, 2 failed`."""
         failures = f", {count(self.failed)} failed" if self.failed else ""
-        compared = f"{self._share()} at step {self.step}{failures}" if self.points else f"no results yet{failures}"
+        compared = f"{self._compared()} at step {self.step}{failures}" if self.points else f"no results yet{failures}"
         return " · ".join(part for part in (self.task, self.model, compared) if part)
 
-    def _share(self) -> str:
-        all_trials = max(self.trials, len(self.drawn))
-        share = "" if all_trials == len(self.points) else f"{count(len(self.points))} of "
-        return f"{share}{count(all_trials)} trials"
+    def _compared(self) -> str:
+        everyone = max(self.trials, self.competed)
+        if self.has_finals:
+            return f"{count(len(self.points))} of {count(everyone)} over fresh seeds"
+        share = "" if everyone == len(self.points) else f"{count(len(self.points))} of "
+        return f"{share}{count(everyone)} trials"

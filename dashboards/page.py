@@ -13,7 +13,7 @@ from .curve import Curve
 from .headline import headline
 from .palette import THEMES
 from .rows import frontier_rows
-from .verdicts import cheapest_tie, ties
+from .verdicts import cheapest_alternative, not_told_apart, notes
 from .words import count, export_command
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def page(curve: Curve) -> str:
         curve=curve,
         headline=headline(curve),
         facts=_facts(curve),
-        rows=zip(frontier_rows(curve.front), ties(curve.front).values(), strict=True),
+        notes=notes(curve),
+        rows=zip(frontier_rows(curve), not_told_apart(curve).values(), strict=True),
         commands=_commands(curve),
         data=_chart_data(curve),
         plotly=Markup(get_plotlyjs()),  # plotly's own script, the one value that is not escaped
@@ -57,13 +58,14 @@ def _template() -> "Template":
 
 def _facts(curve: Curve) -> dict[str, str]:
     """What the head of the page says, without what is not known."""
-    at_step = f"{count(len(curve.front))} of {count(len(curve.points))} trials at step {count(curve.step)}"
+    kind = "configurations" if curve.has_finals else "trials"
+    at_step = f"{count(len(curve.front))} of {count(len(curve.points))} {kind} at step {count(curve.step)}"
     facts = {
         "Budget": f"{count(curve.budget)} parameters",
         "Task": curve.task,
         "Model": curve.model,
         "On the curve": at_step if curve.front else "",
-        "Last scored earlier": f"{count(len(curve.earlier))} trials, faint" if curve.earlier else "",
+        "Not compared": f"{count(len(curve.faint))} trials, faint" if curve.faint else "",
         "Failed": f"{count(curve.failed)} trials" if curve.failed else "",
     }
     return {name: fact for name, fact in facts.items() if fact}
@@ -73,9 +75,9 @@ def _commands(curve: Curve) -> dict[str, str]:
     """What is exported -> the command that does it."""
     if not curve.front:
         return {}
-    cheap = cheapest_tie(curve.front)
-    chosen = {"The best": curve.front[-1], **({"The cheapest that ties with it": cheap} if cheap else {})}
-    return {f"{name}, trial {point.trial}": export_command(curve.study, point.trial, home=curve.home) for name, point in chosen.items()}
+    cheap = cheapest_alternative(curve)
+    chosen = {"The best": curve.front[-1], **({"The smallest that validation does not tell from it": cheap} if cheap else {})}
+    return {f"{name}, trial {point.trial}": export_command(curve.study, point.exported, home=curve.home) for name, point in chosen.items()}
 
 
 def _chart_data(curve: Curve) -> dict[str, Any]:
@@ -84,5 +86,5 @@ def _chart_data(curve: Curve) -> dict[str, Any]:
         "light": figure(curve, "light").to_plotly_json(),
         "dark": figure(curve, "dark").to_plotly_json(),
         "ticksOnPhone": tick_spacing_on_a_phone(parameter_decades(curve)),
-        "commands": {str(point.trial): export_command(curve.study, point.trial, home=curve.home) for point in curve.drawn},
+        "commands": {str(point.trial): export_command(curve.study, point.exported, home=curve.home) for point in curve.drawn},
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..spaces.errors import WrongInput, did_you_mean
 from .curve import Curve
 from .palette import THEMES
-from .picture_marks import draw_earlier, draw_front, draw_labels, draw_methods
+from .picture_marks import draw_faint, draw_front, draw_labels, draw_methods
 from .scale import parameter_range
 from .words import count
 
@@ -75,7 +75,7 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     if not curve.points:
         axes.text(0.5, 0.5, "No trial has been scored yet", transform=axes.transAxes, ha="center", color=INK.muted, size=13)
         return
-    draw_earlier(axes, curve)
+    draw_faint(axes, curve)
     draw_methods(axes, curve)
     draw_front(axes, curve)
     draw_labels(axes, curve.front)

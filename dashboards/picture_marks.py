@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..spaces.records import Point
 from .curve import Curve
 from .palette import THEMES, Style
+from .verdicts import reported
 from .words import metric, shorten
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def draw_methods(axes: "Axes", curve: Curve) -> None:
         _scatter(axes, [p for p in mine if p.trial in on_front], style, size=95, alpha=1.0)
 
 
-def draw_earlier(axes: "Axes", curve: Curve) -> None:
-    """Draw the trials that ended at an earlier step, faintly."""
+def draw_faint(axes: "Axes", curve: Curve) -> None:
+    """Draw the trials that are not compared, faintly."""
     for method, style in curve.styles.items():
-        _scatter(axes, [point for point in curve.earlier if point.method == method], style, size=26, alpha=FAINT)
+        _scatter(axes, [point for point in curve.faint if point.method == method], style, size=26, alpha=FAINT)
 
 
 def draw_front(axes: "Axes", curve: Curve) -> None:
@@ -39,8 +40,8 @@ def draw_front(axes: "Axes", curve: Curve) -> None:
     y = [point.score for point in front]
     axes.step([*x, curve.budget], [*y, y[-1]], where="post", color=INK.text, linewidth=1.4, zorder=4, label="frontier\n(validation)")
     _intervals(axes, curve)
-    if curve.earlier:
-        axes.scatter([], [], s=26, color=INK.muted, alpha=2 * FAINT, label="faint: last scored\nat an earlier step")
+    if curve.faint:
+        axes.scatter([], [], s=26, color=INK.muted, alpha=2 * FAINT, label="faint: a trial of the\nsearch, not compared")
 
 
 def draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
@@ -76,13 +77,11 @@ def _scatter(axes: "Axes", shown: Sequence[Point], style: Style, *, size: float,
 
 
 def _intervals(axes: "Axes", curve: Curve) -> None:
-    tested = [point for point in curve.front if (point.test_score is not None) == curve.has_finals]
-    centre = [point.score if point.test_score is None else point.test_score for point in tested]
-    below = [c - point.score_low for c, point in zip(centre, tested, strict=True)]
-    above = [point.score_high - c for c, point in zip(centre, tested, strict=True)]
+    bounds = reported(curve)
+    below, above = [each.centre - each.low for each in bounds], [each.high - each.centre for each in bounds]
     bars = axes.errorbar(
-        [point.trainable_parameters for point in tested],
-        centre,
+        [point.trainable_parameters for point in curve.front],
+        [each.centre for each in bounds],
         yerr=[below, above],
         fmt="o" if curve.has_finals else "none",
         markersize=6,

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from ..spaces.axes import Axis
 from ..spaces.errors import one_line
-from ..spaces.records import Point, Problem, Result, Trial
+from ..spaces.records import Problem, Result, Trial
+from .curve import Curve
 from .states import problems_by_trial, results_by_trial, state_of
-from .verdicts import ties
+from .verdicts import not_told_apart
 from .words import axis, configuration, count, mean_over_seeds, metric, size
 
-TIES_NAMED = 4
-"""With more trials that tie with one, only their number beyond these is said."""
+ALIKE_NAMED = 4
+"""With more trials that one is not told from, only their number beyond these is said."""
 
 
 class FrontierRow(NamedTuple):
@@ -23,7 +24,7 @@ class FrontierRow(NamedTuple):
     bytes: str
     validation: str
     test: str
-    ties: str
+    not_told_from: str
     hyperparameters: str
     seed: str
 
@@ -82,9 +83,9 @@ class PlanRow(NamedTuple):
     why: str
 
 
-def frontier_rows(front: Sequence[Point]) -> list[FrontierRow]:
-    """Return one row a point, in the given order."""
-    tied = ties(front)
+def frontier_rows(curve: Curve) -> list[FrontierRow]:
+    """Return one row a point of the frontier, smallest first."""
+    alike = not_told_apart(curve)
     return [
         FrontierRow(
             trial=str(point.trial),
@@ -93,18 +94,18 @@ def frontier_rows(front: Sequence[Point]) -> list[FrontierRow]:
             bytes=size(point.bytes),
             validation=metric(point.score),
             test=mean_over_seeds(point),
-            ties=_named(tied[point.trial]),
+            not_told_from=_named(alike[point.trial]),
             hyperparameters=configuration(point.hyperparameters),
             seed=str(point.seed),
         )
-        for point in front
+        for point in curve.front
     ]
 
 
-def _named(tied: Sequence[int]) -> str:
+def _named(alike: Sequence[int]) -> str:
     """`3, 5`, `3, 5, 7, 9 +12`, or a dash."""
-    beyond = f" +{len(tied) - TIES_NAMED}" if len(tied) > TIES_NAMED else ""
-    return ", ".join(map(str, tied[:TIES_NAMED])) + beyond or "–"
+    beyond = f" +{len(alike) - ALIKE_NAMED}" if len(alike) > ALIKE_NAMED else ""
+    return ", ".join(map(str, alike[:ALIKE_NAMED])) + beyond or "–"
 
 
 def trial_rows(trials: Sequence[Trial], results: Sequence[Result], problems: Sequence[Problem], *, last_step: int) -> list[TrialRow]:

@@ -13,6 +13,7 @@ from .palette import Style, styles
 from .progress import Progress, Range, ranges
 from .tables import frontier_table
 from .textplot import plot
+from .verdicts import notes
 from .words import command, configuration, count, duration, export_command, metric, shell
 
 PHASES = {"search": "searching", "finals": "finals: retraining the frontier over fresh seeds"}
@@ -63,8 +64,8 @@ def final_screen(
         Text(),
     ]
     if curve.front:
-        parts += [frontier_table(curve.front, width=width if wraps else None), Text()]
-    parts += [Text(f"{note}\n") for note in curve.notes]
+        parts += [frontier_table(curve, width=width if wraps else None), Text()]
+    parts += [Text(f"{note}\n") for note in notes(curve)]
     commands = [Text(f"  {line}", no_wrap=True, overflow="ignore") for line in next_commands(curve)]
     return Group(*parts, _pairs(places), Text(), Text("next", style="bold"), *commands)
 
@@ -76,7 +77,7 @@ def next_commands(curve: Curve) -> list[str]:
     if not curve.front:
         return [command(f"show {study}", home=curve.home), ui]
     page = command(f"frontier {study} --html {shell(curve.study + '.html')}", home=curve.home)
-    return [page, ui, export_command(curve.study, curve.front[-1].trial, home=curve.home)]
+    return [page, ui, export_command(curve.study, curve.front[-1].exported, home=curve.home)]
 
 
 def _head(progress: Progress, width: int) -> list[RenderableType]:

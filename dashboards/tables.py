@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..spaces.records import Point
+from .curve import Curve
 from .rows import MethodRow, PlanRow, RuleRow, StudyRow, TrialRow, frontier_rows
 
 WRAP = 16
@@ -37,7 +37,7 @@ FRONTIER = (
     Column("bytes", "bytes", number=True, from_width=100),
     Column("validation", "valid.", number=True),
     Column("test", "test, 95 %", number=True),
-    Column("ties", "ties with", from_width=120),
+    Column("not_told_from", "not told from", from_width=120),
     Column("seed", "seed", number=True, from_width=100),
     Column("hyperparameters", "hyperparameters", wraps=True),
 )
@@ -82,9 +82,9 @@ PLAN = (
 )
 
 
-def frontier_table(front: Sequence[Point], *, width: int | None) -> RenderableType:
-    """Return the curve as a table, cheapest first as given."""
-    return table(FRONTIER, frontier_rows(front), width=width)
+def frontier_table(curve: Curve, *, width: int | None) -> RenderableType:
+    """Return the frontier as a table, smallest first."""
+    return table(FRONTIER, frontier_rows(curve), width=width)
 
 
 def trials_table(rows: Sequence[TrialRow], *, width: int | None) -> RenderableType:

@@ -85,7 +85,7 @@ def _draw_lines(plotext: Any, curve: Curve) -> None:
 
 
 def _draw_points(plotext: Any, curve: Curve, named: Mapping[str, str]) -> None:
-    _scatter(plotext, curve.earlier, marker="·", colour="bright_black")
+    _scatter(plotext, curve.faint, marker="·", colour="bright_black")
     for method, style in curve.styles.items():
         _scatter(plotext, [p for p in curve.points if p.method == method], marker=named[method], colour=style.terminal)
     for point in curve.front:
@@ -117,5 +117,5 @@ def _legend(curve: Curve, named: Mapping[str, str], dot: str) -> Text:
     scored = {point.method for point in curve.points}
     shown = [(method, style) for method, style in curve.styles.items() if method in scored]
     parts = [Text.assemble((named[method], f"bold {style.terminal}"), f" {method}") for method, style in shown]
-    faint = f"  {dot} last scored at an earlier step" if curve.earlier else ""
+    faint = f"  {dot} a trial of the search, not compared" if curve.faint else ""
     return Text.assemble(Text("  ").join(parts), (f"  capitals: the frontier{faint}", "dim"))

@@ -1,74 +1,173 @@
-"""What may honestly be said about a curve: who ties with whom, and how much the choice itself flatters."""
+"""What may honestly be said about a curve: who can be told from whom, how much could have been seen, and what choosing costs.
 
-from collections.abc import Sequence
-from statistics import fmean
+Choices follow from validation: the smallest adapter worth taking is one that validation does not tell from the best. The test split only
+reports. Comparisons pair the same rows of both sides and are corrected for their number (Holm).
+"""
 
-from ..spaces.records import Point
-from .intervals import Interval, difference
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from statistics import NormalDist
+from typing import TypeVar
+
+from ..spaces.records import Point, Split
+from .crossed import Comparison, compare, cost_of_choice, holm
+from .curve import Curve
+from .intervals import LEVEL, TAIL, Interval, difference
+from .points import Tables
 from .words import count, metric
 
+LOST = 1 - LEVEL
 
-def interval_of(point: Point) -> Interval:
-    """Return the point's 95 % interval, around the test mean where there is one, else around the validation score."""
-    centre = point.score if point.test_score is None else point.test_score
-    return Interval(centre, point.score_low, point.score_high)
+Key = TypeVar("Key")
 
 
-def tied(a: Point, b: Point) -> bool:
-    """Whether the 95 % interval of the difference holds zero. A test mean is never compared with a validation score."""
-    if (a.test_score is None) != (b.test_score is None):
-        return False
-    return not difference(interval_of(a), interval_of(b)).excludes_zero
+def interval_of(point: Point, split: Split) -> Interval | None:
+    """Return a point's 95 % interval on a split; None on the test split before the finals."""
+    if split == "validation":
+        return Interval(point.score, point.score_low, point.score_high)
+    if point.test_score is None or point.test_low is None or point.test_high is None:
+        return None
+    return Interval(point.test_score, point.test_low, point.test_high)
 
 
-def ties(points: Sequence[Point]) -> dict[int, tuple[int, ...]]:
-    """Return trial -> the other trials of `points` that it cannot be told from, in the given order. O(n²)."""
-    return {a.trial: tuple(b.trial for b in points if b.trial != a.trial and tied(a, b)) for a in points}
+def reported(curve: Curve) -> list[Interval]:
+    """Return the interval that is shown of each point of a frontier: on the test split after the finals, else of validation."""
+    split: Split = "test" if curve.has_finals else "validation"
+    return [found for point in curve.front if (found := interval_of(point, split)) is not None]
 
 
-def cheapest_tie(front: Sequence[Point]) -> Point | None:
-    """Return the cheapest point of a frontier (cheapest first) that ties with its last, the best by validation."""
-    return next((point for point in front[:-1] if tied(point, front[-1])), None)
+def comparison(a: Point, b: Point, split: Split, tables: Tables) -> Comparison | None:
+    """Return what a split says of `a - b`: paired where the rows of both were kept, else from the two intervals as if independent.
+
+    None where one of them has no score there. A measured point is never compared with a searched one.
+    """
+    one, other = interval_of(a, split), interval_of(b, split)
+    if one is None or other is None or bool(a.finals) != bool(b.finals):
+        return None
+    left, right = (tables.get(point.trial, {}).get(split) for point in (a, b))
+    if left is None or right is None or left.shape[1] != right.shape[1]:
+        return _unpaired(difference(one, other))
+    found = compare(left, right)
+    shift = one.centre - other.centre - found.interval.centre  # of a metric that is no mean over rows
+    return replace(found, interval=Interval(one.centre - other.centre, found.interval.low + shift, found.interval.high + shift))
 
 
-def optimism(points: Sequence[Point]) -> float | None:
-    """Return by how much validation exceeds the test mean, averaged over the points that have both; None without any."""
-    gaps = [point.score - point.test_score for point in points if point.test_score is not None]
-    return fmean(gaps) if gaps else None
+def against_best(curve: Curve, split: Split = "validation") -> dict[int, Comparison]:
+    """Return, for every other point of the frontier, what a split says of the best one minus it; p corrected for their number."""
+    found = {point.trial: comparison(curve.front[-1], point, split, curve.tables) for point in curve.front[:-1]}
+    return _corrected({trial: one for trial, one in found.items() if one is not None})
 
 
-def notes(points: Sequence[Point], front: Sequence[Point]) -> list[str]:
+def not_told_apart(curve: Curve) -> dict[int, tuple[int, ...]]:
+    """Return trial -> the others of the frontier that it is not told from: all pairs, corrected for their number.
+
+    On the test split, which only reports; before the finals in validation.
+    """
+    split: Split = "test" if curve.has_finals else "validation"
+    pairs = {(a.trial, b.trial): comparison(a, b, split, curve.tables) for a, b in combinations(curve.front, 2)}
+    known = _corrected({pair: one for pair, one in pairs.items() if one is not None})
+    alike = {frozenset(pair) for pair, one in known.items() if one.p >= LOST}
+    return {a.trial: tuple(b.trial for b in curve.front if frozenset((a.trial, b.trial)) in alike) for a in curve.front}
+
+
+def cheapest_alternative(curve: Curve) -> Point | None:
+    """Return the smallest point of the frontier that validation does not tell from the best; None where that is no advice.
+
+    None before the finals, where nothing is smaller, and where validation tells no point from the best: then it says nothing of size.
+    """
+    front, said = curve.front, against_best(curve)
+    alike = [point for point in front[:-1] if point.trial in said and said[point.trial].p >= LOST]
+    if not curve.has_finals or not alike or len(alike) == len(front) - 1:
+        return None
+    return alike[0]
+
+
+def notes(curve: Curve) -> list[str]:
     """Return the sentences that belong under every rendering of the curve."""
-    if not front:
+    if not curve.front:
         return ["No trial has been scored yet."]
-    return [_winners_curse(points, front), _tie_with_best(front), *_untested(front)]
+    if not curve.has_finals:
+        chosen = f"These scores were chosen for being high, among {_competitors(curve)}"
+        return [f"{chosen}: expect less of new data. Nothing has been retrained yet.", *curve.remarks]
+    return [_chosen(curve), _smaller(curve), _reported(curve), *curve.remarks]
 
 
-def _winners_curse(points: Sequence[Point], front: Sequence[Point]) -> str:
-    chosen = f"These points are the best of {count(len(points))} by validation score, and being chosen for it flatters it (winner's curse)"
-    gap = optimism(front)
-    if gap is None:
-        return f"{chosen}. No test score yet: expect less on new data."
-    direction, link = ("above", ": on average validation is") if gap >= 0 else ("below", ". Even so, on average validation is here")
-    return f"{chosen}{link} {metric(abs(gap))} {direction} the test mean over fresh seeds. No choice has looked at the test split."
+def blind(curve: Curve) -> bool:
+    """Whether validation tells no point of a measured frontier of two or more from its best."""
+    said = against_best(curve)
+    return curve.has_finals and len(curve.front) > 1 and bool(said) and all(one.p >= LOST for one in said.values())
 
 
-def _untested(front: Sequence[Point]) -> list[str]:
-    """A curve that has moved on since its finals says so."""
-    waiting = [str(point.trial) for point in front if point.test_score is None]
-    if len(waiting) in (0, len(front)):
-        return []
-    return [f"No test score yet for trial{'s' if len(waiting) > 1 else ''} {', '.join(waiting)}: not compared with those that have one."]
+def visible(curve: Curve) -> float:
+    """Return the smallest difference from the best that every comparison with it could have seen; 0 without comparisons."""
+    return max((one.visible for one in against_best(curve).values()), default=0.0)
 
 
-def _tie_with_best(front: Sequence[Point]) -> str:
-    best, cheap = front[-1], cheapest_tie(front)
-    basis = "test mean" if best.test_score is not None else "validation score"
-    named = f"trial {best.trial} ({count(best.trainable_parameters)} parameters)"
+def _competitors(curve: Curve) -> str:
+    return f"{count(curve.competed)} trials over all steps"
+
+
+def _chosen(curve: Curve) -> str:
+    retrained = f"{count(len(curve.points))} configuration{'s' * (len(curve.points) > 1)} retrained over fresh seeds"
+    ranked = f"{_competitors(curve)} competed; {retrained} and ranked by their validation mean"
+    kept = [own["validation"] for own in (curve.tables.get(point.trial, {}) for point in curve.points) if "validation" in own]
+    if len(kept) != len(curve.points):
+        return f"{ranked}. Being the best flatters it (winner's curse); how much is not known, since its rows were not kept."
+    cost = metric(cost_of_choice(kept))
+    how = "chosen on one half of the rows and judged on the other"
+    return f"{ranked}. Being the best flatters it by about {cost} (winner's curse, {how}). The test split has decided nothing."
+
+
+def _smaller(curve: Curve) -> str:
+    best, cheap = curve.front[-1], cheapest_alternative(curve)
+    named = f"the best one, trial {best.trial} ({count(best.trainable_parameters)} parameters)"
+    if len(curve.front) == 1:
+        return f"No smaller configuration that was retrained is on the curve beside {named}."
+    if blind(curve):
+        unseen = f"differences under {metric(visible(curve))} are not seen"
+        return f"Validation tells no smaller point of the curve from {named}: {unseen}. That says nothing of which size is enough."
     if cheap is None:
-        return f"No cheaper point of the curve ties with the best one, {named}, at 95 % by {basis}."
-    share = cheap.trainable_parameters / best.trainable_parameters
-    return (
-        f"Trial {cheap.trial} ties with the best one, {named}, at 95 % by {basis} and has {count(cheap.trainable_parameters)}, "
-        f"{share * 100:.0f} % as many. Pairs are compared one by one, without a correction for their number."
-    )
+        return f"Validation tells every smaller point of the curve from {named}."
+    said, share = against_best(curve), cheap.trainable_parameters / best.trainable_parameters
+    one = said[cheap.trial]
+    size = f"Trial {cheap.trial} has {count(cheap.trainable_parameters)} parameters, {share * 100:.0f} % as many"
+    below = f"{_interval(one.interval)} below it on the same rows, corrected for {len(said)} comparisons"
+    unseen = f"differences under {metric(one.visible)} are not seen, so that is not equality"
+    return f"{size}; validation does not tell it from {named}: {below}; {unseen}."
+
+
+def _reported(curve: Curve) -> str:
+    said = against_best(curve, "test")
+    best = f"On the test split the best one has {_test(curve.front[-1])}"
+    apart = [str(trial) for trial, one in said.items() if one.p < LOST]
+    if not said:
+        return f"{best}."
+    told = f"trial{'s' * (len(apart) > 1)} {', '.join(apart)}" if apart else "no other point of the curve"
+    return f"{best} and is told from {told}, on the same rows, corrected for {len(said)} comparisons."
+
+
+def _test(point: Point) -> str:
+    if point.test_score is None or point.test_low is None or point.test_high is None:
+        return "no score"
+    return f"{metric(point.test_score)} [{metric(point.test_low)}, {metric(point.test_high)}]"
+
+
+def _interval(of: Interval) -> str:
+    return f"{metric(of.centre)} [{metric(of.low)}, {metric(of.high)}]"
+
+
+def _unpaired(of: Interval) -> Comparison:
+    """The comparison that an interval alone stands for; an empty one tells everything apart but equals."""
+    half = (of.high - of.low) / 2
+    if half == 0:
+        return Comparison(of, 1.0 if of.centre == 0 else 0.0, 0.0)
+    side = of.low if of.centre >= 0 else of.high
+    error = abs(of.centre - side) / NormalDist().inv_cdf(TAIL)
+    p = 2 * NormalDist().cdf(-abs(of.centre) / error) if error else 0.0
+    return Comparison(of, p, half)
+
+
+def _corrected(found: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
+    corrected = holm([one.p for one in found.values()])
+    return {key: replace(one, p=p) for (key, one), p in zip(found.items(), corrected, strict=True)}

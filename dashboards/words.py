@@ -40,10 +40,10 @@ def axis(of: Axis | Value) -> str:
 
 
 def mean_over_seeds(point: Point) -> str:
-    """`0.652 ±0.021` over fresh seeds, or a dash before the finals."""
-    if point.test_score is None:
+    """`0.652 [0.631, 0.673]` over fresh seeds on the test split, or a dash before the finals."""
+    if point.test_score is None or point.test_low is None or point.test_high is None:
         return "–"
-    return f"{metric(point.test_score)} ±{metric((point.score_high - point.score_low) / 2)}"
+    return f"{metric(point.test_score)} [{metric(point.test_low)}, {metric(point.test_high)}]"
 
 
 def duration(seconds: float) -> str:

@@ -143,25 +143,43 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Point:
-    """One row of a curve: a configuration with what it costs and what it scored."""
+    """One row of a curve: a configuration with what it costs and what it scored, at one step.
+
+    Before the finals it is one search trial. After them it is what was measured over fresh seeds: validation and test scores are
+    means over the same adapters, and one of these stands for it when it is exported.
+    """
 
     trial: int
+    """The search trial whose configuration it is."""
     method: str
     hyperparameters: Hyperparameters
     seed: int
     trainable_parameters: int
     bytes: int
     steps: int
+    """The step of all its scores."""
     score: float
-    """Validation score at `steps`."""
+    """Validation: mean over the finals, or the search trial's own score before them."""
     score_low: float
     score_high: float
-    """95 % interval: of the test mean over fresh seeds where there is one, else of the validation score."""
+    """95 % interval of `score`."""
     test_score: float | None = None
-    """Mean over fresh seeds on the test split; None before the finals."""
+    """Mean over the same finals on the test split; None before them."""
+    test_low: float | None = None
+    test_high: float | None = None
+    """95 % interval of `test_score`."""
     seeds: tuple[int, ...] = field(default=())
-    """The fresh seeds behind `test_score`."""
+    """The fresh seeds of the finals."""
+    finals: tuple[int, ...] = field(default=())
+    """Their trial numbers, in the order of `seeds`."""
+    exported: int = -1
+    """The trial whose adapter stands for the point: the median final by validation, before the finals the search trial itself."""
+    exported_score: float | None = None
+    """That adapter's own validation score."""
+    exported_test: float | None = None
+    """That adapter's own test score; None before the finals."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**asdict(self), "hyperparameters": dict(self.hyperparameters), "seeds": list(self.seeds)}
+        lists = {"seeds": list(self.seeds), "finals": list(self.finals)}
+        return {**asdict(self), "hyperparameters": dict(self.hyperparameters), **lists}

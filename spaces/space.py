@@ -7,6 +7,7 @@ from typing import Literal
 from .axes import Axis, Value
 
 Objective = Literal["score", "parameters", "bytes"]
+Size = Literal["parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Decline = Literal["linear", "cosine", "constant"]
 
@@ -105,3 +106,8 @@ class Space:
     finalists: int = 3
     """Fresh seeds for each configuration on the frontier."""
     objectives: tuple[Objective, ...] = ("score", "parameters")
+
+    @property
+    def size(self) -> Size:
+        """What an adapter's size is measured in wherever scores are compared at a size: bytes where these are the objective."""
+        return "bytes" if "bytes" in self.objectives and "parameters" not in self.objectives else "parameters"

@@ -3,9 +3,11 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ulpt_search.dashboards.curve import Curve
-from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.dashboards.frontier import frontier
+from ulpt_search.dashboards.points import points, searched_points
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Point, Problem, Result, Split, Trial
 
@@ -17,10 +19,13 @@ Study = tuple[list[Trial], list[Result], list[Problem]]
 
 
 def point(trial: int, parameters: int, score: float, *, half: float = 0.02, test: float | None = None, method: str = "ulpt") -> Point:
-    """A point whose interval is `half` to both sides of its test score, or else of its score."""
-    centre = score if test is None else test
-    seeds = () if test is None else (1000, 1001, 1002)
-    return Point(trial, method, {"dim": 2}, 0, parameters, 4 * parameters, 200, score, centre - half, centre + half, test, seeds)
+    """A point whose intervals are `half` to both sides; with a test score it was measured over three seeds."""
+    searched = Point(trial, method, {"dim": 2}, 0, parameters, 4 * parameters, 200, score, score - half, score + half, exported=trial)
+    if test is None:
+        return searched
+    finals = (trial + 100, trial + 101, trial + 102)
+    bounds = {"test_score": test, "test_low": test - half, "test_high": test + half}
+    return replace(searched, **bounds, seeds=(1000, 1001, 1002), finals=finals, exported=finals[1])  # type: ignore[arg-type]
 
 
 def trial(number: int, parameters: int = 788, *, finalist: int | None = None, seed: int = 0, method: str = "ulpt") -> Trial:
@@ -45,12 +50,14 @@ def finished(seed: int = 3) -> Study:
     """The same study after three fresh seeds for each point of the frontier."""
     trials, results, problems = searched(seed)
     rng = random.Random(seed)
-    for each in frontier(points(trials, results)):
+    for each in frontier(searched_points(trials, results)):
         for fresh in (1000, 1001, 1002):
-            score = each.score - 0.02 + rng.gauss(0, 0.012)
             final = Trial(len(trials), each.method, each.hyperparameters, fresh, each.trainable_parameters, "final", each.trial)
             trials.append(final)
-            results.append(result(final.number, score, split="test", variance=score * (1 - score) / 800))
+            splits: tuple[Split, Split] = ("validation", "test")
+            for split in splits:
+                score = each.score - 0.02 + rng.gauss(0, 0.012)
+                results.append(result(final.number, score, split=split, variance=score * (1 - score) / 800))
     return trials, results, problems
 
 

@@ -30,7 +30,7 @@ def small() -> Snapshot:
     """Four trials: one at the horizon, one stopped early, one that failed, one that runs; and a finalist."""
     trials = [trial(0), trial(1, "lora", parameters=1536), trial(2), trial(3), trial(4, finalist=0)]
     scores = [result(0, 25, 0.5), result(1, 25, 0.55), result(0, 50, 0.6), result(4, 50, 0.61), result(4, 50, 0.58, split="test")]
-    point = Point(0, "ulpt", trials[0].hyperparameters, 0, 788, 3152, 50, 0.6, 0.57, 0.63, 0.58, (1004,))
+    point = Point(0, "ulpt", trials[0].hyperparameters, 0, 788, 3152, 50, 0.6, 0.57, 0.63, 0.58, 0.55, 0.61, (1004,), (3,), 3, 0.6, 0.58)
     return Snapshot(trials, scores, [Problem(2, "the loss became NaN at step 3", fatal=True)], [point])
 
 

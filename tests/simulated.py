@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.dashboards.frontier import frontier
+from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.feasibility import Count, Feasibility, assess, require_feasible
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value

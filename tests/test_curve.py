@@ -20,12 +20,13 @@ import ulpt_search
 from ulpt_search.dashboards.chart import figure, hover
 from ulpt_search.dashboards.csv_file import csv_text, write_csv
 from ulpt_search.dashboards.curve import Curve
-from ulpt_search.dashboards.frontier import earlier_points
 from ulpt_search.dashboards.headline import headline
 from ulpt_search.dashboards.page import page, write_page
 from ulpt_search.dashboards.palette import ORDER, THEMES, Scheme, styles
 from ulpt_search.dashboards.picture import format_of, picture, write_picture
+from ulpt_search.dashboards.points import faint_points
 from ulpt_search.dashboards.scale import parameter_range
+from ulpt_search.dashboards.verdicts import notes
 from ulpt_search.dashboards.words import export_command
 from ulpt_search.spaces.errors import WrongInput
 
@@ -231,37 +232,37 @@ def test_the_figure_shows_every_point_once_and_the_frontier_as_steps() -> None:
     assert list(steps["x"]) == [*(p.trainable_parameters for p in drawn.front), 10_000]
     assert list(intervals["y"]) == [p.test_score for p in drawn.front]
     low = [y - minus for y, minus in zip(intervals["y"], intervals["error_y"]["arrayminus"], strict=True)]
-    assert low == pytest.approx([p.score_low for p in drawn.front])
+    assert low == pytest.approx([p.test_low for p in drawn.front])
 
 
-def with_earlier() -> Curve:
-    """The study with everything that it asked for: 35 trials at the last step, 3 scored before, 2 failed."""
+def with_faint() -> Curve:
+    """The study with everything that it asked for: 7 configurations of 38 scored trials, 2 failed."""
     trials, results, _ = finished()
-    return replace(curve(), earlier=tuple(earlier_points(trials, results)), trials=40, failed=2)
+    return replace(curve(), faint=tuple(faint_points(trials, results)), trials=40, failed=2)
 
 
 def test_trials_of_earlier_steps_are_drawn_faintly_at_what_they_reached() -> None:
-    drawn = with_earlier()
+    drawn = with_faint()
     faint = [trace for trace in figure(drawn, "light").data if trace.legendgroup and not isinstance(trace.marker.opacity, tuple)]
-    assert sorted(n for trace in faint for n in trace.customdata) == sorted(p.trial for p in drawn.earlier)
-    assert sorted(y for trace in faint for y in trace.y) == sorted(p.score for p in drawn.earlier)
-    assert all(trace.marker.opacity < 0.5 and "its last: compared with nothing" in trace.hovertext[0] for trace in faint)
+    assert sorted(n for trace in faint for n in trace.customdata) == sorted(p.trial for p in drawn.faint)
+    assert sorted(y for trace in faint for y in trace.y) == sorted(p.score for p in drawn.faint)
+    assert all(trace.marker.opacity < 0.5 and "one trial of the search: not compared" in trace.hovertext[0] for trace in faint)
     assert picture(drawn) != picture(curve())
     assert embedded(page(drawn))["commands"].keys() == {str(p.trial) for p in drawn.drawn}
 
 
 def test_a_curve_says_of_how_many_trials_it_is() -> None:
-    assert with_earlier().caption == "pydocs · minilm · 35 of 40 trials at step 200, 2 failed"
-    assert curve().caption == "pydocs · minilm · 35 trials at step 200"
+    assert with_faint().caption == "pydocs · minilm · 7 of 40 over fresh seeds at step 200, 2 failed"
+    assert curve(searched()).caption == "pydocs · minilm · 35 trials at step 200"
     assert Curve("s", 10, (), failed=4).caption == "no results yet, 4 failed"
-    outline = Outline(page(with_earlier()))
-    assert all(fact in outline.text["dd"] for fact in ("7 of 35 trials at step 200", "3 trials, faint", "2 trials"))
+    outline = Outline(page(with_faint()))
+    assert all(fact in outline.text["dd"] for fact in ("configurations at step 200", "31 trials, faint", "2 trials"))
 
 
-def test_many_ties_are_folded_and_stay_behind_the_hyperparameters() -> None:
+def test_many_that_are_not_told_apart_are_folded_and_stay_behind_the_hyperparameters() -> None:
     front = tuple(point(n, 10 + n, 0.5 + n / 1000) for n in range(9))
     text = page(Curve("s", 100, front))
-    assert Outline(text).rows[0][-2:] == ["Hyperparameters", "Ties with"]
+    assert Outline(text).rows[0][-2:] == ["Hyperparameters", "Not told from"]
     assert "<details><summary>8 others</summary>1, 2, 3, 4, 5, 6, 7, 8</details>" in text
 
 
@@ -307,7 +308,8 @@ def test_a_hover_tells_method_hyperparameters_and_seed() -> None:
         "trial 7",
         "1,788 parameters",
         "validation 0.710",
-        "test 0.690 ±0.020 over 3 fresh seeds",
+        "mean of 3 fresh seeds",
+        "test 0.690 [0.670, 0.710], the same adapters",
         "dim=2",
         "seed 0",
     ):
@@ -330,8 +332,8 @@ def test_the_page_holds_the_table_the_notes_and_the_commands_as_text() -> None:
     drawn = curve()
     outline = Outline(page(drawn))
     assert [row[0] for row in outline.rows] == ["Trial", *(str(p.trial) for p in drawn.front)]
-    assert all(note in outline.text["li"] for note in drawn.notes)
-    assert export_command("demo", drawn.front[-1].trial) in outline.text["code"]
+    assert all(note in outline.text["li"] for note in notes(drawn))
+    assert export_command("demo", drawn.front[-1].exported) in outline.text["code"]
     assert outline.text["h1"] == "demo"
     assert headline(drawn) in outline.text["p"]
     assert "(prefers-color-scheme: dark)" in outline.text["style"]
@@ -340,7 +342,7 @@ def test_the_page_holds_the_table_the_notes_and_the_commands_as_text() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the chromium browser")
 def test_a_browser_draws_every_trial(tmp_path: Path) -> None:
-    drawn = with_earlier()
+    drawn = with_faint()
     write_page(drawn, tmp_path / "page.html")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", profile]
@@ -356,12 +358,12 @@ def test_a_page_without_results_says_so_and_has_no_chart() -> None:
     assert 'id="chart"' not in text
 
 
-def test_the_verdict_names_the_best_and_the_cheapest_that_ties() -> None:
-    best, cheap = point(1, 800, 0.7, test=0.69, method="lora"), point(0, 400, 0.69, test=0.68)
-    text = headline(Curve("s", 1000, (best, cheap), metric="accuracy"))
+def test_the_headline_names_the_best_and_the_smallest_that_is_not_told_from_it() -> None:
+    best, cheap, poor = point(1, 800, 0.7, test=0.69, method="lora"), point(0, 400, 0.69, test=0.68), point(2, 100, 0.5, test=0.5)
+    text = headline(Curve("s", 1000, (best, cheap, poor), metric="accuracy"))
     assert text == (
-        "The best adapter is lora with 800 parameters: accuracy 0.700 in validation (0.690 ±0.020 on the test split). "
-        "The cheapest that ties with it is ulpt with 400, trial 0."
+        "The best adapter is lora with 800 parameters: accuracy 0.700 in validation (0.690 [0.670, 0.710] on the test split). "
+        "Validation does not tell it from ulpt with 400, trial 0; differences under 0.028 are not seen."
     )
 
 

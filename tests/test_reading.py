@@ -28,15 +28,16 @@ def result(number: int, step: int, score: float, split: str = "validation") -> R
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """Trials 0 and 1 make the curve, 2 is beaten, 3 stopped early, 4 failed, 5 was never scored, 6 repeats 1."""
+    """Trials 0 and 1 make the curve, 2 is beaten, 3 stopped early, 4 failed, 5 was never scored, 6 repeats 1 and 7 repeats 0."""
     places = Home.at(tmp_path)
     places.prepare()
     ledger = Ledger.open(places.ledger_url)
     ledger.create("one", space=space_to_json(SPACE), budget=500, seed=0, fingerprint="f" * 64, task_digest="d" * 64)
     searched = [trial(0, 10), trial(1, 100), trial(2, 200), trial(3, 20), trial(4, 30), trial(5, 40)]
-    ledger.add_trials("one", [*searched, trial(6, 100, finalist=1)])
+    ledger.add_trials("one", [*searched, trial(6, 100, finalist=1), trial(7, 10, finalist=0)])
     first = [result(number, 2, score) for number, score in ((0, 0.4), (1, 0.5), (2, 0.5), (3, 0.1))]
     last = [result(0, 4, 0.5), result(1, 4, 0.8), result(2, 4, 0.7), result(6, 4, 0.7), result(6, 4, 0.6, "test")]
+    last += [result(7, 4, 0.5), result(7, 4, 0.4, "test")]
     ledger.record("one", Outcome(0, tuple(first), (Problem(4, "diverged", fatal=True),)))
     ledger.record("one", Outcome(1, tuple(last)))
     ledger.close()
@@ -46,11 +47,11 @@ def home(tmp_path: Path) -> Home:
 def test_the_best_is_the_end_of_the_curve(home: Home) -> None:
     history = read_study(home, "one")
     chosen, scored = choose(history, best=True, trial=None, max_parameters=None)
-    assert (chosen.number, scored) == (1, result(1, 4, 0.8))
+    assert (chosen.number, scored) == (6, result(6, 4, 0.7))
     assert choose(history, best=False, trial=None, max_parameters=None) == (chosen, scored)
 
 
-@pytest.mark.parametrize(("limit", "number"), [(10, 0), (99, 0), (100, 1), (10_000, 1)])
+@pytest.mark.parametrize(("limit", "number"), [(10, 7), (99, 7), (100, 6), (10_000, 6)])
 def test_the_best_under_a_number_of_parameters(home: Home, limit: int, number: int) -> None:
     chosen, _ = choose(read_study(home, "one"), best=False, trial=None, max_parameters=limit)
     assert chosen.number == number
@@ -65,7 +66,7 @@ def test_any_trial_with_a_result(home: Home, number: int, step: int) -> None:
 @pytest.mark.parametrize(
     ("best", "number", "limit", "message"),
     [
-        (False, 9, None, "--trial 9: one has trials 0 to 6; see `ulpt-search show one`"),
+        (False, 9, None, "--trial 9: one has trials 0 to 7; see `ulpt-search show one`"),
         (False, 5, None, "--trial 5: it has no result yet; see `ulpt-search show one`"),
         (False, None, 9, "--max-parameters 9: the smallest adapter of the curve has 10; give at least that"),
         (True, 0, None, "--best and --trial choose differently; give one of them"),
@@ -93,7 +94,7 @@ def test_an_unknown_study_names_the_nearest(home: Home) -> None:
 def test_states_follow_from_records(home: Home) -> None:
     history = read_study(home, "one")
     states = {each.number: history.state(each) for each in history.trials}
-    assert states == {0: "done", 1: "done", 2: "done", 3: "stopped", 4: "failed", 5: "waiting", 6: "done"}
+    assert states == {0: "done", 1: "done", 2: "done", 3: "stopped", 4: "failed", 5: "waiting", 6: "done", 7: "done"}
 
 
 def test_what_show_tells_programs(home: Home) -> None:
@@ -103,9 +104,9 @@ def test_what_show_tells_programs(home: Home) -> None:
     assert [entry["split"] for entry in shown["trials"][6]["results"]] == ["validation", "test"]
 
 
-def test_the_curve_counts_searched_trials_alone(home: Home) -> None:
+def test_the_curve_holds_what_the_finals_measured(home: Home) -> None:
     curve = read_study(home, "one").curve
-    assert [(point.trial, point.score, point.test_score) for point in curve.front] == [(0, 0.5, None), (1, 0.8, 0.6)]
+    assert [(point.trial, point.score, point.test_score) for point in curve.front] == [(0, 0.5, 0.4), (1, 0.7, 0.6)]
     assert (curve.task, curve.model, curve.budget, curve.methods) == ("colours", "minilm", 500, ("prompt",))
 
 
@@ -117,7 +118,7 @@ def test_summaries(home: Home) -> None:
         "minilm",
         500,
         6,
-        0.8,
+        0.7,
     )
 
 
@@ -135,6 +136,7 @@ def test_pages_are_drawn_when_the_curve_has_changed(home: Home, tmp_path: Path) 
     (tmp_path / "pages" / "frontier.png").unlink()
     pages.snapshot()
     assert not (tmp_path / "pages" / "frontier.png").exists()
-    ledger.record("one", Outcome(2, (result(3, 4, 0.9),)))
+    ledger.add_trials("one", [trial(8, 20, finalist=3)])
+    ledger.record("one", Outcome(2, (result(8, 4, 0.9), result(8, 4, 0.9, "test"))))
     assert [point.trial for point in pages.snapshot().frontier] == [0, 3]
     assert (tmp_path / "pages" / "frontier.png").exists()

@@ -66,7 +66,7 @@ def test_json_keeps_the_kind_of_every_hyperparameter(trial: Trial) -> None:
 
 
 def test_a_point_is_plain_json_with_every_field() -> None:
-    point = Point(3, "lora", {"rank": 2}, 0, 1536, 6300, 200, 0.6, 0.5, 0.7, 0.61, (11, 12))
+    point = Point(3, "lora", {"rank": 2}, 0, 1536, 6300, 200, 0.6, 0.5, 0.7, 0.61, 0.5, 0.7, (11, 12), (5, 6), 5, 0.6, 0.6)
     plain = json.loads(json.dumps(point.to_json()))
     assert list(plain) == [field.name for field in dataclasses.fields(Point)]
     assert plain["hyperparameters"] == {"rank": 2}

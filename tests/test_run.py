@@ -32,7 +32,13 @@ SHAPE = {
     "score_low",
     "score_high",
     "test_score",
+    "test_low",
+    "test_high",
     "seeds",
+    "finals",
+    "exported",
+    "exported_score",
+    "exported_test",
 }
 """What programs rely on in `frontier --json`."""
 

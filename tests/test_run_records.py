@@ -94,7 +94,7 @@ def test_studies_of_one_name_are_told_apart() -> None:
 def test_the_study_shows_its_frontier_and_fits_a_tag() -> None:
     entry = study_run(STUDY, small(), status="RUNNING")
     assert (entry.params["budget"], entry.params["methods"], entry.tags["trials"]) == ("10000", "ulpt, lora", "5")
-    assert "| #0 | ulpt | 788 | 0.6000 | 0.5700 to 0.6300 | 0.5800 over 1 seed |" in entry.tags["mlflow.note.content"]
+    assert "| #0 | ulpt | 788 | 0.6000 (0.5700 to 0.6300) | 0.5800 (0.5500 to 0.6100) over 1 seed |" in entry.tags["mlflow.note.content"]
     points = [Point(n, "ulpt", {}, 0, n, n, 200, 0.5, 0.4, 0.6) for n in range(500)]
     note = study_run(STUDY, replace(small(), frontier=points), status="RUNNING").tags["mlflow.note.content"]
     assert len(note) <= 5000

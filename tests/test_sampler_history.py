@@ -2,7 +2,8 @@
 
 import random
 
-from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.dashboards.frontier import frontier
+from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.sampler_history import BEST, RECENT, SamplerHistory
 from ulpt_search.spaces.records import Result, Trial
 

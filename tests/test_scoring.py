@@ -73,9 +73,9 @@ def test_with_many_classes_groups_of_rows_are_left_out(metric: str, monkeypatch:
 def test_the_variance_is_that_of_fresh_rows_of_the_same_kind(metric: str) -> None:
     samples = [labelled(150, classes=3, seed=i) for i in range(150)]
     scores = [score(metric, predictions, targets) for predictions, targets in samples]
-    observed = np.var([value for value, _ in scores], ddof=1)
+    observed = np.var([one.value for one in scores], ddof=1)
     # 150 samples give the observed variance to 12 %.
-    assert np.mean([variance for _, variance in scores]) == pytest.approx(observed, rel=0.3)
+    assert np.mean([one.variance for one in scores]) == pytest.approx(observed, rel=0.3)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -101,8 +101,8 @@ def test_f1_is_of_the_last_of_two_labels_and_macro_beyond() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_one_row_is_enough_to_score(metric: str) -> None:
-    value, variance = score(metric, (1,), (1,))
-    assert (np.isfinite(value), variance) == (True, 0)
+    found = score(metric, (1,), (1,))
+    assert (np.isfinite(found.value), found.variance) == (True, 0)
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,22 @@ def test_what_cannot_be_scored_is_a_programming_error(predictions: Numbers, targ
 def test_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(WrongInput, match=r"metric acuracy: unknown; there are accuracy, f1, .*\. Did you mean accuracy\?"):
         score("acuracy", (1,), (1,))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews"])
+def test_what_the_rows_add_has_the_scores_mean_and_variance(metric: str) -> None:
+    """Of accuracy exactly; pseudo-values have the jackknife's bias, which is of the order of one row."""
+    chance = np.random.default_rng(0)
+    targets = chance.integers(2, size=200)
+    predictions = np.where(chance.random(200) < 0.8, targets, 1 - targets)
+    found = score(metric, predictions.tolist(), targets.tolist())
+    assert len(found.rows) == 200
+    assert found.rows.mean() == pytest.approx(found.value, abs=0.005)
+    assert found.rows.var() / len(found.rows) == pytest.approx(found.variance, rel=0.02)
+
+
+def test_what_a_row_adds_by_hand() -> None:
+    """F1 of one row right in two: with it 2/3, without the right one 0, without the wrong one 1."""
+    found = score("f1", (1, 1), (1, 0))
+    assert found.value == pytest.approx(2 / 3)
+    assert found.rows.tolist() == pytest.approx([2 * 2 / 3 - 0, 2 * 2 / 3 - 1])

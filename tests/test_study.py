@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ulpt_search.dashboards.frontier import frontier, points
+from ulpt_search.dashboards.frontier import frontier
+from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.feasibility import assess
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study

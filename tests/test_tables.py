@@ -5,6 +5,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from ulpt_search.dashboards.curve import Curve
 from ulpt_search.dashboards.rows import frontier_rows, method_row, plan_row, study_row, trial_rows
 from ulpt_search.dashboards.states import state_of
 from ulpt_search.dashboards.tables import frontier_table, methods_table, plan_table, studies_table, trials_table
@@ -45,7 +46,7 @@ def shown(drawn: RenderableType, width: int) -> list[str]:
 
 
 TABLES: dict[str, Callable[[int | None], RenderableType]] = {
-    "frontier": lambda width: frontier_table(curve().front, width=width),
+    "frontier": lambda width: frontier_table(curve(), width=width),
     "trials": lambda width: trials_table(trial_rows(*searched(), last_step=200), width=width),
     "studies": lambda width: studies_table(STUDIES, width=width),
     "methods": lambda width: methods_table([METHOD], width=width),
@@ -80,30 +81,30 @@ def test_a_long_name_is_folded_not_cut() -> None:
 
 
 def test_wider_terminals_say_more() -> None:
-    narrow, wide = (shown(frontier_table(curve().front, width=width), width)[0].split() for width in (80, 120))
-    assert set(wide) - set(narrow) == {"bytes", "ties", "with", "seed"}
+    narrow, wide = (shown(frontier_table(curve(), width=width), width)[0].split() for width in (80, 120))
+    assert set(wide) - set(narrow) == {"bytes", "not", "told", "from", "seed"}
 
 
 def test_the_frontier_at_80_columns() -> None:
-    front = [point(3, 788, 0.64, test=0.62), point(12, 9216, 0.71, test=0.70, method="lora")]
-    assert [line.rstrip() for line in shown(frontier_table(front, width=80), 80)] == [
-        "trial  method  parameters  valid.    test, 95 %  hyperparameters",
+    front = (point(3, 788, 0.64, test=0.62), point(12, 9216, 0.71, test=0.70, method="lora"))
+    assert [line.rstrip() for line in shown(frontier_table(Curve("s", 10_000, front), width=80), 80)] == [
+        "trial  method  parameters  valid.            test, 95 %  hyperparameters",
         "─" * 80,
-        "    3  ulpt           788   0.640  0.620 ±0.020  dim=2",
-        "   12  lora         9,216   0.710  0.700 ±0.020  dim=2",
+        "    3  ulpt           788   0.640  0.620 [0.600, 0.640]  dim=2",
+        "   12  lora         9,216   0.710  0.700 [0.680, 0.720]  dim=2",
     ]
 
 
-def test_a_row_of_the_frontier_says_who_ties() -> None:
-    rows = frontier_rows([point(0, 400, 0.60), point(1, 500, 0.61), point(2, 600, 0.9)])
-    assert [row.ties for row in rows] == ["1", "0", "–"]
+def test_a_row_of_the_frontier_says_whom_it_is_not_told_from() -> None:
+    rows = frontier_rows(Curve("s", 1000, (point(0, 400, 0.60), point(1, 500, 0.61), point(2, 600, 0.9))))
+    assert [row.not_told_from for row in rows] == ["1", "0", "–"]
     assert rows[0].test == "–"
 
 
-def test_many_ties_are_counted_not_listed() -> None:
-    rows = frontier_rows([point(n, 400 + n, 0.6) for n in range(9)])
-    assert rows[0].ties == "1, 2, 3, 4 +4"
-    assert rows[8].ties == "0, 1, 2, 3 +4"
+def test_many_that_are_not_told_apart_are_counted_not_listed() -> None:
+    rows = frontier_rows(Curve("s", 1000, tuple(point(n, 400 + n, 0.6 + n / 1000) for n in range(9))))
+    assert rows[0].not_told_from == "1, 2, 3, 4 +4"
+    assert rows[8].not_told_from == "0, 1, 2, 3 +4"
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -116,7 +117,7 @@ def test_a_table_that_a_program_reads_has_one_line_a_row(name: str) -> None:
 
 
 def test_brackets_in_names_are_not_markup() -> None:
-    drawn = frontier_table([point(0, 400, 0.6, method="[red]x[/red]")], width=80)
+    drawn = frontier_table(Curve("s", 1000, (point(0, 400, 0.6, method="[red]x[/red]"),)), width=80)
     assert "[red]x[/red]" in shown(drawn, 80)[2]
 
 

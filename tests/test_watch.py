@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ulpt_search.dashboards.frontier import points
+from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.running.watch import Watch, time_for_finals
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from ...dashboards.frontier import frontier, points
+from ...dashboards.frontier import frontier
+from ...dashboards.points import searched_points
 from ...spaces.records import Result, Trial
-from ...spaces.space import Space
+from ...spaces.space import Size, Space
 from .search_space import configuration
 
 UNNUMBERED = -1  # a trial gets its number when it is handed out
@@ -18,13 +19,13 @@ def fresh_seeds(space: Space) -> tuple[int, ...]:
     return tuple(range(start, start + space.finalists))
 
 
-def finalists(trials: Mapping[int, Trial], results: Iterable[Result]) -> list[Trial]:
-    """Return the search trials on the validation frontier at the highest step, cheapest first, each configuration once.
+def finalists(trials: Mapping[int, Trial], results: Iterable[Result], *, size: Size = "parameters") -> list[Trial]:
+    """Return the search trials on the validation frontier at the highest step, smallest first, each configuration once.
 
     Two trials that differ only in their seed would be retrained as the same thing; the cheapest, then best, stands for both.
     """
     once: dict[tuple[object, ...], Trial] = {}
-    for point in frontier(points(trials.values(), results)):
+    for point in frontier(searched_points(trials.values(), results), size=size):
         trial = trials[point.trial]
         once.setdefault(configuration(trial), trial)
     return list(once.values())

@@ -83,13 +83,13 @@ class Rung:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, trial: int, *, parameters: int, score: float) -> None:
-        """Enter a trial's result. Of equal scores the one with fewer parameters is ahead, then the earlier trial."""
+    def add(self, trial: int, *, size: int, score: float) -> None:
+        """Enter a trial's result. Of equal scores the smaller one is ahead, then the earlier trial."""
         if self._used == len(self._trials):
             self._make_room()
         row, self._used = self._used, self._used + 1
         self._rows[trial], self._ready = row, None
-        self._trials[row], self._sizes[row], self._scores[row] = trial, parameters, score
+        self._trials[row], self._sizes[row], self._scores[row] = trial, size, score
         self._standings[:, : self._used] += self._counted_by(row)
         self._here[row], self._waiting[row] = True, trial not in self._gone
         self._standings[:, row] = self._count(row)

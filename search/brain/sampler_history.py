@@ -2,7 +2,8 @@
 
 from collections import deque
 
-from ...dashboards.frontier import frontier, points
+from ...dashboards.frontier import frontier
+from ...dashboards.points import searched_points
 from ...spaces.records import Point, Result, Trial
 
 Entry = tuple[Trial, Result]
@@ -46,7 +47,7 @@ class SamplerHistory:
 
 
 def _best(entries: list[Entry]) -> list[Entry]:
-    kept = {point.trial for point in _layers(points([t for t, _ in entries], [r for _, r in entries]))}
+    kept = {point.trial for point in _layers(searched_points([t for t, _ in entries], [r for _, r in entries]))}
     return [(trial, result) for trial, result in entries if trial.number in kept]
 
 

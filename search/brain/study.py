@@ -187,7 +187,7 @@ class Study:
             return None
         results = self._records.search_results
         if self._finalists[0] != len(results):
-            self._finalists = (len(results), finals.finalists(self.trials, results))
+            self._finalists = (len(results), finals.finalists(self.trials, results, size=self._space.size))
         return schedule.final_trials(self._finalists[1], now)
 
     def _assignment(self, trial: Trial) -> Assignment:
@@ -234,7 +234,8 @@ class Study:
             return
         self._proposals.learn(trial, result)
         if trial.number not in self._records.failed:
-            self._ladder[result.step].add(trial.number, parameters=trial.parameters, score=result.score)
+            size = result.bytes if self._space.size == "bytes" else trial.parameters
+            self._ladder[result.step].add(trial.number, size=size, score=result.score)
         for step in [step for step in self._rungs if step < self._records.step(trial.number)]:
             self._ladder[step].take(trial.number)
 

@@ -79,10 +79,11 @@ def print_study(history: "History", trials: "Sequence[Trial]") -> None:
 def print_frontier(curve: "Curve") -> None:
     """Print the curve as a table, with what must be said of it."""
     from ...dashboards.tables import frontier_table
+    from ...dashboards.verdicts import notes
 
     if curve.front:
-        _show(frontier_table(curve.front, width=_columns()))
-    click.echo("\n".join(["", *curve.notes]))
+        _show(frontier_table(curve, width=_columns()))
+    click.echo("\n".join(["", *notes(curve)]))
 
 
 def print_export(report: "Exported") -> None:

@@ -6,13 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...dashboards.curve import Curve
-from ...dashboards.frontier import earlier_points, points
+from ...dashboards.points import RowScores, faint_points, points, tables
 from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.records import Problem, Result, State, Trial
 from ...spaces.space import Setup, Space
 from ...spaces.space_json import space_from_json
 from ..home import Home
+from .row_scores import row_scores
 
 if TYPE_CHECKING:
     from .ledger import StudyRecord
@@ -26,6 +27,8 @@ class History:
     trials: Sequence[Trial]
     results: Sequence[Result]
     problems: Sequence[Problem]
+    store: str = ""
+    """Where its adapters are; without it the rows of the finals are not looked at."""
 
     @cached_property
     def space(self) -> Space:
@@ -38,15 +41,24 @@ class History:
         return Curve(
             study=self.record.name,
             budget=self.record.budget,
-            points=tuple(points(self.trials, self.results)),
+            points=tuple(points(self.trials, self.results, self.rows)),
             metric=self.space.task.metric or "score",
             task=self.space.task.name,
             model=self.space.model.name,
             methods=tuple(self.space.methods),
-            earlier=tuple(earlier_points(self.trials, self.results)),
+            faint=tuple(faint_points(self.trials, self.results)),
             trials=_count(self.trials, lambda trial: trial.purpose == "search"),
             failed=list(self.states.values()).count("failed"),
+            size=self.space.size,
+            tables=tables(self.trials, self.results, self.rows),
         )
+
+    @cached_property
+    def rows(self) -> RowScores:
+        """What each row added to the scores of the finals, as far as it was kept and the store can be read."""
+        finals = {trial.number for trial in self.trials if trial.purpose == "final"}
+        scored = [result for result in self.results if result.trial in finals]
+        return row_scores(self.store, scored) if self.store and scored else {}
 
     @cached_property
     def states(self) -> dict[int, State]:
@@ -107,7 +119,7 @@ def read_study(home: Home, name: str) -> History:
     from .ledger import Ledger
 
     ledger = Ledger.open(home.ledger_url)
-    return History(ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name))
+    return History(ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name), home.store)
 
 
 def summaries(home: Home) -> list[Summary]:
@@ -144,7 +156,7 @@ def _on_curve(history: History, limit: int | None) -> int:
     if not fitting:
         least = front[0].trainable_parameters
         raise WrongInput(f"--max-parameters {limit}: the smallest adapter of the curve has {least}; give at least that")
-    return fitting[-1].trial
+    return fitting[-1].exported
 
 
 def _span(numbers: list[int]) -> str:
@@ -159,7 +171,7 @@ def _summary(history: History) -> Summary:
         model=space.model.name,
         budget=record.budget,
         trials=_count(history.trials, lambda trial: trial.purpose == "search"),
-        best=max((point.score for point in history.curve.points), default=None),
+        best=max((point.score for point in points(history.trials, history.results)), default=None),
         created=record.created,
     )
 

@@ -118,7 +118,7 @@ class Search:
                     speed = self.inspection.speed
                     driver = Driver(study=study, ledger=self.ledger, lease=lease, watch=watch, view=view, mirror=mirror, speed=speed)
                     cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
-            return deliver(request, read_history(self.ledger, self.record))
+            return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
 
     def _study(self, problems: Sequence[Problem]) -> Study:
         return Study(
@@ -178,7 +178,7 @@ def drive(request: Request) -> Ended | Interrupted:
         except Interrupted as stop:
             _say_how_to_go_on(record, stop)
             return stop
-        return Ended(read_history(ledger, record), best, time.monotonic() - began)
+        return Ended(read_history(ledger, record, store=request.places.store), best, time.monotonic() - began)
 
 
 def close_behind(request: Request, status: int) -> None:
@@ -207,7 +207,7 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
     """Follow the ledger in MLflow while inside; at the end its runs get the status that the search ended with."""
     home = request.places
     mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
-    mirror.start(Pages(ledger, record, folder=home.pages / record.name).snapshot)
+    mirror.start(Pages(ledger, record, folder=home.pages / record.name, store=home.store).snapshot)
     status: Status = "FAILED"
     try:
         yield mirror

@@ -5,7 +5,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 
-from ...dashboards.frontier import points
+from ...dashboards.points import points
 from ...dashboards.progress import Progress, RunningJob, describe, estimate_remaining
 from ...spaces.records import Job, Outcome, Problem, Result, Trial
 from ...spaces.space import Space
@@ -43,8 +43,9 @@ class CurveResults:
 
     @property
     def trials(self) -> dict[int, Trial]:
-        """The trials of these results."""
-        return {result.trial: self._study.trials[result.trial] for result in self.results}
+        """The trials of these results, and those whose configurations the finals repeat."""
+        own = {result.trial: self._study.trials[result.trial] for result in self.results}
+        return own | {trial.finalist: self._study.trials[trial.finalist] for trial in own.values() if trial.finalist is not None}
 
     def _catch_up(self) -> None:
         for result in self._study.results[self._read :]:
@@ -154,7 +155,7 @@ class Watch:
         return max(self._steps, self._expected - self._steps_before)
 
     def _final_steps(self) -> int:
-        chosen = finalists(self._curve.trials, self._curve.results)
+        chosen = finalists(self._curve.trials, self._curve.results, size=self._space.size)
         return max(1, len(chosen)) * self._space.finalists * self._space.training.steps
 
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Pages:
     """Draws a study's curve into `folder` whenever it has changed. Used by one thread."""
 
-    def __init__(self, ledger: "Ledger", record: "StudyRecord", *, folder: Path) -> None:
-        self._ledger, self._record, self._folder = ledger, record, folder
+    def __init__(self, ledger: "Ledger", record: "StudyRecord", *, folder: Path, store: str = "") -> None:
+        self._ledger, self._record, self._folder, self._store = ledger, record, folder, store
         self._drawn: Curve | None = None
 
     def snapshot(self) -> Snapshot:
         """Return the ledger's records and the files that show them, drawn anew where the curve has changed."""
-        history = read_history(self._ledger, self._record)
+        history = read_history(self._ledger, self._record, store=self._store)
         curve = history.curve
         if curve.points and self._drawn != curve:
             draw(curve, self._folder)
@@ -32,10 +32,10 @@ class Pages:
         return Snapshot(history.trials, history.results, history.problems, curve.front, files)
 
 
-def read_history(ledger: "Ledger", record: "StudyRecord") -> History:
-    """Return what an open ledger holds of a study."""
+def read_history(ledger: "Ledger", record: "StudyRecord", *, store: str = "") -> History:
+    """Return what an open ledger holds of a study whose adapters are in `store`."""
     name = record.name
-    return History(record, ledger.trials(name), ledger.results(name), ledger.problems(name))
+    return History(record, ledger.trials(name), ledger.results(name), ledger.problems(name), store)
 
 
 def draw(curve: Curve, folder: Path) -> None:

@@ -234,18 +234,18 @@ def _description(study: "StudyRecord", snapshot: Snapshot) -> str:
     lines = [
         f"Best adapters with at most {study.budget:,} trainable parameters; {len(snapshot.trials)} trials so far.",
         "",
-        "| trial | method | parameters | validation | 95 % interval | test |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| trial | method | parameters | validation (95 %) | test (95 %) |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
     for point in snapshot.frontier:
         if sum(map(len, lines)) + len(lines) > _TEXT - 200:
-            return "\n".join([*lines, "| … | the whole frontier is among the artifacts | | | | |"])
+            return "\n".join([*lines, "| … | the whole frontier is among the artifacts | | | |"])
         lines.append(_table_row(point))
     return "\n".join(lines)
 
 
 def _table_row(point: Point) -> str:
     seeds = f"{len(point.seeds)} seed{'s' * (len(point.seeds) != 1)}"
-    test = "" if point.test_score is None else f"{point.test_score:.4f} over {seeds}"
-    interval = f"{point.score_low:.4f} to {point.score_high:.4f}"
-    return f"| #{point.trial} | {point.method} | {point.trainable_parameters:,} | {point.score:.4f} | {interval} | {test} |"
+    test = "" if point.test_score is None else f"{point.test_score:.4f} ({point.test_low:.4f} to {point.test_high:.4f}) over {seeds}"
+    validation = f"{point.score:.4f} ({point.score_low:.4f} to {point.score_high:.4f})"
+    return f"| #{point.trial} | {point.method} | {point.trainable_parameters:,} | {validation} | {test} |"

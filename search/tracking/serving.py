@@ -52,7 +52,7 @@ def _mirrored(home: Home, ledger: "Ledger", record: "StudyRecord") -> str:
     mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
     try:
         with ledger.lease(record.name):
-            mirror.sync(Pages(ledger, record, folder=home.pages / record.name).snapshot(), status=None)
+            mirror.sync(Pages(ledger, record, folder=home.pages / record.name, store=home.store).snapshot(), status=None)
             return mirror.chart
     except WrongInput:
         return find_chart(home.tracking_uri, record)

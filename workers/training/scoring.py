@@ -9,8 +9,8 @@ With more than `KINDS` different pairs the rows are dealt into `KINDS` groups in
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,15 @@ KINDS = 64
 """Groups of the jackknife: the standard deviation is then known to about 9 %, in about a tenth of a second."""
 
 
-class Score(NamedTuple):
-    """A metric's value (higher is better) and its sampling variance over rows."""
+@dataclass(frozen=True)
+class Score:
+    """A metric's value (higher is better), its sampling variance over rows, and what it is made of."""
 
     value: float
     variance: float
+    rows: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
+    """What each row adds: 1 where it is right for accuracy, elsewhere the jackknife's pseudo-value g θ - (g-1) θ₍ᵢ₎, whose mean is the
+    metric up to its bias; of each row, or with many kinds of each group."""
 
 
 def score(metric: str, predictions: Sequence[float], targets: Sequence[float], *, classes: int | None = None) -> Score:
@@ -51,8 +55,9 @@ def score(metric: str, predictions: Sequence[float], targets: Sequence[float], *
 
 
 def _accuracy(predicted: Labels, wanted: Labels, _: int | None) -> Score:
-    right = float((predicted == wanted).mean())
-    return Score(right, right * (1 - right) / len(wanted))
+    rows = (predicted == wanted).astype(np.float64)
+    right = float(rows.mean())
+    return Score(right, right * (1 - right) / len(wanted), rows)
 
 
 def _f1(predicted: Labels, wanted: Labels, classes: int | None) -> Score:
@@ -79,10 +84,13 @@ METRICS: Mapping[str, Callable[[Labels, Labels, int | None], Score]] = {"accurac
 def _jackknife(metric: Metric, predicted: Labels, wanted: Labels) -> Score:
     """The metric, and its variance over rows (formula and source: top of this file)."""
     pairs, kinds, counts = np.unique(np.stack([predicted, wanted], axis=1), axis=0, return_inverse=True, return_counts=True)
-    left, times = _leave_one_out(counts) if len(pairs) <= KINDS else _leave_group_out(kinds.reshape(-1), counts)
+    kinds, few = kinds.reshape(-1), len(pairs) <= KINDS
+    left, times = _leave_one_out(counts) if few else _leave_group_out(kinds, counts)
     without = np.array([_of_pairs(metric, pairs, rows) for rows in left])
-    mean = np.average(without, weights=times)
-    return Score(_of_pairs(metric, pairs, counts), float((times.sum() - 1) * np.average((without - mean) ** 2, weights=times)))
+    whole, mean, groups = _of_pairs(metric, pairs, counts), np.average(without, weights=times), times.sum()
+    pseudo = groups * whole - (groups - 1) * without
+    variance = float((groups - 1) * np.average((without - mean) ** 2, weights=times))
+    return Score(whole, variance, pseudo[kinds] if few else pseudo)
 
 
 def _of_pairs(metric: Metric, pairs: Labels, counts: Labels) -> float:

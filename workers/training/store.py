@@ -12,14 +12,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from ...spaces.errors import Failure, WrongInput, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ASIDE = "aside"
 _FORGOTTEN = 3600.0
@@ -43,7 +43,7 @@ class AdapterStore:
         if self._local:
             self._prepare()
 
-    def put(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    def put(self, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> str:
         """Store tensors with their metadata and return the file's sha256; equal content has one name and is kept once.
 
         What this returns is on the disk. Raises `Failure` where the store cannot be written (full, gone, read-only).
@@ -54,18 +54,25 @@ class AdapterStore:
             self._write(digest, data)
         return digest
 
-    def get(self, digest: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def get(self, digest: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
         """Return the tensors, on the CPU, and the metadata stored under `digest`.
 
         Raises `Failure` where the file is missing or its bytes are no longer those it is named after.
         """
+        import safetensors.torch
+
+        data = self.read(digest)
+        return safetensors.torch.load(data), _metadata(data)
+
+    def read(self, digest: str) -> bytes:
+        """Return the bytes of the file named `digest`, for readers without torch; raises as `get` does."""
         data = self._read(digest)
         if data is None:
             raise Failure(f"adapter {digest}: not in the store {self.url}; was the store moved, or another --store given?")
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise Failure(f"adapter {digest}: damaged, {self._path(digest)} now has sha256 {found[:12]}…; restore the file from a copy")
-        return safetensors.torch.load(data), _metadata(data)
+        return data
 
     def has(self, digest: str) -> bool:
         """Whether there is a file for `digest`; its bytes are checked when they are read."""
@@ -130,8 +137,11 @@ class AdapterStore:
             ) from error
 
 
-def _encode(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+def _encode(tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> bytes:
     """One file's bytes, the same for the same content: safetensors itself writes the metadata in any order."""
+    import safetensors.torch
+    import torch
+
     own = {name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     plain = safetensors.torch.save(own)
     length = int.from_bytes(plain[:8], "little")

@@ -28,6 +28,7 @@ from ..model.sites import lowest_block
 from ..model.verbalizer import Encoded, Verbalizer
 from ..optimizer import Optimizer, State
 from ..tasks import Task, load_task
+from .row_scores import PREFIX, packed
 from .scoring import Score, score
 from .store import AdapterStore
 from .tokens import encoded
@@ -183,7 +184,7 @@ def _results(session: Session, done: Finished, position: int) -> list[Result]:
 def _save(session: Session, done: Finished, position: int) -> str:
     trial, pack = done.job.assignments[position].trial, done.pack
     values = {f"value:{name}": t for name, t in pack.of_trial(pack.flat, position).items()}
-    tensors = values | done.state.of_trial(pack, position)
+    tensors = values | done.state.of_trial(pack, position) | (_rows(done, position) if trial.purpose == "final" else {})
     built = build_parts(0, parts(trial.method, trial.hyperparameters), session.backbone.shape, trial.seed)
     metadata = {
         "trial": json.dumps(trial.to_json(), sort_keys=True),
@@ -192,6 +193,11 @@ def _save(session: Session, done: Finished, position: int) -> str:
         "backbone": session.backbone.fingerprint,
     }
     return session.store.put(tensors, metadata)
+
+
+def _rows(done: Finished, position: int) -> dict[str, Tensor]:
+    """What each row added to a final's scores: two finals are compared row by row."""
+    return {f"{PREFIX}{split}": torch.from_numpy(packed(scores[position].rows)) for split, scores in done.scores.items()}
 
 
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:

@@ -1,0 +1,172 @@
+"""Records in, points out: what the search saw of each trial, and what the finals measured of each configuration.
+
+Two kinds of points, which are never compared with each other. A *searched* point is one search trial at one step, chosen among many by
+the very score it shows. A *measured* point is a configuration retrained over fresh seeds: its validation score and its test score are
+means over the same adapters at the same step, and every choice among configurations follows from the validation score alone.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spaces.records import Point, Result, Split, Trial
+from .crossed import Table, over_table
+from .intervals import Interval, over_rows, over_seeds
+
+RowScores = Mapping[tuple[int, Split], "Sequence[float] | NDArray[np.float64]"]
+"""(Final trial, split) -> what each row of the split adds to its score, as far as it was kept."""
+Tables = dict[int, dict[Split, Table]]
+"""Configuration (its search trial) -> split -> (seeds, rows)."""
+
+
+def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None) -> list[Point]:
+    """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number."""
+    known, usable = _usable(trials, results)
+    return _measured(known, usable, rows or {}) or _searched(known, usable)
+
+
+def searched_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
+    """Return one point for every search trial with a validation score at the highest step that one has reached, by trial number."""
+    return _searched(*_usable(trials, results))
+
+
+def faint_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
+    """Return one point for every scored search trial that `points` does not hold, at the highest step it reached, by trial number.
+
+    Such trials were stopped, failed, go on, or were not chosen for the finals: what they show is compared with nothing.
+    """
+    known, usable = _usable(trials, results)
+    latest, measured = _latest(known, usable), {point.trial for point in _measured(known, usable, {})}
+    top = max((result.step for result in latest), default=0)
+    apart = [r for r in latest if r.trial not in measured and (measured or r.step < top)]
+    return [_searched_point(known[result.trial], result) for result in apart]
+
+
+def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores) -> Tables:
+    """Return what each row added to each final's score, one table a configuration and split, where all its finals kept it."""
+    known, usable = _usable(trials, results)
+    found: Tables = defaultdict(dict)
+    for finalist, pairs in _finals(known, usable).items():
+        for split in _SPLITS:
+            table = _table([pair[split] for pair in pairs.values()], split, rows)
+            if table is not None:
+                found[finalist][split] = table
+    return dict(found)
+
+
+_SPLITS: tuple[Split, Split] = ("validation", "test")
+
+Pair = dict[Split, Result]
+"""A final's results on both splits at its highest step."""
+
+
+def _usable(trials: Iterable[Trial], results: Iterable[Result]) -> tuple[dict[int, Trial], list[Result]]:
+    """The trials by number, and the results of those that are finite."""
+    known = {trial.number: trial for trial in trials}
+    return known, [result for result in results if result.trial in known and math.isfinite(result.score)]
+
+
+def _searched(known: Mapping[int, Trial], usable: Sequence[Result]) -> list[Point]:
+    latest = _latest(known, usable)
+    top = max((result.step for result in latest), default=0)
+    return [_searched_point(known[result.trial], result) for result in latest if result.step == top]
+
+
+def _latest(known: Mapping[int, Trial], usable: Iterable[Result]) -> list[Result]:
+    """The validation result of every search trial at its highest step, by trial number."""
+    latest: dict[int, Result] = {}
+    for result in usable:
+        if result.split != "validation" or known[result.trial].purpose != "search":
+            continue
+        if result.trial not in latest or result.step > latest[result.trial].step:
+            latest[result.trial] = result
+    return [latest[number] for number in sorted(latest)]
+
+
+def _finals(known: Mapping[int, Trial], usable: Iterable[Result]) -> dict[int, dict[int, Pair]]:
+    """Configuration -> seed -> the final's results, of those that have both splits at one step; all at the highest such step."""
+    pairs: dict[tuple[int, int], Pair] = defaultdict(dict)
+    for result in usable:
+        if known[result.trial].purpose == "final":
+            pairs[result.step, result.trial].setdefault(result.split, result)
+    whole = {key: pair for key, pair in pairs.items() if len(pair) == len(_SPLITS)}
+    top = max((step for step, _ in whole), default=0)
+    found: dict[int, dict[int, Pair]] = defaultdict(dict)
+    for (step, number), pair in sorted(whole.items()):
+        trial = known[number]
+        if step == top and trial.finalist is not None and trial.finalist in known:
+            found[trial.finalist][trial.seed] = pair
+    return found
+
+
+def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores) -> list[Point]:
+    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(_finals(known, usable).items())]
+
+
+def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) -> Point:
+    seeds = tuple(sorted(pairs))
+    results = {split: [pairs[seed][split] for seed in seeds] for split in _SPLITS}
+    validation, test = (_interval(results[split], split, rows) for split in _SPLITS)
+    ranked = sorted(range(len(seeds)), key=lambda place: (results["validation"][place].score, seeds[place]))
+    median = ranked[(len(ranked) - 1) // 2]
+    chosen = results["validation"][median]
+    return Point(
+        trial=trial.number,
+        method=trial.method,
+        hyperparameters=trial.hyperparameters,
+        seed=trial.seed,
+        trainable_parameters=trial.parameters,
+        bytes=chosen.bytes,
+        steps=chosen.step,
+        score=validation.centre,
+        score_low=validation.low,
+        score_high=validation.high,
+        test_score=test.centre,
+        test_low=test.low,
+        test_high=test.high,
+        seeds=seeds,
+        finals=tuple(result.trial for result in results["validation"]),
+        exported=chosen.trial,
+        exported_score=chosen.score,
+        exported_test=results["test"][median].score,
+    )
+
+
+def _searched_point(trial: Trial, result: Result) -> Point:
+    interval = over_rows(result.score, result.variance)
+    return Point(
+        trial=trial.number,
+        method=trial.method,
+        hyperparameters=trial.hyperparameters,
+        seed=trial.seed,
+        trainable_parameters=trial.parameters,
+        bytes=result.bytes,
+        steps=result.step,
+        score=result.score,
+        score_low=interval.low,
+        score_high=interval.high,
+        exported=trial.number,
+        exported_score=result.score,
+    )
+
+
+def _interval(results: Sequence[Result], split: Split, rows: RowScores) -> Interval:
+    """The interval of a mean over finals: crossed with rows where these were kept, else from the scores alone.
+
+    The mean is always that of the scores: of a metric that is no mean over rows, pseudo-values say how much it varies.
+    """
+    table, scores = _table(results, split, rows), [result.score for result in results]
+    if table is None:
+        return over_seeds(scores, [result.variance for result in results])
+    found, mean = over_table(table), sum(scores) / len(scores)
+    return Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre)
+
+
+def _table(results: Sequence[Result], split: Split, rows: RowScores) -> Table | None:
+    kept = [rows.get((result.trial, split)) for result in results]
+    known = [np.asarray(one, dtype=np.float64) for one in kept if one is not None]
+    same = len(known) == len(results) and len({len(one) for one in known}) == 1
+    return np.stack(known) if same else None
