@@ -179,7 +179,7 @@ def test_the_best_adapter_is_exported_and_used(done: tuple[Study, str, str], tmp
     words = ["tiny", "--best", "--format", "peft", "--out", str(tmp_path / "adapter")]
     report = study.json("export", *words)
     assert set(report) == {"path", "format", "trial", "trainable_parameters", "effect", "proof", "note"}
-    assert report["trial"] == study.json("frontier", "tiny")[-1]["trial"]
+    assert report["trial"] == study.json("frontier", "tiny")[-1]["exported"]
     assert report["effect"] > 0
     with inside(study.folder):
         answers = values("predict", report["path"], "w0 w11 w12", "w1 w40")
