@@ -187,7 +187,10 @@ FAMILIES: dict[str, Tiny] = {
     "mt5": Tiny("mt5", _t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
     "umt5": Tiny("umt5", _t5()),
     "longt5": Tiny("longt5", _t5(local_radius=3, encoder_attention_type="local")),
-    "switch_transformers": Tiny("switch_transformers", _t5(num_experts=4, num_sparse_encoder_layers=1, num_sparse_decoder_layers=1)),
+    "switch_transformers": Tiny(
+        "switch_transformers",
+        _t5(num_decoder_layers=2, num_experts=4, **{f"num_sparse_{side}_layers": 1 for side in SIDES}),
+    ),
     "bart": Tiny("bart", _both(scale_embedding=True), pad=1),
     "mbart": Tiny("mbart", _both(scale_embedding=True), pad=1),
     "pegasus": Tiny("pegasus", _both(scale_embedding=True, encoder_layerdrop=0.5)),

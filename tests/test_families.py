@@ -1,6 +1,6 @@
 """Frozen scores of every family's real class equal the plain model's: padded batches of embeddings against single rows of token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model import frozen_scores
-from ulpt_search.workers.model.backbone import LOADERS, Backbone
+from ulpt_search.workers.model.backbone import LOADERS, Backbone, load, shape_of
 from ulpt_search.workers.model.verbalizer import SUFFIX, TEMPERATURE, Verbalizer, encode
 from ulpt_search.workers.tasks import Rows
 
@@ -22,7 +23,12 @@ REFUSED = {
     "gemma3n_text": "every layer looks token ids up again, which a virtual token has not",
 }
 """Family -> what makes it another model in padded batches of embeddings."""
-SERVED = sorted(set(families.FAMILIES) - set(REFUSED))
+AT_THE_DOOR = {
+    "squeezebert": r"no blocks to adapt \(looked for members of an nn.ModuleList that hold an nn.Linear or a Conv1D\)",
+    "xlnet": "computes tokens first, rows second",
+}
+"""Family -> what makes it unfit by its structure, known without its weights."""
+SERVED = sorted(set(families.FAMILIES) - set(REFUSED) - set(AT_THE_DOOR))
 
 
 def rows() -> Rows:
@@ -92,6 +98,13 @@ def test_what_cannot_be_served_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(WrongInput, match=r"^model: frozen scores of a \w+ \(\w+\) .* give another model$") as refused:
         frozen_scores.require_same_scores(backbone, Verbalizer(backbone, toy.task()), encode(backbone, rows(), max_tokens=40))
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(AT_THE_DOOR))
+@pytest.mark.parametrize("read", [shape_of, load])
+def test_what_cannot_be_shared_is_refused_before_its_weights_are_read(name: str, read: Callable[[ModelSpec], object]) -> None:
+    with pytest.raises(WrongInput, match=rf"^model: a {name} .*{AT_THE_DOOR[name]}.*; give another model$"):
+        read(ModelSpec(str(families.folder(name)), dtype="float32", device="cpu"))
 
 
 def test_forty_families_at_least() -> None:

@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.pytorch_utils import Conv1D
 
+from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Family, Linear, Norm, Shape
 
 # Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
@@ -36,6 +37,10 @@ ROLES = {
 }  # fmt: skip
 
 
+TOKENS_FIRST = ("xlnet", "fsmt")
+"""Families whose blocks see (tokens, rows, width)."""
+
+
 def family_of(config: PretrainedConfig) -> Family:
     """Say whether a configuration describes an encoder, a decoder or an encoder-decoder."""
     if config.is_encoder_decoder:
@@ -48,7 +53,15 @@ def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where the sizes of weights are what such models start from."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     blocks = list(blocks_of(model))
-    linears = [tuple(_linears(layer, prefix, block)) for layer, (prefix, block) in enumerate(blocks)]
+    found = [tuple(_linears(layer, prefix, block)) for layer, (prefix, block) in enumerate(blocks)]
+    linears = [tuple(linear for linear in own if has_rows(model, linear.name)) for own in found]
+    if model.config.model_type in TOKENS_FIRST:
+        raise WrongInput(
+            f"model: a {model.config.model_type} computes tokens first, rows second, so trials cannot share it; give another model"
+        )
+    if not any(linears):
+        looked = "members of an nn.ModuleList that hold an nn.Linear or a Conv1D"
+        raise WrongInput(f"model: a {model.config.model_type} has no blocks to adapt (looked for {looked}); give another model")
     return Shape(
         family=family_of(model.config),
         width=table.shape[1],
@@ -59,6 +72,19 @@ def read_shape(model: PreTrainedModel) -> Shape:
         norms=tuple(_norms(model, blocks)),
         attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
     )
+
+
+def has_rows(model: PreTrainedModel, name: str) -> bool:
+    """Whether each trial has its own rows at a module of this name, and something comes of what is changed there.
+
+    Experts see tokens in an order of their own and routers give more than one tensor; DeBERTa's projections see its table of
+    distances, too; Longformer's attention sees tokens first, rows second; Mamba uses a weight without calling its linear.
+    """
+    parent = model.get_submodule(name.rpartition(".")[0])
+    if ".experts." in name or hasattr(parent, "one_sided_attn_window_size"):
+        return False
+    shared = ("query_proj", "key_proj") if getattr(model.config, "share_att_key", False) else ()
+    return not name.endswith(("pos_proj", "pos_q_proj", ".router", "dt_proj", *shared))
 
 
 def weight_of(module: nn.Module) -> torch.Tensor:
@@ -101,27 +127,34 @@ def _linears(layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module is a LayerNorm or an RMSNorm with a learnt scale."""
+    """Whether a module is a LayerNorm or an RMSNorm with a learnt scale; one that multiplies by a gate behind it is something else."""
     weight = getattr(module, "weight", None)
+    if "gate" in inspect.signature(module.forward).parameters:
+        return False
     return "norm" in type(module).__name__.lower() and isinstance(weight, torch.Tensor) and weight.ndim == 1
 
 
 def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[Norm]:
     for name, module in model.named_modules():
-        if is_norm(module):
+        if is_norm(module) and not _of_a_table(model, name):
             layer = next((i for i, (prefix, _) in enumerate(blocks) if name.startswith(f"{prefix}.")), -1)
             local = name.removeprefix(f"{blocks[layer][0]}.") if layer >= 0 else name
             bias = getattr(module, "bias", None) is not None
             yield Norm(name, layer, local.replace(".", "_"), module.weight.shape[0], bias, _gain(module))
 
 
+def _of_a_table(model: nn.Module, name: str) -> bool:
+    """Whether a norm is that of DeBERTa's table of distances, which has no rows."""
+    return hasattr(model.get_submodule(name.rpartition(".")[0]), "rel_embeddings")
+
+
 def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Attention]:
     """The self-attention of a block of linears: the module that holds its key (or fused) projection."""
     linears = {linear.role: linear for linear in block}
     key = linears.get("k") or linears.get("qkv")
-    if key is None:
+    heads = int(getattr(model.config, "num_attention_heads", None) or 0)
+    if key is None or not heads:
         return
-    heads = int(model.config.num_attention_heads)
     kv_heads = int(getattr(model.config, "num_key_value_heads", None) or heads)
     width = key.outputs if key.role == "k" else key.outputs * kv_heads // (heads + 2 * kv_heads)
     keys, values = (_size(model, linears.get(role, key), part) for role, part in (("k", 1), ("v", 2)))

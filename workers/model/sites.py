@@ -38,6 +38,7 @@ class Sites:
     ) -> None:
         self._model, self._shape, self._groups, self._trials, self._effects = model, shape, tuple(groups), trials, effects
         self._values: Values = ()
+        self._rows = 1
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
         self._constants: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
@@ -66,7 +67,7 @@ class Sites:
     @contextmanager
     def bind(self, values: Values, *, rows: int) -> Iterator[None]:
         """Run the model with these tensors (one dict per group, each tensor (trials, ...)) and `rows` rows per trial."""
-        self._values = values
+        self._values, self._rows = values, self._trials * rows
         prefixes = {name: self._prefix(name, present, rows) for name, present in self._prefixed().items()}
         for name, prefix in prefixes.items():
             self._model.get_submodule(name).ulpt_prefix = prefix  # type: ignore[assignment]
@@ -200,7 +201,9 @@ class Sites:
         self._handles.append(module.register_forward_hook(after))
 
     def _replace(self, y: Tensor, groups: list[int], apply: Callable[..., Tensor], *inputs: Tensor, key: str) -> Tensor:
-        """Let each group change its own rows of `y`, (rows, ..., features); other rows pass as they are."""
+        """Let each group change its own rows of `y`, (rows, ..., features) or (rows · tokens, features); other rows pass as they are."""
+        if len(y) % self._rows or (y.ndim > 2 and len(y) != self._rows):
+            raise ValueError(f"{key}: {self._rows} rows of {self._trials} trials come as {tuple(y.shape)}, so whose are whose is unknown")
         for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
             # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.
             pieces = [list(tensor.split(cuts)) for tensor in (y, *inputs)]
