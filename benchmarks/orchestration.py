@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ulpt_search.spaces.identity import Content, FrozenSide, Identity, Numerics, TaskSide
 from ulpt_search.spaces.records import Job, Outcome
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 
@@ -49,6 +50,12 @@ def doze(setup: Setup, job: Job) -> Outcome:
     return outcome
 
 
+def _nothing() -> Identity:
+    """The identity of a study that trains nothing."""
+    none = Content("none")
+    return Identity(FrozenSide(none, none, none), TaskSide(*["none"] * 9), Numerics(*["none"] * 5))
+
+
 def search(folder: Path, *, seconds: float, jobs: int) -> float:
     """Hand out this many jobs a worker; return the seconds that the cluster took to start."""
     from brain import BUDGET, shape
@@ -70,7 +77,7 @@ def search(folder: Path, *, seconds: float, jobs: int) -> float:
     methods = require_feasible(assess(space.methods, budget=BUDGET, count=counted), budget=BUDGET)
     study = Study(space=space, budget=BUDGET, count=counted, methods=methods, pack=4)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
-    ledger.create("sleep", space=space_to_json(space), budget=BUDGET, seed=0, fingerprint="none", task_digest="none")
+    ledger.create("sleep", space=space_to_json(space), budget=BUDGET, seed=0, identity=_nothing())
     (folder / "seconds").write_text(str(seconds))
     left = [jobs * WORKERS]
 

@@ -44,6 +44,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def known_cache(self) -> Path | None:
+        """The cache of a home that is there; None before its first study, when nothing may be written yet."""
+        return self.cache if self.root.is_dir() else None
+
+    @property
     def speeds(self) -> Path:
         """How fast this machine trains what."""
         return self.cache / "speed.json"

@@ -35,6 +35,7 @@ class Request:
     ledger: str | None = None
     store: str | None = None
     tracking_uri: str | None = None
+    full_hash: bool = False
     quiet: bool = False
     as_json: bool = False
 

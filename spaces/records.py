@@ -59,6 +59,8 @@ class Result:
     """sha256 of the trial's state (values and optimiser) in the store."""
     bytes: int
     """Size of the trained values alone, as a native export stores them."""
+    numerics: str | None = None
+    """What computed it, as `Numerics` says it; None for results that are older than this field."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -123,6 +125,8 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     pack_limit: int | None = None
     """Largest pack that fits the device's memory, when this job found out."""
+    refused: str | None = None
+    """Why this worker may train nothing of this study, in one line; ends the run, and costs no trial an attempt."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -131,6 +135,7 @@ class Outcome:
             "results": [result.to_json() for result in self.results],
             "problems": [asdict(problem) for problem in self.problems],
             "pack_limit": self.pack_limit,
+            "refused": self.refused,
         }
 
     @classmethod
@@ -138,7 +143,7 @@ class Outcome:
         """Return the outcome that `to_json` wrote."""
         results = tuple(Result.from_json(result) for result in values["results"])
         problems = tuple(Problem(**problem) for problem in values["problems"])
-        return cls(values["job"], results, problems, values["pack_limit"])
+        return cls(values["job"], results, problems, values["pack_limit"], values["refused"])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .axes import Axis, Value
+from .identity import Identity
 
 Objective = Literal["score", "parameters", "bytes"]
 Size = Literal["parameters", "bytes"]
@@ -88,6 +89,8 @@ class Setup:
     cache: str | None = None
     """Folder in which the workers of one machine share what is the same for all: tokenised splits, converted weights. None: nothing."""
     execution: Execution = Execution()
+    identity: Identity | None = None
+    """Of the study; a worker that finds another model or task at its own paths trains nothing. None: there is no study to belong to."""
 
 
 @dataclass(frozen=True)

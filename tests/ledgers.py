@@ -6,6 +6,8 @@ import textwrap
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result, Trial
 
+from .identities import IDENTITY
+
 SPACE = {
     "model": {"name": "minilm"},
     "task": {"name": "pydocs"},
@@ -15,7 +17,7 @@ SPACE = {
 
 
 def make(ledger: Ledger, name: str = "demo", *, trials: int = 0) -> Ledger:
-    ledger.create(name, space=SPACE, budget=10_000, seed=7, fingerprint="53aa51172d142c89", task_digest="ab" * 32)
+    ledger.create(name, space=SPACE, budget=10_000, seed=7, identity=IDENTITY)
     ledger.add_trials(name, [trial(number) for number in range(trials)])
     return ledger
 

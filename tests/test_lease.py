@@ -18,6 +18,8 @@ from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
 
+from .identities import IDENTITY
+
 DRIVER = """
     import sys, time
     from ulpt_search.search.ledger.ledger import Ledger
@@ -30,7 +32,7 @@ DRIVER = """
 @pytest.fixture
 def ledger(ledger_url: str) -> Ledger:
     ledger = Ledger.open(ledger_url)
-    ledger.create("demo", space={}, budget=1, seed=0, fingerprint="", task_digest="")
+    ledger.create("demo", space={}, budget=1, seed=0, identity=IDENTITY)
     ledger.add_trials("demo", [Trial(0, "ulpt", {}, 0, 1)])
     return ledger
 
@@ -155,7 +157,7 @@ def test_a_claim_ends_with_its_block(ledger: Ledger) -> None:
 
 
 def test_claims_of_other_studies_do_not_matter(ledger: Ledger) -> None:
-    ledger.create("other", space={}, budget=1, seed=0, fingerprint="", task_digest="")
+    ledger.create("other", space={}, budget=1, seed=0, identity=IDENTITY)
     with ledger.lease("demo"), ledger.lease("other"):
         assert row(ledger, "COUNT(*)") == 2
     with pytest.raises(WrongInput, match=r"--study demu: no such study; there are demo, other\. Did you mean demo\?"), ledger.lease("demu"):

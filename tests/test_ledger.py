@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ulpt_search.spaces.axes import Value
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
 
+from .identities import IDENTITY, with_weights
 from .ledgers import SPACE, make, program, result, trial
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
@@ -68,11 +70,11 @@ def test_round_trip(ledger_url: str, given_trials: list[Trial], of_first: list[R
 def test_study_is_created_once(ledger_url: str) -> None:
     ledger = make(Ledger.open(ledger_url))
     record = ledger.study("demo")
-    assert record == StudyRecord("demo", SPACE, 10_000, 7, "53aa51172d142c89", "ab" * 32, record.created)
+    frozen, task = IDENTITY.frozen.weights.loaded, IDENTITY.task.digest
+    assert record == StudyRecord("demo", SPACE, 10_000, 7, frozen, task, record.created, IDENTITY.to_json())
+    assert record.known == IDENTITY
     wider = {**SPACE, "trials": 99}
-    again = Ledger.open(ledger_url).create(
-        "demo", space=wider, budget=10_000, seed=8, fingerprint="53aa51172d142c89", task_digest="ab" * 32
-    )
+    again = Ledger.open(ledger_url).create("demo", space=wider, budget=10_000, seed=8, identity=IDENTITY)
     assert again == record, "more trials or another seed may continue a study; what it began with stays written"
     make(ledger, "other")
     assert [one.name for one in ledger.studies()] == ["demo", "other"]
@@ -80,13 +82,15 @@ def test_study_is_created_once(ledger_url: str) -> None:
 
 def test_a_study_goes_on_only_as_it_began(ledger_url: str) -> None:
     ledger = make(Ledger.open(ledger_url))
+    identity = replace(with_weights("ffff"), task=replace(IDENTITY.task, train="e" * 64, max_tokens="64"))
     other = {"model": {"name": "bert"}, "task": {"name": "sst2"}, "training": {"steps": 100, "rungs": [25, 200]}}
     told = (
-        "--study demo: was begun with --budget 10000, not 1000; model minilm (53aa51172d14), not bert (ffff);"
-        " task pydocs (abababababab), not sst2 (eeee); steps 200, not 100. Go on as it was begun, or give another --study name"
+        "--study demo: was begun with --budget 10000, not 1000; model minilm, not bert (weights 53aa51172d14, not ffff);"
+        " task pydocs, not sst2 (training rows a1a1a1a1a1a1, not eeeeeeeeeeee; max_tokens 128, not 64); steps 200, not 100."
+        " Go on as it was begun, or give another --study name"
     )
     with pytest.raises(WrongInput) as caught:
-        ledger.create("demo", space=other, budget=1000, seed=7, fingerprint="ffff", task_digest="eeee")
+        ledger.create("demo", space=other, budget=1000, seed=7, identity=identity)
     assert str(caught.value) == told
 
 
@@ -96,7 +100,7 @@ def test_a_study_goes_on_only_as_it_began(ledger_url: str) -> None:
 def test_what_no_ledger_can_keep(tmp_path: Path, name: str, budget: int, seed: int) -> None:
     ledger = Ledger.open(str(tmp_path / "l"))
     with pytest.raises(WrongInput, match=r"^--(study|budget|seed) .*: wanted [^\n]*$"):
-        ledger.create(name, space={}, budget=budget, seed=seed, fingerprint="", task_digest="")
+        ledger.create(name, space={}, budget=budget, seed=seed, identity=IDENTITY)
     assert ledger.studies() == []
 
 

@@ -14,6 +14,8 @@ from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.spaces.space_json import space_to_json
 
+from .identities import IDENTITY
+
 SPACE = Space("s", ModelSpec(), TaskSpec(name="colours"), Training(steps=4, rungs=(2, 4)), {"prompt": {"prompt_length": Int(1, 9)}})
 
 
@@ -32,7 +34,7 @@ def home(tmp_path: Path) -> Home:
     places = Home.at(tmp_path)
     places.prepare()
     ledger = Ledger.open(places.ledger_url)
-    ledger.create("one", space=space_to_json(SPACE), budget=500, seed=0, fingerprint="f" * 64, task_digest="d" * 64)
+    ledger.create("one", space=space_to_json(SPACE), budget=500, seed=0, identity=IDENTITY)
     searched = [trial(0, 10), trial(1, 100), trial(2, 200), trial(3, 20), trial(4, 30), trial(5, 40)]
     ledger.add_trials("one", [*searched, trial(6, 100, finalist=1), trial(7, 10, finalist=0)])
     first = [result(number, 2, score) for number, score in ((0, 0.4), (1, 0.5), (2, 0.5), (3, 0.1))]
@@ -81,7 +83,7 @@ def test_choices_that_cannot_be_made(home: Home, best: bool, number: int | None,
 
 def test_nothing_scored_yet(home: Home) -> None:
     ledger = Ledger.open(home.ledger_url)
-    ledger.create("two", space=space_to_json(SPACE), budget=500, seed=0, fingerprint="f" * 64, task_digest="d" * 64)
+    ledger.create("two", space=space_to_json(SPACE), budget=500, seed=0, identity=IDENTITY)
     with pytest.raises(WrongInput, match=r"^two: no trial has been scored yet"):
         choose(read_study(home, "two"), best=True, trial=None, max_parameters=None)
 

@@ -18,6 +18,7 @@ from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.spaces.space_json import space_to_json
 
 from .door import call, values
+from .identities import IDENTITY
 
 SPACE = Space(
     "s", ModelSpec(), TaskSpec(name="colours", metric="f1"), Training(steps=4, rungs=(2, 4)), {"prompt": {"prompt_length": Int(1, 9)}}
@@ -35,7 +36,7 @@ def home(tmp_path: Path) -> str:
     places = Home.at(tmp_path / "home")
     places.prepare()
     ledger = Ledger.open(places.ledger_url)
-    ledger.create("one", space=space_to_json(SPACE), budget=500, seed=0, fingerprint="f" * 64, task_digest="d" * 64)
+    ledger.create("one", space=space_to_json(SPACE), budget=500, seed=0, identity=IDENTITY)
     methods = ("prompt", "prompt", "lora", "lora", "ia3")
     ledger.add_trials("one", [Trial(n, method, {"lr": 0.1 * n}, 0, 100 - n) for n, method in enumerate(methods)])
     scores = ((0, 4, 0.5), (1, 2, 0.6), (2, 4, 0.7), (3, 2, 0.9))

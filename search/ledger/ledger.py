@@ -10,7 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ...spaces.errors import Failure, WrongInput, did_you_mean, reason
+from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from .lease import Holder
 from .migrations import tables
 from .migrations.database import open_database, original, plain
-from .study_record import StudyRecord, check, compare
+from .study_record import Recognise, StudyRecord, check, compare, refuse
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
 
@@ -67,20 +68,31 @@ class Ledger:
         """Let go of the connections; the ledger opens new ones when it is used again."""
         self._engine.dispose()
 
-    def create(self, name: str, *, space: Mapping[str, Any], budget: int, seed: int, fingerprint: str, task_digest: str) -> StudyRecord:
+    def create(
+        self, name: str, *, space: Mapping[str, Any], budget: int, seed: int, identity: Identity, recognise: Recognise = refuse
+    ) -> StudyRecord:
         """Return the study called `name`, made now where there is none.
 
         Raises `WrongInput` where it exists with another budget, model, task or training recipe, for then its results could
-        not be compared with new ones; the message names what differs.
+        not be compared with new ones; the message names what differs. A study that is older than identities gets this one
+        where `recognise` finds no difference.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        wanted = StudyRecord(name, dict(space), budget, seed, fingerprint, task_digest, now)
+        wanted = StudyRecord(name, dict(space), budget, seed, identity.frozen.weights.loaded, identity.task.digest, now, identity.to_json())
         check(wanted)
         with self._transaction(writes=True) as connection:
             connection.execute(self._new(tables.studies), asdict(wanted))
             found = _study(connection, name)
-        compare(found, wanted)
-        return found
+        model, task = recognise(found) if found.known is None else found.known.sides(identity)
+        compare(found, wanted, model=model, task=task)
+        return found if found.known is not None else self._identify(found, identity)
+
+    def _identify(self, found: StudyRecord, identity: Identity) -> StudyRecord:
+        """Write the identity of a study that is older than identities; it remembers what the model was called before."""
+        known = replace(identity, frozen=replace(identity.frozen, former=found.fingerprint)).to_json()
+        with self._transaction(writes=True) as connection:
+            connection.execute(sa.update(tables.studies).where(tables.studies.c.name == found.name).values(identity=known))
+        return replace(found, identity=known)
 
     def study(self, name: str) -> StudyRecord:
         """Return a study; `WrongInput` names the nearest where there is none of that name."""

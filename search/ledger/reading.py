@@ -67,7 +67,7 @@ class History:
 
     def setup(self, store: str) -> Setup:
         """Return what a worker is told of this study."""
-        return Setup(self.space.model, self.space.task, self.space.training, store)
+        return Setup(self.space.model, self.space.task, self.space.training, store, identity=self.record.known)
 
     @cached_property
     def latest_results(self) -> dict[int, Result]:

@@ -1,10 +1,11 @@
 """What was fixed when a study began, and whether a later run may go on with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...spaces.errors import WrongInput
+from ...spaces.identity import Difference, Identity, other_numerics, said
 
 LARGEST = 2**63 - 1
 """The largest whole number that a database keeps."""
@@ -21,10 +22,21 @@ class StudyRecord:
     """Largest number of trainable parameters."""
     seed: int
     fingerprint: str
-    """Of the frozen model."""
+    """sha256 of the frozen model's weights."""
     task_digest: str
     created: str
     """ISO 8601, UTC."""
+    identity: dict[str, Any] | None = None
+    """As `Identity.to_json` writes it; None of a study that is older than identities and has not been continued since."""
+
+    @property
+    def known(self) -> Identity | None:
+        """What all results of the study rest on."""
+        return None if self.identity is None else Identity.from_json(self.identity)
+
+    def other_numerics(self, now: Identity) -> str:
+        """Say in what the numerics of `now` differ from those that the study was begun with; empty where they do not."""
+        return "" if self.known is None else other_numerics(str(self.known.numerics), str(now.numerics))
 
 
 def check(record: StudyRecord) -> None:
@@ -37,13 +49,23 @@ def check(record: StudyRecord) -> None:
             raise WrongInput(f"--{option} {value}: wanted a whole number from 0 to {LARGEST}")
 
 
-def compare(found: StudyRecord, wanted: StudyRecord) -> None:
-    """Raise `WrongInput`, naming what differs, where results of the two could not be compared."""
+Recognise = Callable[[StudyRecord], tuple[Sequence[Difference], Sequence[Difference]]]
+"""What differs in the model and in the task from a study that has no identity yet."""
+
+
+def refuse(record: StudyRecord) -> tuple[Sequence[Difference], Sequence[Difference]]:
+    """Raise `WrongInput`: who has no model at hand cannot say whether it is the one of such a study."""
+    raise WrongInput(f"--study {record.name}: was begun by an earlier version; continue it once with ulpt-search run")
+
+
+def compare(found: StudyRecord, wanted: StudyRecord, *, model: Sequence[Difference], task: Sequence[Difference]) -> None:
+    """Raise `WrongInput`, naming what differs, where results of the two could not be compared.
+
+    `model` and `task` are what differs in those.
+    """
     told = [] if found.budget == wanted.budget else [f"--budget {found.budget}, not {wanted.budget}"]
-    if found.fingerprint != wanted.fingerprint:
-        told.append(f"model {_named(found, 'model', found.fingerprint)}, not {_named(wanted, 'model', wanted.fingerprint)}")
-    if found.task_digest != wanted.task_digest:
-        told.append(f"task {_named(found, 'task', found.task_digest)}, not {_named(wanted, 'task', wanted.task_digest)}")
+    told += [f"{_named(found, wanted, 'model')} ({said(model)})"] if model else []
+    told += [f"{_named(found, wanted, 'task')} ({said(task)})"] if task else []
     told += _recipe(found.space.get("training", {}), wanted.space.get("training", {}))
     if told:
         raise WrongInput(f"--study {found.name}: was begun with {'; '.join(told)}. Go on as it was begun, or give another --study name")
@@ -53,6 +75,6 @@ def _recipe(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[s
     return [f"{key} {found.get(key)}, not {wanted.get(key)}" for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
 
 
-def _named(record: StudyRecord, part: str, digest: str) -> str:
-    name = record.space.get(part, {}).get("name")
-    return f"{name} ({digest[:12]})" if name else digest[:12]
+def _named(found: StudyRecord, wanted: StudyRecord, part: str) -> str:
+    then, now = (record.space.get(part, {}).get("name", "") for record in (found, wanted))
+    return f"{part} {then}" if then == now else f"{part} {then}, not {now}"

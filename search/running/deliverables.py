@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from ...spaces.errors import Failure, WrongInput
+from ...spaces.records import Result
+from ...spaces.space import Setup
 from ..ledger.reading import History, choose
 from ..request import Request
 from ..tracking.curve_files import draw
@@ -28,7 +30,7 @@ def deliver(request: Request, history: History) -> Path | None:
 
 
 def _export_best(history: History, folder: Path, *, store: str) -> Path:
-    from ...workers.exports import export, formats
+    from ...workers.exports import export, formats, is_export
     from ...workers.model.backbone import shape_of
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
@@ -36,11 +38,27 @@ def _export_best(history: History, folder: Path, *, store: str) -> Path:
     possible = formats(trial, shape_of(setup.model))
     style = next(style for style in ("peft", "merged", "native") if style in possible)
     out = folder / f"trial-{trial.number}-{style}"
-    if not out.is_dir():
-        export(setup, trial, result.adapter, style=style, out=out)
+    if not _holds(out, result, setup):
+        export(setup, trial, result.adapter, style=style, out=out, force=True)
     for old in set(folder.glob("trial-*")) - {out}:
-        shutil.rmtree(old)
+        if is_export(old):
+            shutil.rmtree(old)
     return out
+
+
+def _holds(folder: Path, result: Result, setup: Setup) -> bool:
+    """Whether a folder is the export of this very result: by its name it may be that of an earlier step, or of another ledger's study."""
+    from ...workers.exports import Card, is_export
+
+    if not is_export(folder):
+        return False
+    try:
+        card = Card.read(folder)
+    except WrongInput:  # damaged
+        return False
+    if card.identity is None or setup.identity is None or (card.adapter, card.step) != (result.adapter, result.step):
+        return False
+    return not setup.identity.differences(card.identity)
 
 
 def _nothing(history: History) -> str:

@@ -47,9 +47,14 @@ class Dispatch:
         return job
 
     def settle(self, name: str, outcome: Outcome) -> None:
-        """Record what came of a job; what is said later about the same job is ignored."""
+        """Record what came of a job; what is said later about the same job is ignored.
+
+        A worker that may not work on this study ends the run with a `Failure`: the next one would take its jobs, too.
+        """
         if self.jobs.pop(name, None) is not None:
             with self._guard():
+                if outcome.refused is not None:
+                    raise Failure(outcome.refused)
                 self.record(outcome)
 
     def lose(self, name: str, why: str) -> None:

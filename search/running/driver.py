@@ -28,6 +28,7 @@ from ..tracking.run_records import Status
 from .cluster import Cluster
 from .cost_estimate import cost
 from .deliverables import deliver
+from .former_studies import recognise
 from .inspection import Inspection, inspect_inputs
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import Interrupted
@@ -153,7 +154,7 @@ class Search:
             gpus_per_worker=self.means.gpus_per_worker,
             address=self.request.address,
             storage=places.ray,
-            setup=Setup(space.model, space.task, space.training, places.store, str(places.cache), execution),
+            setup=Setup(space.model, space.task, space.training, places.store, str(places.cache), execution, self.record.known),
         )
 
 
@@ -192,14 +193,18 @@ def close_behind(request: Request, status: int) -> None:
 def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspection) -> StudyRecord:
     from ...spaces.space_json import space_to_json
 
-    return ledger.create(
+    record = ledger.create(
         request.name(space),
         space=space_to_json(replace(space, task=replace(space.task, metric=inspection.metric))),  # the curve's axis is named by it
         budget=request.budget,
         seed=request.seed,
-        fingerprint=inspection.fingerprint,
-        task_digest=inspection.task_digest,
+        identity=inspection.identity,
+        recognise=lambda record: recognise(record, space, inspection),
     )
+    told = record.other_numerics(inspection.identity) if request.address is None else ""
+    if told:
+        request.say(f"{record.name}: goes on with {told}; each result says what computed it")
+    return record
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """What is known of a search before it starts: its model and its task, the methods that fit, and the fastest way to train here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...spaces.axes import Hyperparameters
+from ...spaces.identity import Identity
 from ...spaces.shape import Shape
 from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
@@ -19,8 +20,9 @@ class Inspection:
     """A model's shape and the methods that fit it, and by what model and task are recognised when the study is continued."""
 
     shape: Shape
-    fingerprint: str
+    identity: Identity
     task_digest: str
+    """By which studies that are older than identities recognise their task."""
     metric: str
     """What the task is measured by."""
     methods: Mapping[str, Feasibility]
@@ -50,20 +52,33 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     """
     from ...workers.model.backbone import load
     from ...workers.model.frozen_scores import require_same_scores
+    from ...workers.model.hash_cache import HashCache
     from ...workers.model.verbalizer import Verbalizer, encode
     from ...workers.tasks import load_task
+    from ...workers.training.provenance import identity_of
     from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
-    backbone = load(space.model)
+    backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
     verbalizer = Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
+    identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     methods = _fitting(request, space, backbone.shape)
     some = task.validation.take(range(min(64, len(task.validation))))
     require_same_scores(backbone, verbalizer, encode(backbone, some, max_tokens=space.task.max_tokens))
     speed = None
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
-    return Inspection(backbone.shape, backbone.fingerprint, task.digest, task.metric, methods, speed)
+        identity = _as_trained(identity, space, speed)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, methods, speed)
+
+
+def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:
+    """The identity with the numerics that workers will have, where they were measured."""
+    if speed is None:
+        return found
+    execution = speed.found.execution
+    dtype = execution.dtype if space.model.dtype == "auto" else space.model.dtype
+    return replace(found, numerics=replace(found.numerics, dtype=dtype, attention=execution.attention))
 
 
 def _fitting(request: Request, space: Space, shape: Shape) -> dict[str, Feasibility]:

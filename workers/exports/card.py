@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from ...spaces.errors import WrongInput
+from ...spaces.identity import Identity
 from ...spaces.shape import Family
 from .evidence import Evidence
 
@@ -43,6 +44,11 @@ class Card:
     """Name -> sha256 of every file that the export wrote beside this card."""
     evidence: Evidence | None = None
     """What `verify` compares with; None in exports of earlier versions."""
+    adapter: str | None = None
+    """sha256 of the trial's state in the store; None in exports of earlier versions, as the next two."""
+    step: int | None = None
+    identity: Identity | None = None
+    """What the adapter was trained on."""
 
     def write(self, folder: Path) -> None:
         """Write the card into an export's folder."""

@@ -19,6 +19,7 @@ from ..model.backbone import Backbone, load, quiet
 from ..model.pack import Pack, build_parts
 from ..model.verbalizer import Verbalizer, encode
 from ..tasks import Task, load_task
+from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
 from ..training.trainer import bound_values
 from ..training.worker import frozen_digest, restore_from
@@ -85,9 +86,13 @@ def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fr
 
 
 def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> Exported:
-    task = load_task(setup.task)
-    pack, _, _ = restore_from(backbone, AdapterStore(setup.store), [Assignment(trial, 0, digest)])
-    card = scorer.write(folder, _card(setup, backbone, task, trial, style), Verbalizer(backbone, task))
+    task, store = load_task(setup.task), AdapterStore(setup.store)
+    identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
+    backbone = of_study(setup, backbone, identity)
+    pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])
+    _, stored = store.get(digest)
+    card = replace(_card(setup, backbone, task, trial, style), adapter=digest, step=int(stored["step"]))
+    card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), Verbalizer(backbone, task))
     card = replace(card, evidence=_evidence(backbone, pack, task, card, folder, fresh))
     WRITERS[style](backbone, pack, folder)
     scorer.explain(folder, card)

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ...spaces.errors import WrongInput
+from ...spaces.identity import Difference, said
 from ...spaces.space import ModelSpec, TaskSpec
 from ..catalogue import count, parts
 from ..model.backbone import Backbone, load
 from ..model.pack import Pack, build_parts
 from ..model.verbalizer import Encoded, encode
 from ..tasks import Rows, load_task
+from ..training.provenance import known_as
 from ..training.scoring import score
 from ..training.worker import frozen_digest
 from .card import Card
@@ -86,10 +88,18 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     """
     source = str(folder) if card.format == "merged" else model or card.backbone
     backbone = load(ModelSpec(source, dtype="float32", device="cpu"))
-    if card.format != "merged" and backbone.fingerprint != card.backbone_fingerprint:
-        trained, found = card.backbone_fingerprint[:12], backbone.fingerprint[:12]
-        raise WrongInput(f"{folder}: trained on weights {trained}, {source} has {found}; give the right --model")
+    told = "" if card.format == "merged" else _other_model(card, backbone)
+    if told:
+        raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")
     return backbone
+
+
+def _other_model(card: Card, backbone: Backbone) -> str:
+    """Say in what a model differs from the one that an export was trained on; empty where it does not."""
+    if card.identity is not None:
+        return said(card.identity.frozen.differences(backbone.frozen))
+    former = card.backbone_fingerprint
+    return "" if known_as(ModelSpec(backbone.source), former) else str(Difference("weights", former[:12], str(backbone.frozen.weights)))
 
 
 def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: str | None = None) -> dict[str, Any]:

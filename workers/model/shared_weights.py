@@ -26,8 +26,8 @@ def share_weights(backbone: Backbone, folder: Path | None) -> None:
         return
     name = f"{backbone.fingerprint}-{str(backbone.dtype).removeprefix('torch.')}.safetensors"
     shared = once(folder / "weights" / name, lambda: weights)
-    for key, weight in weights.items():
-        weight.data = shared[key]
+    for key in weights.keys() & shared.keys():  # the name in the cache is of what a pass uses: of the rest, a file may hold less
+        weights[key].data = shared[key]
 
 
 def private(weights: Iterable[Tensor]) -> int:

@@ -30,7 +30,8 @@ SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Split -> what data sets call it."""
 
-_SALT = "ulpt-search split 0"
+RULE = "ulpt-search split 0"
+"""Named in every hash by which rows are chosen: another rule needs another name."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _keys(rows: Rows) -> list[tuple[str, str]]:
 def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Rows, Rows]:
     """Return `count` rows and the rest, both in the order they had."""
     strata = rows.labels if stratified else (0,) * len(rows)
-    ranks = [hashlib.sha256(f"{_SALT} {purpose}\n{a}\n{b}".encode()).digest() for a, b in _keys(rows)]
+    ranks = [hashlib.sha256(f"{RULE} {purpose}\n{a}\n{b}".encode()).digest() for a, b in _keys(rows)]
     left = quotas(Counter(strata), count)
     chosen = set()
     for number in sorted(range(len(rows)), key=ranks.__getitem__):

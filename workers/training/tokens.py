@@ -1,19 +1,15 @@
 """A task's splits as tokens, tokenised once on a machine however many workers ask."""
 
-import json
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from ...spaces.hashing import sha256_of_json
 from ..model.backbone import Backbone
+from ..model.identity import TEMPLATES
 from ..model.node_cache import Tensors, once
 from ..model.verbalizer import Encoded, encode
 from ..tasks import Rows, Task
-
-FORMAT = 2
-"""Counted up whenever `encode` comes to other tokens for the same text."""
 
 
 def encoded(backbone: Backbone, task: Task, *, max_tokens: int, folder: Path | None) -> dict[str, Encoded]:
@@ -41,15 +37,4 @@ def _tensors(data: Encoded) -> Tensors:
 def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
     ways = [backbone.conventions.room, backbone.conventions.segments]
-    return sha256_of_json([FORMAT, task.digest, backbone.family, max_tokens, ways, _identity(backbone.tokenizer)])
-
-
-def _identity(tokenizer: PreTrainedTokenizerBase) -> list[object]:
-    """What tells a tokenizer from others: its own file and special tokens, or its vocabulary where it has no such file."""
-    special = sorted((name, str(token)) for name, token in tokenizer.special_tokens_map.items())
-    core = getattr(tokenizer, "backend_tokenizer", None)
-    if core is None:
-        return [type(tokenizer).__name__, special, sorted(tokenizer.get_vocab().items())]
-    said = json.loads(core.to_str())
-    # these two are left behind by the latest call, not part of the tokenizer
-    return [special, {name: part for name, part in said.items() if name not in ("truncation", "padding")}]
+    return sha256_of_json([TEMPLATES[backbone.family], task.digest, max_tokens, ways, backbone.frozen.tokenizer.loaded])

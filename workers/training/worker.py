@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from ...spaces.errors import Failure, reason
+from ...spaces.identity import Identity
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
 from ..model import backbone as backbones
 from ..model.architecture import weight_of
 from ..model.backbone import Backbone
+from ..model.hash_cache import HashCache
 from ..model.pack import Pack, Part, build_parts
 from ..model.seeds import sha256_of
 from ..model.shared_weights import share_weights
@@ -28,6 +30,7 @@ from ..model.sites import lowest_block
 from ..model.verbalizer import Encoded, Verbalizer
 from ..optimizer import Optimizer, State
 from ..tasks import Task, load_task
+from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
 from .row_scores import PREFIX, packed
 from .scoring import Score, score
 from .store import AdapterStore
@@ -44,24 +47,35 @@ class Session:
     trainer: Trainer
     store: AdapterStore
     splits: dict[str, Encoded]
+    identity: Identity
 
 
 @lru_cache(maxsize=2)
 def session(setup: Setup) -> Session:
-    """Load the model, the task and the store of a study; cached, so that later jobs start at once."""
-    backbone, task = backbones.load(setup.model, setup.execution), load_task(setup.task)
+    """Load the model, the task and the store of a study; cached, so that later jobs start at once.
+
+    Raises `Foreign` where model or task are not what the study was begun with.
+    """
     folder = None if setup.cache is None else Path(setup.cache)
+    backbone, task = backbones.load(setup.model, setup.execution, hashes=HashCache(folder)), load_task(setup.task)
+    identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
+    backbone = of_study(setup, backbone, identity)
     share_weights(backbone, folder)
     splits = encoded(backbone, task, max_tokens=setup.task.max_tokens, folder=folder)
     trainer = Trainer(backbone, Verbalizer(backbone, task), setup.training)
-    return Session(backbone, task, trainer, AdapterStore(setup.store), splits)
+    return Session(backbone, task, trainer, AdapterStore(setup.store), splits, identity)
 
 
 def run_job(setup: Setup, job: Job) -> Outcome:
     """Train and score a job's trials, those of one training rule together; a pack that does not fit in memory is halved until it does.
 
-    Returns results for the trials that made it and problems for those that did not; raises only where no trial could run.
+    Returns results for the trials that made it and problems for those that did not; raises only where no trial could run. Where
+    this machine's model or task is not the study's, nothing is trained and the outcome says so.
     """
+    try:
+        session(setup)
+    except Foreign as error:
+        return Outcome(job.number, refused=str(error))
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
     backbone, packs = session(setup).backbone, dict[tuple[Optimizer, int, int], list[Assignment]]()
     for assignment in ordered:
@@ -141,7 +155,9 @@ def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[
     state = follow.start(pack, reference(backbone, pack) if follow.uses_reference else None)
     for position, assignment in enumerate(assignments):
         if assignment.adapter is not None:
-            _load(store, pack, state, position, built[position], assignment.adapter)
+            tensors, metadata = store.get(assignment.adapter)
+            require_own(metadata, backbone, assignment.adapter)
+            _load(tensors, metadata, pack, state, position, built[position], assignment.adapter)
     return pack, follow, state
 
 
@@ -155,8 +171,9 @@ def rule_of(trial: Trial) -> Optimizer:
     return rule(trial.method, trial.hyperparameters)
 
 
-def _load(store: AdapterStore, pack: Pack, state: State, position: int, built: Sequence[Part], digest: str) -> None:
-    tensors, metadata = store.get(digest)
+def _load(
+    tensors: dict[str, Tensor], metadata: dict[str, str], pack: Pack, state: State, position: int, built: Sequence[Part], digest: str
+) -> None:
     expected = frozen_digest(built)
     if metadata["frozen"] != expected:
         now, then = expected[:12], metadata["frozen"][:12]
@@ -178,7 +195,8 @@ def _results(session: Session, done: Finished, position: int) -> list[Result]:
     size = len(safetensors.torch.save(done.pack.of_trial(done.pack.flat, position)))
     loss = float(done.losses[position])
     scored = ((split, scores[position]) for split, scores in done.scores.items())
-    return [Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size) for split, s in scored]
+    computed = str(session.identity.numerics)
+    return [Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size, computed) for split, s in scored]
 
 
 def _save(session: Session, done: Finished, position: int) -> str:
@@ -190,7 +208,7 @@ def _save(session: Session, done: Finished, position: int) -> str:
         "trial": json.dumps(trial.to_json(), sort_keys=True),
         "step": str(done.job.stop),
         "frozen": frozen_digest(built),
-        "backbone": session.backbone.fingerprint,
+        **to_metadata(session.identity),
     }
     return session.store.put(tensors, metadata)
 

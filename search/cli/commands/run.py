@@ -11,6 +11,7 @@ _EXAMPLE = "  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --spa
 
 @click.command("run", cls=Asks, epilog=example(_EXAMPLE))
 @search_options
+@click.option("--full-hash", is_flag=True, help="Hash the model's files anew, whatever their size and times say.")
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @json_option
 def command(request: Request) -> int:

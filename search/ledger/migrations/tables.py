@@ -40,6 +40,7 @@ studies = sa.Table(
     sa.Column("fingerprint", sa.String, nullable=False),
     sa.Column("task_digest", sa.String, nullable=False),
     sa.Column("created", sa.String, nullable=False),
+    sa.Column("identity", sa.JSON(none_as_null=True)),
 )
 
 claims = sa.Table(
@@ -83,6 +84,7 @@ results = sa.Table(
     sa.Column("seconds", Real),
     sa.Column("adapter", sa.String, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("numerics", sa.String),
     sa.ForeignKeyConstraint(["study", "trial"], ["ulpt_trials.study", "ulpt_trials.number"]),
     sa.UniqueConstraint("study", "trial", "step", "split"),
 )

@@ -1,0 +1,73 @@
+"""What an adapter was trained on: written beside it in the store, and compared before anything goes on from it."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ...spaces.errors import Failure
+from ...spaces.identity import Identity, said
+from ...spaces.space import ModelSpec, Setup
+from ..model.backbone import Backbone, load
+from ..model.identity import TEMPLATES, former_fingerprint, numerics
+from ..tasks import Task
+from ..tasks.identity import task_side
+
+KEY = "identity"
+FORMER_KEY = "backbone"
+"""In the metadata of adapters from before there were identities: their model's former fingerprint."""
+
+
+class Foreign(Failure):
+    """This machine's model or task is not the study's."""
+
+
+def identity_of(backbone: Backbone, task: Task, *, max_tokens: int) -> Identity:
+    """Return what results of this model on this task rest on."""
+    template = TEMPLATES[backbone.family]
+    return Identity(backbone.frozen, task_side(task, template=template, max_tokens=max_tokens), numerics(backbone.model))
+
+
+def of_study(setup: Setup, backbone: Backbone, found: Identity) -> Backbone:
+    """Return the backbone as the study knows it. Raises `Foreign`, naming what differs, where `found` is not the study's identity."""
+    if setup.identity is None:
+        return backbone
+    told = setup.identity.differences(found)
+    if told:
+        inputs = f"{setup.model.name} and {setup.task.name} on {platform.node()}"
+        raise Foreign(f"{inputs} are not what the study was begun with: {said(told)}; put those there, or start another study")
+    return replace(backbone, frozen=replace(backbone.frozen, former=setup.identity.frozen.former))
+
+
+def to_metadata(identity: Identity) -> dict[str, str]:
+    """What is stored with an adapter."""
+    return {KEY: json.dumps(identity.to_json(), sort_keys=True)}
+
+
+def from_metadata(metadata: Mapping[str, str]) -> Identity | None:
+    """Return what a stored adapter was trained on; None where it was stored before there were identities."""
+    return Identity.from_json(json.loads(metadata[KEY])) if KEY in metadata else None
+
+
+def require_own(metadata: Mapping[str, str], backbone: Backbone, digest: str) -> None:
+    """Raise `Failure`, naming what differs, where a stored adapter was trained on another frozen model."""
+    known = from_metadata(metadata)
+    told = said(known.frozen.differences(backbone.frozen)) if known else _other_former(metadata[FORMER_KEY], backbone)
+    if told:
+        raise Failure(f"adapter {digest[:12]}: trained with {told}; give back the model it was trained on")
+
+
+def known_as(spec: ModelSpec, former: str) -> bool:
+    """Whether versions before there were identities may have called a model `former`.
+
+    Also true of a model that they called anew at each load, since it has parameters that no checkpoint holds and no pass uses.
+    """
+    plain = ModelSpec(spec.name, dtype="float32", device="cpu")
+    found = former_fingerprint(load(plain).model)
+    return found == former or found != former_fingerprint(load(plain).model)
+
+
+def _other_former(former: str, backbone: Backbone) -> str:
+    if former == backbone.frozen.former or known_as(ModelSpec(backbone.source), former):
+        return ""
+    return f"weights {former[:12]}, not {backbone.frozen.weights}"
