@@ -51,6 +51,8 @@ class Backbone:
     """By what it is recognised, in whatever folder it lies."""
     source: str
     """The folder or hub id that it was loaded from."""
+    lacks: tuple[str, ...] = ()
+    """Parameters of its class that its checkpoint does not hold, all of a pooler, which no pass uses."""
 
     @property
     def fingerprint(self) -> str:
@@ -130,7 +132,7 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
         model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model, tokenizer, shape, frozen, source)
+    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])))
 
 
 def _recognise(

@@ -60,11 +60,10 @@ def require_own(metadata: Mapping[str, str], backbone: Backbone, digest: str) ->
 def known_as(spec: ModelSpec, former: str) -> bool:
     """Whether versions before there were identities may have called a model `former`.
 
-    Also true of a model that they called anew at each load, since it has parameters that no checkpoint holds and no pass uses.
+    Also true of a model without a pooler in its checkpoint: they drew one at each load, and called the model by it, too.
     """
-    plain = ModelSpec(spec.name, dtype="float32", device="cpu")
-    found = former_fingerprint(load(plain).model)
-    return found == former or found != former_fingerprint(load(plain).model)
+    backbone = load(ModelSpec(spec.name, dtype="float32", device="cpu"))
+    return bool(backbone.lacks) or former_fingerprint(backbone.model) == former
 
 
 def _other_former(former: str, backbone: Backbone) -> str:
