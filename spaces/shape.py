@@ -98,6 +98,8 @@ class Shape:
     linears: tuple[Linear, ...]
     norms: tuple[Norm, ...]
     attentions: tuple[Attention, ...]
+    positions: int | None = None
+    """Tokens that the model has places for, virtual ones included; None: as many as one likes."""
 
     def linear(self, tensor: str) -> Linear:
         """Return the linear that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""

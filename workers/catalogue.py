@@ -21,7 +21,7 @@ from . import methods
 from . import optimizers as updates
 from . import peft_bridge as bridge
 from .configurable import file_name
-from .method import Method
+from .method import KeysValues, Method, SoftPrompt
 from .optimizer import Optimizer
 
 Kind = TypeVar("Kind")
@@ -81,9 +81,20 @@ def rule(name: str, hyperparameters: Hyperparameters) -> Optimizer:
     return rules()[chosen].create(_own(chosen, hyperparameters))
 
 
-def count(name: str, hyperparameters: Hyperparameters, shape: Shape) -> int:
-    """Trainable elements of a configuration on a model of this shape; `WrongInput` where it does not fit."""
-    return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in parts(name, hyperparameters)))
+def count(name: str, hyperparameters: Hyperparameters, shape: Shape, *, text: int = 1) -> int:
+    """Trainable elements of a configuration on a model of this shape; `WrongInput` where it does not fit, also beside `text` tokens."""
+    chosen = parts(name, hyperparameters)
+    _require_room(name, sum(part.length for part in chosen if isinstance(part, SoftPrompt | KeysValues)), shape, text=text)
+    return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in chosen))
+
+
+def _require_room(name: str, front: int, shape: Shape, *, text: int) -> None:
+    """What stands in front of a text has positions, too."""
+    if not front or shape.positions is None or front + min(text, shape.positions) <= shape.positions:
+        return
+    left = shape.positions - front
+    way_out = f"set task.max_tokens to {left} or less" if left > 0 else f"choose fewer than {shape.positions}"
+    raise WrongInput(f"{name}: {front} virtual tokens and texts of {text} do not fit the model's {shape.positions} positions; {way_out}")
 
 
 @cache

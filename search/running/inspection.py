@@ -29,19 +29,24 @@ class Inspection:
     """Those of the space that fit under the budget."""
     speed: "Speed | None" = None
     """How this machine trains the model fastest, where it was measured."""
+    text: int = 1
+    """Tokens of a text at most, beside which prompts must fit."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
         """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
         from ...workers.catalogue import count
 
-        return count(method, hyperparameters, self.shape)
+        return count(method, hyperparameters, self.shape, text=self.text)
 
 
 def judge_methods(space: Space, shape: Shape, *, budget: int) -> dict[str, Feasibility]:
     """Return, per method of a space, what of it fits a model of this shape under the budget."""
     from ...workers.catalogue import axes_of, count
 
-    return assess(space.methods, budget=budget, count=lambda method, values: count(method, values, shape), catalogue=axes_of)
+    def fitted(method: str, values: Hyperparameters) -> int:
+        return count(method, values, shape, text=space.task.max_tokens)
+
+    return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of)
 
 
 def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspection:
@@ -69,7 +74,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, methods, speed)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, methods, speed, space.task.max_tokens)
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:

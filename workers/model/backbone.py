@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
-from .conventions import Conventions, conventions_of
+from .conventions import Conventions, conventions_of, positions_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import cast
@@ -104,7 +104,7 @@ def shape_of(spec: ModelSpec) -> Shape:
     config = _config(spec)
     with torch.device("meta"), quiet():
         model = LOADERS[family_of(config)].from_config(config)
-    return read_shape(model)
+    return replace(read_shape(model), positions=positions_of(model))
 
 
 def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCache = HashCache(None)) -> Backbone:  # noqa: B008 - frozen
@@ -126,7 +126,8 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
     _settle(model, report["missing_keys"], spec.name)
     _check(model, spec.name)
     model.config.use_cache = False
-    frozen, shape = _recognise(model, tokenizer, files, hashes, spec.name), read_shape(model)
+    frozen = _recognise(model, tokenizer, files, hashes, spec.name)
+    shape = replace(read_shape(model), positions=positions_of(model))
     cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
         model.set_attn_implementation(name_of(execution.attention))

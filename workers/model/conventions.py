@@ -50,12 +50,20 @@ class Conventions:
 def conventions_of(model: PreTrainedModel) -> Conventions:
     """Read a model's ways off its forward, its configuration and its tables."""
     arguments, config = inspect.signature(model.forward).parameters, model.config
-    encoder, table = family_of(config) == "encoder", _padded_table(model)
-    first = 0 if table is None else int(table.padding_idx or 0) + 1
-    told = "position_ids" in arguments
-    limit = next((int(value) for name in LIMITS if (value := getattr(config, name, None)) and value > 0), UNLIMITED)
-    segments = encoder and "token_type_ids" in arguments and getattr(config, "type_vocab_size", 2) > 1
-    return Conventions(first if told else None, segments, limit - first, _scale(model))
+    segments = family_of(config) == "encoder" and "token_type_ids" in arguments and getattr(config, "type_vocab_size", 2) > 1
+    return Conventions(_first(model) if "position_ids" in arguments else None, segments, positions_of(model) or UNLIMITED, _scale(model))
+
+
+def positions_of(model: PreTrainedModel) -> int | None:
+    """How many tokens, virtual ones included, a model has positions for; None where it needs none. Works on the meta device, too."""
+    limit = next((int(value) for name in LIMITS if (value := getattr(model.config, name, None)) and value > 0), None)
+    return None if limit is None else limit - _first(model)
+
+
+def _first(model: PreTrainedModel) -> int:
+    """The row of its table of positions at which a text starts."""
+    table = _padded_table(model)
+    return 0 if table is None else int(table.padding_idx or 0) + 1
 
 
 def _padded_table(model: nn.Module) -> nn.Embedding | None:

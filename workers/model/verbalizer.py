@@ -80,6 +80,8 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
         ids = [tokenizer(_joined(a, b, " "), truncation=True, max_length=limit)["input_ids"] for a, b in pairs]
     else:
         suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
+        if limit <= len(suffix) + 1:
+            raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(suffix)} of 'Answer:'; raise it")
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
