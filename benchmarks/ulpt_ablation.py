@@ -1,0 +1,274 @@
+"""What each part of ULPT buys, against a shift alone, a soft prompt and (IA)³ of equal size: `docs/ulpt.md`.
+
+    python benchmarks/ulpt_ablation.py --data FOLDER --records FILE [--tasks trec,sst2] [--minutes 30]
+    python benchmarks/ulpt_ablation.py --data FOLDER --records FILE --shares minilm,MODEL_FOLDER
+    python benchmarks/ulpt_ablation.py --records FILE --report
+
+For a task and a variant, each of three rates is trained with one seed, and validation chooses; the chosen rate is trained with two more
+seeds, and all three are scored on test. The share that is token-specific is ‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for the change ΔE
+(n×d) of the prompt from step 0 to the end: 0 for a shift alone. Records are appended to FILE; what is there is not done again.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ulpt_search.dashboards.intervals import difference, over_seeds
+from ulpt_search.spaces.shape import Shape
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.method import Method, Named, SoftPrompt, Tensors
+from ulpt_search.workers.methods.ia3 import Ia3
+from ulpt_search.workers.methods.prompt import Prompt
+from ulpt_search.workers.methods.ulpt import Ulpt
+from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.verbalizer import Encoded
+from ulpt_search.workers.optimizers.adamw import AdamW
+from ulpt_search.workers.training.scoring import score
+from ulpt_search.workers.training.worker import Session, session
+
+RATES = (0.1, 0.3, 1.0)
+SHIFT = "s, b alone"
+
+
+@dataclass(frozen=True)
+class Variant(SoftPrompt):
+    """A ULPT that is not offered: some tensors stay as they start, or all are trained at one rate without units."""
+
+    inner: Ulpt
+    still: tuple[str, ...] = ()
+    units: bool = True
+
+    @property
+    def length(self) -> int:
+        """n virtual tokens."""
+        return self.inner.length
+
+    def parameters(self, shape: Shape) -> int:
+        """Those of the tensors that are trained."""
+        return sum(t.numel() for t in self.build(shape, Generator()).trainable.values())
+
+    def build(self, shape: Shape, generator: Generator) -> Tensors:
+        """ULPT's start."""
+        made = self.inner.build(shape, generator)
+        moving = {name: t for name, t in made.trainable.items() if name not in self.still}
+        return Tensors(moving, made.frozen | {name: made.trainable[name] for name in self.still})
+
+    def rate(self, name: str) -> float:
+        """ULPT's."""
+        return self.inner.rate(name)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """ULPT's, or none."""
+        return self.inner.unit(name, shape) if self.units else 1.0
+
+    def prompt(self, p: Named) -> Tensor:
+        """ULPT's, (n, d)."""
+        return self.inner.prompt(p)
+
+    def signature(self) -> tuple[object, ...]:
+        """Equal for ULPTs that are."""
+        return (type(self), self.inner.signature(), self.still, self.units)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant: its method at a rate, the rates to choose from, and how many times the usual steps it gets."""
+
+    method: Callable[[float], Method]
+    rates: tuple[float, ...] = RATES
+    longer: int = 1
+
+
+def _ulpt(**values: Any) -> Cell:
+    return Cell(lambda lr: Ulpt(**{"dim": 64, "lr": lr, **values}))
+
+
+def _prompt(length: int) -> Cell:
+    return Cell(lambda lr: Prompt(prompt_length=length, lr=lr))
+
+
+def _ia3(modules: str) -> Cell:
+    return Cell(lambda lr: Ia3(lr=lr, modules=modules, layers="last:1"), rates=(0.01, 0.03, 0.1))
+
+
+CELLS: dict[str, Cell] = {
+    SHIFT: Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), still=("Z",))),
+    "ulpt r 64": _ulpt(),
+    "ulpt r 2": _ulpt(dim=2),
+    "ulpt r 256": _ulpt(dim=256),
+    "prompt n 2": _prompt(2),
+    "prompt n 4": _prompt(4),
+    "ia3 k,v last": _ia3("k,v"),
+    "ia3 down last": _ia3("down"),
+    "ulpt r 16": _ulpt(dim=16),
+    "before, r 64": Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), units=False), rates=(0.02, 0.06, 0.2)),
+    "prompt n 10": _prompt(10),
+    "ulpt r 64 without s": _ulpt(scale=False),
+    "ulpt r 64 without b": _ulpt(shift=False),
+    "ulpt r 64 without s, b": _ulpt(scale=False, shift=False),
+    "ulpt r 64 init llama": _ulpt(init="llama"),
+    "ulpt r 64 init t5": _ulpt(init="t5"),
+    "ulpt r 64 init normal": _ulpt(init="normal"),
+    "ulpt r 64 n 3": _ulpt(prompt_length=3),
+    "ulpt r 64 n 30": _ulpt(prompt_length=30),
+    "ulpt r 64, twice the steps": Cell(lambda lr: Ulpt(dim=64, lr=lr), longer=2),
+    f"{SHIFT}, twice the steps": Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), still=("Z",)), longer=2),
+}
+"""The first are the most wanted: an early stop leaves whole rows."""
+
+
+def run_cell(loaded: Session, cell: Cell, rows: int) -> dict[str, Any]:
+    """Choose a rate, train two more seeds, score."""
+    tuned = _train(loaded, [cell.method(rate) for rate in cell.rates], [0] * len(cell.rates), rows, cell.longer)
+    best = max(range(len(cell.rates)), key=lambda index: tuned[index]["validation"])
+    more = _train(loaded, [cell.method(cell.rates[best])] * 2, [1, 2], rows, cell.longer)
+    runs = [tuned[best], *more]
+    return {
+        "parameters": cell.method(1.0).parameters(loaded.backbone.shape),
+        "rate": cell.rates[best],
+        "tuning": {str(rate): made["validation"] for rate, made in zip(cell.rates, tuned, strict=True)},
+        **{key: [run[key] for run in runs] for key in ("validation", "test", "variance", "share")},
+    }
+
+
+def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: int, longer: int) -> list[dict[str, float]]:
+    """Train a pack to the end; per trial its scores and the token-specific share of its prompt's change."""
+    backbone, trainer = loaded.backbone, loaded.trainer
+    if longer > 1:
+        trainer = type(trainer)(backbone, trainer.verbalizer, Training(steps=longer * trainer.training.steps, batch=trainer.training.batch))
+    built = [build_parts(k, (method,), backbone.shape, seed) for k, (method, seed) in enumerate(zip(methods, seeds, strict=True))]
+    pack, rule = Pack(built, device=backbone.device), AdamW()
+    trainer.train(pack, rule, rule.start(pack), seeds, loaded.splits["train"], start=0, stop=trainer.training.steps)
+    data = {split: _first(loaded.splits[split], rows) for split in ("validation", "test")}
+    predicted = {split: trainer.predict(pack, own).argmax(-1) for split, own in data.items()}
+    found = []
+    for k, (part,) in enumerate(built):
+        scored = {s: score(loaded.task.metric, predicted[s][k].tolist(), data[s].targets, classes=len(loaded.task.labels)) for s in data}
+        end = {**part.tensors.frozen, **pack.of_trial(pack.flat, k)}
+        share = token_specific(part.method, {**part.tensors.frozen, **part.tensors.trainable}, end)
+        found.append({s: scored[s].value for s in scored} | {"variance": scored["test"].variance, "share": share})
+    return found
+
+
+def token_specific(method: Method, start: Named, end: Named) -> float:
+    """‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ of a soft prompt's change; 0 for other methods."""
+    if not isinstance(method, SoftPrompt):
+        return 0.0
+    change = method.prompt(end) - method.prompt(start)
+    return float((change - change.mean(0)).norm() / change.norm())
+
+
+def _first(data: Encoded, rows: int) -> Encoded:
+    """At most `rows` rows."""
+    count = min(rows, len(data.targets))
+    return Encoded(data.tokens[: data.offsets[count]], data.offsets[: count + 1], data.targets[:count])
+
+
+def load(asked: argparse.Namespace, task: str, model: str) -> Session:
+    """Model and task."""
+    path = Path(asked.data).resolve() / task
+    spec = TaskSpec(name=task, path=str(path), max_tokens=asked.max_tokens)
+    return session(Setup(ModelSpec(model), spec, Training(steps=asked.steps, batch=16), tempfile.gettempdir()))
+
+
+def read(records: Path) -> list[dict[str, Any]]:
+    """The records so far."""
+    return [json.loads(line) for line in records.read_text(encoding="utf8").splitlines()] if records.exists() else []
+
+
+def collect(asked: argparse.Namespace) -> None:
+    """Run what is missing, until it is done or the time is up."""
+    deadline = time.monotonic() + 60 * asked.minutes
+    known = {(record["task"], record["cell"]) for record in read(asked.records)}
+    wanted = [(task, name) for name in CELLS for task in asked.tasks.split(",") if (task, name) not in known]
+    for task, name in wanted:
+        if time.monotonic() > deadline:
+            return
+        began, busy = time.perf_counter(), time.process_time()
+        loaded = load(asked, task, "minilm")
+        made = run_cell(loaded, CELLS[name], asked.rows)
+        spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - busy}
+        _append(asked.records, {"task": task, "cell": name, "steps": asked.steps * CELLS[name].longer, **spent, **made})
+        print(f"{task} {name}: {made['test']} {spent}", file=sys.stderr, flush=True)
+
+
+def shares(asked: argparse.Namespace) -> None:
+    """The token-specific share at one rate, before units and with them, on several models."""
+    for model in asked.shares.split(","):
+        for dim in (Ulpt.dim, 64):
+            now = Ulpt(dim=dim)
+            loaded = load(asked, asked.tasks.split(",")[0], model)
+            pair = (Variant(Ulpt(dim=dim, lr=0.03), units=False), now)
+            before, after = (_train(loaded, [method] * 2, [0, 1], asked.rows, 1) for method in pair)
+            record = {key: [run["share"] for run in runs] for key, runs in (("before", before), ("after", after))}
+            _append(asked.records, {"task": "shares", "cell": f"{Path(model).name} r {dim}", "steps": asked.steps, **record})
+
+
+def _append(records: Path, record: dict[str, Any]) -> None:
+    with records.open("a", encoding="utf8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def report(records: Sequence[dict[str, Any]]) -> str:
+    """The tables of `docs/ulpt.md`: test scores by variant and task, then each task's difference to a shift alone, then shares."""
+    cells = {(record["task"], record["cell"]): record for record in records if record["task"] != "shares"}
+    tasks = list(dict.fromkeys(task for task, _ in cells))
+    lines = [f"| variant | parameters | {' | '.join(tasks)} | token-specific |", f"|---|---|{'---|' * len(tasks)}---|"]
+    for name in (name for name in CELLS if any((task, name) in cells for task in tasks)):
+        own = {task: cells[task, name] for task in tasks if (task, name) in cells}
+        scores = " | ".join(_shown(own[task]) if task in own else "–" for task in tasks)
+        share = sum(sum(r["share"]) / len(r["share"]) for r in own.values()) / len(own)
+        lines.append(f"| {name} | {next(iter(own.values()))['parameters']:,} | {scores} | {share:.0%} |")
+    lines += ["", f"Difference to {SHIFT}, 95 % interval:", ""]
+    for task, name in ((task, name) for task in tasks for name in ("ulpt r 64", "ulpt r 256")):
+        if {(task, name), (task, SHIFT)} <= cells.keys():
+            gap = difference(_interval(cells[task, name]), _interval(cells[task, SHIFT]))
+            lines.append(f"- {task}, {name}: {gap.centre:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")
+    lines += ["", "| model and r | token-specific share before | with units |", "|---|---|---|"]
+    for record in (record for record in records if record["task"] == "shares"):
+        before, after = (sum(record[key]) / len(record[key]) for key in ("before", "after"))
+        lines.append(f"| {record['cell']} | {before:.1%} | {after:.1%} |")
+    return "\n".join(lines)
+
+
+def _interval(record: dict[str, Any]) -> Any:
+    return over_seeds(record["test"], record["variance"])
+
+
+def _shown(record: dict[str, Any]) -> str:
+    """`0.812 ±0.020 (0.3)`: mean test score, half its 95 % interval, the chosen rate."""
+    found = _interval(record)
+    return f"{found.centre:.3f} ±{found.high - found.centre:.3f} ({record['rate']:g})"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="folder with a folder a task")
+    parser.add_argument("--records", type=Path, required=True)
+    parser.add_argument("--tasks", default="trec,sst2,subj,sms_spam")
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--rows", type=int, default=400, help="rows of validation and of test that are scored, at most")
+    parser.add_argument("--max-tokens", type=int, default=32)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--shares", help="models to measure token-specific shares on, in place of scores")
+    parser.add_argument("--report", action="store_true")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.report:
+        print(report(read(asked.records)))
+        return
+    (shares if asked.shares else collect)(asked)
+
+
+if __name__ == "__main__":
+    main()
