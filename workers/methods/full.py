@@ -39,6 +39,10 @@ class Full(Dense):
         """ΔW = 0."""
         return Tensors({f"{site.key}/weight": torch.zeros(site.outputs, site.inputs) for site in self.sites(shape)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """The size of what its linear puts out."""
+        return shape.linear(name).scale
+
     def delta(self, p: Named, site: Linear, weight: Tensor) -> Tensor:
         """ΔW."""
         return p["weight"]

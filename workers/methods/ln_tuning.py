@@ -46,6 +46,10 @@ class LnTuning(NormEffect):
         tensors = {f"{site.key}/gamma": torch.zeros(site.width) for site in self.norms(shape)}
         return Tensors(tensors | {f"{site.key}/beta": torch.zeros(site.width) for site in self.norms(shape) if self._shifts(site)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """The norm's gain, for what it puts out has that size."""
+        return shape.norm(name).gain
+
     def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
         """δγ and δβ, (d,) each."""
         return p["gamma"], p["beta"] if self._shifts(site) else None

@@ -61,6 +61,11 @@ class LorettaRep(LowRank):
                 trainable |= train.draw(f"{site.key}/{name}", generator=generator, std=std, zero=name == "B")
         return Tensors(trainable, {"scaling": torch.tensor(self.alpha / self.bottleneck)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """What B A adds is measured, in B's last core, in what its linear puts out."""
+        site = shape.linear(name)
+        return site.scale if name == f"{site.key}/B{len(self.trains(site)[1].shape) - 1}" else 1.0
+
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """ΔW cut where it is narrowest: rank min(r, b)."""
         a, b = self.trains(site)

@@ -57,6 +57,10 @@ class Melora(LowRank):
             trainable[f"{site.key}/B"] = torch.zeros(self.blocks, out, self.rank)
         return Tensors(trainable, {"scaling": torch.tensor(self.alpha / self.rank)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """What B A adds is measured in what its linear puts out."""
+        return shape.linear(name).scale if name.endswith("/B") else 1.0
+
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """(α/r) diag(B_i) and diag(A_i)."""
         return p["scaling"] * _diagonal(p["B"]), _diagonal(p["A"])

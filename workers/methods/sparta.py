@@ -52,6 +52,10 @@ class Sparta(Sparse):
             frozen[f"{site.key}/rows"], frozen[f"{site.key}/columns"] = positions // site.inputs, positions % site.inputs
         return Tensors(trainable, frozen)
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """The size of what its linear puts out."""
+        return shape.linear(name).scale
+
     def entries(self, p: Named, site: Linear) -> tuple[Tensor, Tensor, Tensor]:
         """Positions and δ."""
         return p["rows"], p["columns"], p["delta"]

@@ -57,6 +57,11 @@ class TtLora(LowRank):
             trainable |= self.train(site).draw(f"{site.key}/G", generator=generator, std=std, zero=True)
         return Tensors(trainable, {"alpha": torch.tensor(self.alpha)})
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """What the train adds is measured, in its last core, in what its linear puts out."""
+        site = shape.linear(name)
+        return site.scale if name == f"{site.key}/G{len(self.train(site).shape) - 1}" else 1.0
+
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """The train cut between outputs and inputs: rank r."""
         left, right = self.train(site).unfold(p, "G")

@@ -49,6 +49,10 @@ class Vera(LowRank):
         trainable = {f"{site.key}/d": torch.full((self.rank,), self.d_initial) for site in sites}
         return Tensors(trainable | {f"{site.key}/b": torch.zeros(site.outputs) for site in sites}, frozen)
 
+    def unit(self, name: str, shape: Shape) -> float:
+        """What b scales is measured in what its linear puts out."""
+        return shape.linear(name).scale if name.endswith("/b") else 1.0
+
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """b ⊙ B and d ⊙ A, cut to the linear's size."""
         return p["b"][:, None] * p["B"][: site.outputs], p["d"][:, None] * p["A"][:, : site.inputs]
