@@ -1,7 +1,7 @@
 """The shape of a frozen model: all that a parameter count or an adapter needs to know about it, as plain numbers."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import sqrt
 from typing import Literal
@@ -12,6 +12,7 @@ FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up",
 """Role -> the linear that computes it together with others in some families, and answers to its name there."""
 
 Family = Literal["encoder", "decoder", "encoder-decoder"]
+Rows = Callable[[Sequence[int]], list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Shape:
     attentions: tuple[Attention, ...]
     positions: int | None = None
     """Tokens that the model has places for, virtual ones included; None: as many as one likes."""
+    rows: Rows | None = field(default=None, compare=False, repr=False)
+    """Token embeddings of some ids, (ids, width), for prompts that start from words; None where no weights are loaded."""
 
     def linear(self, tensor: str) -> Linear:
         """Return the linear that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""

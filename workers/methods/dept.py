@@ -16,7 +16,8 @@ from torch.nn.functional import pad
 from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
-from ..method import Named, SoftPrompt, Tensors, hyperparameter, normal, uniform
+from ..method import Named, SoftPrompt, Tensors, hyperparameter, uniform
+from .maths.starts import STARTS, start
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Dept(SoftPrompt):
     lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
     lr_pair: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
 
+    init: str = hyperparameter("random", STARTS, structural=False)
+
     @property
     def length(self) -> int:
         """m virtual tokens."""
@@ -47,8 +50,8 @@ class Dept(SoftPrompt):
         return self.prompt_length * shape.width + self.rank * (self.positions + shape.width)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """E ~ N(0, rms²), A ~ U(±1/√r), B = 0; α/√r is frozen."""
-        e = normal(self.prompt_length, shape.width, generator=generator, std=shape.embedding_rms)
+        """E ~ N(0, rms²) or tokens, A ~ U(±1/√r), B = 0; α/√r is frozen."""
+        e = start(self.init, self.prompt_length, shape, generator)
         a = uniform(self.positions, self.rank, generator=generator, bound=self.rank**-0.5)
         frozen = {"scaling": torch.tensor(self.alpha * self.rank**-0.5)}
         return Tensors({"E": e, "A": a, "B": torch.zeros(self.rank, shape.width)}, frozen)

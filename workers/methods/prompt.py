@@ -2,7 +2,8 @@
 
     E (n×d) trainable
 
-Lester, Al-Rfou & Constant 2021, arXiv 2104.08691.  Starts at the scale of the model's token embeddings: E ~ N(0, rms²).
+Lester, Al-Rfou & Constant 2021, arXiv 2104.08691.  Starts at the scale of the model's token embeddings, E ~ N(0, rms²), or as tokens
+of its vocabulary.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from torch import Generator, Tensor
 
 from ...spaces.axes import Float, Int
 from ...spaces.shape import Shape
-from ..method import Named, SoftPrompt, Tensors, hyperparameter, normal
+from ..method import Named, SoftPrompt, Tensors, hyperparameter
+from .maths.starts import STARTS, start
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Prompt(SoftPrompt):
     prompt_length: int = hyperparameter(10, Int(1, 100, log=True))
     lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
 
+    init: str = hyperparameter("random", STARTS, structural=False)
+
     @property
     def length(self) -> int:
         """n virtual tokens."""
@@ -35,8 +39,8 @@ class Prompt(SoftPrompt):
         return self.prompt_length * shape.width
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """E ~ N(0, rms²)."""
-        return Tensors({"E": normal(self.prompt_length, shape.width, generator=generator, std=shape.embedding_rms)})
+        """E ~ N(0, rms²), or tokens."""
+        return Tensors({"E": start(self.init, self.prompt_length, shape, generator)})
 
     def unit(self, name: str, shape: Shape) -> float:
         """The token embeddings' own size."""

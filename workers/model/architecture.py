@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -71,6 +72,7 @@ def read_shape(model: PreTrainedModel) -> Shape:
         linears=tuple(linear for own in linears for linear in own),
         norms=tuple(_norms(model, blocks)),
         attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
+        rows=None if table.device.type == "meta" else partial(_rows, model.get_input_embeddings()),
     )
 
 
@@ -85,6 +87,13 @@ def has_rows(model: PreTrainedModel, name: str) -> bool:
         return False
     shared = ("query_proj", "key_proj") if getattr(model.config, "share_att_key", False) else ()
     return not name.endswith(("pos_proj", "pos_q_proj", ".router", "dt_proj", *shared))
+
+
+def _rows(embeddings: nn.Module, ids: Sequence[int]) -> list[list[float]]:
+    """Rows of the table as bfloat16 holds them: the same whatever the model is computed in."""
+    table: torch.Tensor = embeddings.weight  # type: ignore[assignment]
+    chosen: list[list[float]] = table.detach()[list(ids)].to("cpu", torch.bfloat16).float().tolist()
+    return chosen
 
 
 def weight_of(module: nn.Module) -> torch.Tensor:
