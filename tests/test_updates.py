@@ -306,7 +306,7 @@ def test_largest_takes_the_first_of_equals() -> None:
 
 def test_axes_carry_the_rules_name() -> None:
     assert set(axes_of("prompt+subzero")) >= {"prompt.prompt_length", "prompt.lr", "subzero.rank", "subzero.lr"}
-    assert json.dumps(sorted(axes_of("prompt+adamw"))) == json.dumps(["prompt.lr", "prompt.prompt_length"])
+    assert json.dumps(sorted(axes_of("prompt+adamw"))) == json.dumps(["prompt.init", "prompt.lr", "prompt.prompt_length"])
 
 
 @pytest.mark.parametrize(
