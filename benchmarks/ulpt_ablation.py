@@ -189,7 +189,7 @@ def collect(asked: argparse.Namespace) -> None:
     """Run what is missing, until it is done or the time is up."""
     deadline = time.monotonic() + 60 * asked.minutes
     known = {(record["task"], record["cell"]) for record in read(asked.records)}
-    wanted = [(task, name) for name in CELLS for task in asked.tasks.split(",") if (task, name) not in known]
+    wanted = [(task, name) for name in asked.cells.split(";") for task in asked.tasks.split(",") if (task, name) not in known]
     for task, name in wanted:
         if time.monotonic() > deadline:
             return
@@ -256,6 +256,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder with a folder a task")
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--tasks", default="trec,sst2,subj,sms_spam")
+    parser.add_argument("--cells", default=";".join(CELLS), help="variants, divided by semicolons")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rows", type=int, default=400, help="rows of validation and of test that are scored, at most")
     parser.add_argument("--max-tokens", type=int, default=32)
