@@ -108,9 +108,10 @@ class Shape:
         """Return the linear that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""
         return self._linears[_place(tensor)]
 
-    def norm(self, tensor: str) -> Norm:
-        """Return the norm that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""
-        return self._norms[_place(tensor)]
+    def output(self, tensor: str) -> float:
+        """Return how large the output is of the linear or norm that a tensor called `layer.role/name` belongs to: `scale`, `gain`."""
+        place = _place(tensor)
+        return self._gains[place] if place in self._gains else self._linears[place].scale
 
     def attention(self, tensor: str) -> Attention:
         """Return the attention that a tensor called `layer.attention/name` belongs to; `KeyError` where there is none."""
@@ -121,8 +122,8 @@ class Shape:
         return {site.key: site for site in self.linears}
 
     @cached_property
-    def _norms(self) -> dict[str, Norm]:
-        return {site.key: site for site in self.norms}
+    def _gains(self) -> dict[str, float]:
+        return {site.key: site.gain for site in self.norms}
 
     @cached_property
     def _attentions(self) -> dict[str, Attention]:

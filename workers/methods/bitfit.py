@@ -53,9 +53,8 @@ class Bitfit(Biases, NormEffect):
         return Tensors({f"{key}/delta": torch.zeros(width) for key, width in widths.items()})
 
     def unit(self, name: str, shape: Shape) -> float:
-        """The size of what its linear puts out, or the gain of its norm."""
-        of_norm = name.rpartition("/")[0] in {norm.key for norm in shape.norms}
-        return shape.norm(name).gain if of_norm else shape.linear(name).scale
+        """The size of what its linear or norm puts out."""
+        return shape.output(name)
 
     def bias(self, p: Named, site: Linear) -> Tensor:
         """δ of a linear, (out,)."""

@@ -41,7 +41,7 @@ class Full(Dense):
 
     def unit(self, name: str, shape: Shape) -> float:
         """The size of what its linear puts out."""
-        return shape.linear(name).scale
+        return shape.output(name)
 
     def delta(self, p: Named, site: Linear, weight: Tensor) -> Tensor:
         """ΔW."""

@@ -48,7 +48,7 @@ class LnTuning(NormEffect):
 
     def unit(self, name: str, shape: Shape) -> float:
         """The norm's gain, for what it puts out has that size."""
-        return shape.norm(name).gain
+        return shape.output(name)
 
     def affine(self, p: Named, site: Norm) -> tuple[Tensor, Tensor | None]:
         """δγ and δβ, (d,) each."""

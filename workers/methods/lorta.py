@@ -9,6 +9,8 @@ are four further modules.  The rank of every linear's update is r.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean
 from typing import ClassVar
 
 import torch
@@ -61,6 +63,11 @@ class Lorta(LowRank):
                 frozen[f"{site.key}/layer"] = torch.tensor([layers.index(site.layer)])
                 frozen[f"{site.key}/modules"] = torch.tensor([members.index(member) for member in MEMBERS[site.role]])
         return Tensors(trainable, frozen)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """B in the size of what its linears put out, all together."""
+        sites = self._groups(shape)[name[1:]] if name[0] == "B" else ()
+        return sqrt(fmean(site.scale**2 for site in sites)) if sites else 1.0
 
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """(α/r) (M ⊙ L ⊙ H ⊙ B) over all its heads, and Aᵀ; for o the other way round."""

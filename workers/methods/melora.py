@@ -59,7 +59,7 @@ class Melora(LowRank):
 
     def unit(self, name: str, shape: Shape) -> float:
         """What B A adds is measured in what its linear puts out."""
-        return shape.linear(name).scale if name.endswith("/B") else 1.0
+        return shape.output(name) if name.endswith("/B") else 1.0
 
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """(α/r) diag(B_i) and diag(A_i)."""

@@ -54,7 +54,7 @@ class Sparta(Sparse):
 
     def unit(self, name: str, shape: Shape) -> float:
         """The size of what its linear puts out."""
-        return shape.linear(name).scale
+        return shape.output(name)
 
     def entries(self, p: Named, site: Linear) -> tuple[Tensor, Tensor, Tensor]:
         """Positions and δ."""

@@ -51,7 +51,7 @@ class Vera(LowRank):
 
     def unit(self, name: str, shape: Shape) -> float:
         """What b scales is measured in what its linear puts out."""
-        return shape.linear(name).scale if name.endswith("/b") else 1.0
+        return shape.output(name) if name.endswith("/b") else 1.0
 
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """b ⊙ B and d ⊙ A, cut to the linear's size."""
