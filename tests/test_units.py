@@ -82,7 +82,8 @@ def on_linears() -> list[tuple[str, Hyperparameters]]:
     names = sorted(set(METHODS) - set(ABSOLUTE))
     values = {name: {**method(name).defaults(), **OWN.get(name, {})} for name in names}
     choices: dict[str, tuple[str | None, ...]] = {name: ("k,v", "down,o") if "modules" in values[name] else (None,) for name in names}
-    choices["bitfit"] = ("k,v",)  # what it adds is as large as an output, which the weights tell for inputs of size 1 only
+    for name in ("bitfit", "finegates"):  # a bias is as large as an output, which the weights tell for inputs of size 1 only
+        choices[name] = ("k,v",)
     return [(name, values[name] if chosen is None else {**values[name], "modules": chosen}) for name in names for chosen in choices[name]]
 
 

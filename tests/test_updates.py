@@ -245,18 +245,19 @@ def test_schedules_after_the_warm_up(schedule: Decline, factors: list[float]) ->
 
 
 def test_adamw_follows_the_studys_settings() -> None:
-    """Two steps of PyTorch's AdamW with decay, β and ε of its own."""
-    bowl = Bowl.of([1, 2], [TRIALS[0]] * 2)
-    theirs = bowl.pack.flat.clone().requires_grad_()
+    """Two steps of PyTorch's AdamW with decay, β and ε of its own, on the same values divided by their units."""
+    bowl = Bowl.of([1, 2])
+    units = bowl.pack.units
+    theirs = (bowl.pack.flat / units).clone().requires_grad_()
     stock = torch.optim.AdamW([theirs], lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.3)
-    update, rates = own("adamw"), torch.full_like(bowl.pack.flat, 0.1)
+    update, rates = own("adamw"), 0.1 * units
     state, settings = update.start(bowl.pack), Adam(beta1=0.8, beta2=0.95, epsilon=1e-3, decay=0.3)
     for step in range(2):
         stock.zero_grad()
-        bowl.losses(theirs).sum().backward()
+        bowl.losses(theirs * units).sum().backward()
         stock.step()
         update.step(bowl.pack, state, StepContext(step, 2, rates, 1e9, [1, 2], [bowl.both], settings))
-    torch.testing.assert_close(bowl.pack.flat, theirs.detach())
+    torch.testing.assert_close(bowl.pack.flat, theirs.detach() * units)
 
 
 def test_pursuit_finds_a_sparse_vector() -> None:
