@@ -1,7 +1,11 @@
 """A proof that can fail: an export whose tensors were zeroed, turned, shuffled, halved or exchanged is refused, and so is another base."""
 
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +132,58 @@ def test_what_computes_something_else_is_refused(name: str, style: str, folder: 
         assert symmetric or verdict.failed.name == "outputs"  # type: ignore[union-attr]
         refused += not symmetric
     assert refused >= 3, f"{name} as {style}: nothing could be made wrong about it"
+
+
+FAMILIES = {"encoder": ("lora", "prompt"), "decoder": ("lora", "prefix"), "encoder-decoder": ("lora", "prompt")}
+RUNNER = """
+import contextlib, io, json, os, sys, warnings
+warnings.simplefilter("ignore")
+for where, lines in json.load(sys.stdin):
+    os.chdir(where)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(lines, {"__name__": "__main__"})
+    print(json.dumps(out.getvalue()))
+"""
+
+
+def snippets(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (path / "README.md").read_text(encoding="utf8"), flags=re.DOTALL)
+
+
+def run(jobs: list[tuple[Path, str]], **environment: str) -> list[str]:
+    """What each piece of code prints, run in its folder by a fresh process."""
+    told = json.dumps([(str(where), lines) for where, lines in jobs])
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER], input=told, check=False, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line).strip().splitlines()[-1] for line in done.stdout.splitlines()]
+
+
+def edited(lines: str, out: Path, base: str) -> str:
+    """The lines after what their comments ask for."""
+    here = re.sub(r'^HERE = "\."(?=  # edit: )', f"HERE = {str(out)!r}", lines, flags=re.MULTILINE)
+    return re.sub(r"^BASE, REVISION = .*(?=  # edit: )", f"BASE, REVISION = {base!r}, None", here, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_lines_of_a_readme_run_as_they_stand(family: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    """In the export's folder as they are; from an empty one after the edits that they name."""
+    (tmp_path / "empty").mkdir()
+    jobs, wanted = [], []
+    for name in FAMILIES[family]:
+        for style in ("native", "peft", "merged"):
+            if fits(family, name, style) is None:
+                continue
+            out = made(folder, name, style, tmp_path / f"{name}-{style}", fresh, family=family)
+            evidence = Card.read(out).evidence
+            assert evidence is not None
+            (answer,) = load_export(out)([evidence.texts[-1][0]])
+            found = snippets(out)
+            assert len(found) == 1 + (family == "encoder" and style == "merged")
+            jobs += [(out, found[0]), *((tmp_path / "empty", edited(lines, out, zoo.saved(family))) for lines in found)]
+            wanted += [answer] * (1 + len(found))
+    for printed, answer in zip(run(jobs), wanted, strict=True):
+        label, chance = printed.split()
+        assert (label, float(chance)) == (answer["label"], pytest.approx(answer["probability"], abs=2e-4))

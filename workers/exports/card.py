@@ -14,6 +14,8 @@ from ...spaces.shape import Family
 from .evidence import Evidence
 
 NAME = "ulpt.json"
+MINILM = ("sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf")
+"""Where the embedded model was published, and the commit with the same weights."""
 LABELS = "labels.safetensors"
 
 
@@ -30,7 +32,7 @@ class Card:
     frozen_sha256: str
     """sha256 of what the seed regenerates; checked when a native adapter is loaded."""
     backbone: str
-    """Folder or hub id of the frozen model at training time."""
+    """The frozen model: `minilm`, a hub id, or a path relative to the export's folder, which begins with a dot."""
     backbone_fingerprint: str
     family: Family
     task: str
@@ -40,6 +42,8 @@ class Card:
     max_tokens: int
     label_tokens: tuple[int, ...] | None = None
     """Language models: the token that stands for each label. Encoders have `labels.safetensors` instead."""
+    revision: str | None = None
+    """The commit of a frozen model from the hub."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Name -> sha256 of every file that the export wrote beside this card."""
     evidence: Evidence | None = None
@@ -49,6 +53,16 @@ class Card:
     step: int | None = None
     identity: Identity | None = None
     """What the adapter was trained on."""
+
+    @property
+    def hub(self) -> str | None:
+        """The frozen model's id on the hub; None for a folder."""
+        return None if self.backbone.startswith(".") else MINILM[0] if self.backbone == "minilm" else self.backbone
+
+    @property
+    def base_name(self) -> str:
+        """The frozen model for people."""
+        return self.backbone if self.hub is None else self.hub if self.revision is None else f"{self.hub} at {self.revision[:12]}"
 
     def write(self, folder: Path) -> None:
         """Write the card into an export's folder."""

@@ -1,6 +1,7 @@
 """From a stored trial to a folder on disk that has been loaded again and found to do what the trained adapter does."""
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,9 +24,9 @@ from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
 from ..training.trainer import bound_values
 from ..training.worker import frozen_digest, restore_from
-from . import merged, scorer, stock
-from .base_files import copy_tokenizer
-from .card import Card
+from . import merged, readme, scorer, stock
+from .base_files import copy_tokenizer, revision
+from .card import MINILM, Card
 from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
 from .outputs import padded, trained_outputs
 from .outside import manifest, tensors_of
@@ -78,24 +79,28 @@ def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fr
         raise WrongInput(f"export: this {trial.method} has no exact {style} form; it has {', '.join(possible)}")
     try:
         with aside(folder) as made, contextlib.nullcontext(fresh) if fresh else Fresh() as process:
-            report = _write_and_prove(setup, backbone, trial, digest, style=style, folder=made, fresh=process)
+            report = _write_and_prove(setup, backbone, trial, digest, style=style, folder=made, out=folder, fresh=process)
             place(made, folder)
     except OSError as error:
         raise Failure(f"export: cannot write {out}: {error.strerror or error}") from error
     return replace(report, path=str(out))
 
 
-def _write_and_prove(setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, fresh: Fresh) -> Exported:
+def _write_and_prove(
+    setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, out: Path, fresh: Fresh
+) -> Exported:
     task, store = load_task(setup.task), AdapterStore(setup.store)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = of_study(setup, backbone, identity)
     pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])
     _, stored = store.get(digest)
-    card = replace(_card(setup, backbone, task, trial, style), adapter=digest, step=int(stored["step"]))
+    card = replace(_card(setup, backbone, task, trial, style, out), adapter=digest, step=int(stored["step"]))
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), Verbalizer(backbone, task))
     card = replace(card, evidence=_evidence(backbone, pack, task, card, folder, fresh))
     WRITERS[style](backbone, pack, folder)
-    scorer.explain(folder, card)
+    if style == "peft":
+        stock.name_base(folder, card.hub or card.backbone, card.revision)
+    readme.write(folder, card, start=getattr(backbone.model.config, "decoder_start_token_id", None))
     card = replace(card, files=manifest(folder))
     card.write(folder)
     verdict = verify(folder, model=backbone.source, fresh=fresh)
@@ -165,7 +170,7 @@ def _merged(backbone: Backbone, pack: Pack, folder: Path) -> None:
 WRITERS: dict[str, Callable[[Backbone, Pack, Path], None]] = {"native": _native, "peft": _peft, "merged": _merged}
 
 
-def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any) -> Card:
+def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any, out: Path) -> Card:
     built = build_parts(0, parts(trial.method, trial.hyperparameters), backbone.shape, trial.seed)
     return Card(
         format=style,
@@ -175,7 +180,8 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         seed=trial.seed,
         trainable_parameters=trial.parameters,
         frozen_sha256=frozen_digest(built),
-        backbone=setup.model.name if setup.model.name == "minilm" else backbone.source,
+        backbone=_name(setup, backbone, out),
+        revision=MINILM[1] if setup.model.name == "minilm" else revision(backbone),
         backbone_fingerprint=backbone.fingerprint,
         family=backbone.family,
         task=task.name,
@@ -184,3 +190,11 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         metric=task.metric,
         max_tokens=setup.task.max_tokens,
     )
+
+
+def _name(setup: Setup, backbone: Backbone, out: Path) -> str:
+    """How the card names the frozen model; a folder by its way from the export's, so that both can move together."""
+    if setup.model.name == "minilm" or not Path(backbone.source).is_dir():
+        return setup.model.name
+    way = os.path.relpath(backbone.source, out)
+    return way if way.startswith(".") else f"./{way}"

@@ -1,74 +1,43 @@
-"""What travels beside an adapter so that its outputs become labels: the card, the label vectors, and a README with the lines."""
+"""What travels beside an adapter so that its outputs become labels: label vectors or words, and for sentence-transformers its files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
-from ..model.backbone import LOADERS
-from ..model.verbalizer import TEMPERATURE, Verbalizer
+from ..model.verbalizer import Verbalizer
 from .card import LABELS, Card
+
+POOLING = "1_Pooling"
+MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize"))
+"""How sentence-transformers reads a merged encoder: mean over the text, then unit length, as training scored it."""
 
 
 def write(folder: Path, card: Card, verbalizer: Verbalizer) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model."""
     if card.family != "encoder":
         return replace(card, label_tokens=tuple(verbalizer.words.tolist()))
-    safetensors.torch.save_file({"labels": verbalizer.matrix.contiguous()}, folder / LABELS)
+    matrix = verbalizer.matrix.contiguous()
+    safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
+    if card.format == "merged":
+        _sentence_transformer(folder, width=matrix.shape[1], max_tokens=card.max_tokens)
     return card
 
 
-def explain(folder: Path, card: Card) -> None:
-    """Write the README."""
-    (folder / "README.md").write_text(_readme(card), encoding="utf8")
+def _sentence_transformer(folder: Path, *, width: int, max_tokens: int) -> None:
+    """Without these files a pipeline would put a random head on the model, and sentence-transformers would guess its pooling."""
+    (folder / POOLING).mkdir()
+    pooling = {"word_embedding_dimension": width, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    modules = [
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (path, kind) in enumerate(MODULES)
+    ]
+    _json(folder / POOLING / "config.json", pooling)
+    _json(folder / "modules.json", modules)
+    _json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
 
 
-def _readme(card: Card) -> str:
-    lines = {"native": _native(card), "peft": _peft(card), "merged": _merged(card)}[card.format]
-    return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
-
-Frozen model: `{card.backbone}`. Trial {card.trial}, seed {card.seed}, labels {", ".join(card.labels)}.
-
-```python
-{lines}
-```
-
-From outputs to labels:
-
-```python
-{_scoring(card)}
-```
-"""
-
-
-def _native(card: Card) -> str:
-    return 'from ulpt_search.workers.exports import load_export\npredict = load_export(".")\nprint(predict(["some text"]))'
-
-
-def _peft(card: Card) -> str:
-    loader = LOADERS[card.family].__name__
-    base = f'"{card.backbone}"'
-    return (
-        f"from peft import PeftModel\nfrom transformers import {loader}\n"
-        f'model = PeftModel.from_pretrained({loader}.from_pretrained({base}), ".").eval()'
-    )
-
-
-def _merged(card: Card) -> str:
-    loader = LOADERS[card.family].__name__
-    return f'from transformers import {loader}\nmodel = {loader}.from_pretrained(".").eval()'
-
-
-def _scoring(card: Card) -> str:
-    if card.family == "encoder":
-        return f"""from safetensors.torch import load_file
-hidden = model(**batch).last_hidden_state          # batch: input_ids, attention_mask of the text
-text = hidden[:, -batch["input_ids"].shape[1]:]    # the prompt's positions stand in front
-mask = batch["attention_mask"][..., None]
-vector = torch.nn.functional.normalize((text * mask).sum(1) / mask.sum(1), dim=-1)
-scores = vector @ load_file("{LABELS}")["labels"].T / {TEMPERATURE}"""
-    tokens = list(card.label_tokens or ())
-    if card.family == "encoder-decoder":
-        return f"scores = model(**batch, decoder_input_ids=start).logits[:, 0, {tokens}]   # start: one decoder start token a row"
-    return f"""# the text ends with "\\nAnswer:"; `last` is the index of its last token, the prompt in front included
-scores = model(**batch).logits[range(len(last)), last][:, {tokens}]"""
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf8")

@@ -4,13 +4,14 @@ The tensors are put into a freshly built stock model by name, and a name that th
 itself would ignore it without a word.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import peft
-from peft import LNTuningConfig
+from peft import LNTuningConfig, PromptLearningConfig
 
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Shape
@@ -45,6 +46,8 @@ def quiet() -> Iterator[None]:
 def write(backbone: Backbone, built: Built, out: Path) -> None:
     """Write a PEFT adapter folder by PEFT's own means, on a throw-away copy of the frozen model's structure."""
     config, tensors = built
+    if not isinstance(config, PromptLearningConfig):
+        config.task_type = None  # with one, AutoPeftModel refuses the folder; without one, PEFT would skip a prompt
     with quiet():
         model = peft.get_peft_model(backbone.model, config)
         try:
@@ -54,6 +57,13 @@ def write(backbone: Backbone, built: Built, out: Path) -> None:
             unload = getattr(model.base_model, "unload", None)
             if unload is not None:
                 unload()
+
+
+def name_base(folder: Path, base: str, revision: str | None) -> None:
+    """Say in an adapter's folder where its frozen model is, instead of where it was loaded from here."""
+    path = folder / "adapter_config.json"
+    config = {**json.loads(path.read_text(encoding="utf8")), "base_model_name_or_path": base, "revision": revision}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf8")
 
 
 def _fill(model: peft.PeftModel, tensors: Tensors) -> None:

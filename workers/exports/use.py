@@ -86,7 +86,7 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
 
     Raises `WrongInput` where that is not found, or is another.
     """
-    source = str(folder) if card.format == "merged" else model or card.backbone
+    source = str(folder) if card.format == "merged" else model or _place(card, folder)
     backbone = load(ModelSpec(source, dtype="float32", device="cpu"))
     told = "" if card.format == "merged" else _other_model(card, backbone)
     if told:
@@ -100,6 +100,15 @@ def _other_model(card: Card, backbone: Backbone) -> str:
         return said(card.identity.frozen.differences(backbone.frozen))
     former = card.backbone_fingerprint
     return "" if known_as(ModelSpec(backbone.source), former) else str(Difference("weights", former[:12], str(backbone.frozen.weights)))
+
+
+def _place(card: Card, folder: Path) -> str:
+    if card.hub is not None:
+        return card.backbone
+    place = (folder.resolve() / card.backbone).resolve()
+    if not place.is_dir():
+        raise WrongInput(f"{folder}: its frozen model is not at {place}; say where it is with --model")
+    return str(place)
 
 
 def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: str | None = None) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""The README of an export: lines that run as they stand, by the libraries that its reader has."""
+
+from pathlib import Path
+
+from ..model.verbalizer import SUFFIX, TEMPERATURE
+from .card import LABELS, Card
+
+LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
+HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
+
+
+def write(folder: Path, card: Card, *, start: int | None = None) -> None:
+    """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
+    blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
+    if card.format == "merged" and card.family == "encoder":
+        blocks.append(_sentences(card))
+    lines = "\n".join(f"```python\n{block}\n```\n" for block in blocks)
+    note = f"\nThis adapter {card.evidence.note}.\n" if card.evidence and card.evidence.note else ""
+    (folder / "README.md").write_text(f"{_heading(card)}{note}\n{lines}\n{_FOOT}", encoding="utf8")
+
+
+_FOOT = "`ulpt-search verify DIR` proves that this folder still does what the trained adapter did.\n"
+
+
+def _heading(card: Card) -> str:
+    return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
+
+Frozen model: `{card.base_name}`. Trial {card.trial}, seed {card.seed}, labels {", ".join(card.labels)}.
+"""
+
+
+def _native(card: Card) -> str:
+    model = "" if card.hub is None else "  # finds the frozen model by itself"
+    return f"""from ulpt_search.workers.exports import load_export
+
+{HERE}
+predict = load_export(HERE){model or '  # model="...", where the frozen model has moved'}
+(answer,) = predict([{_texts(card)}])
+print(answer["label"], answer["probability"])"""
+
+
+def _stock(card: Card, start: int | None) -> str:
+    """Load the model, tokenise one text, score its labels."""
+    loader = LOADERS[card.family]
+    imports = ["import torch"]
+    imports += ["from peft import PeftModel"] if card.format == "peft" else []
+    imports += ["from safetensors.torch import load_file"] if card.family == "encoder" else []
+    imports += [f"from transformers import {loader}, AutoTokenizer"]
+    lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {list(card.labels)!r}"]
+    return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
+
+
+def _model(card: Card, loader: str) -> list[str]:
+    tokenizer = "tokenizer = AutoTokenizer.from_pretrained(HERE)"
+    if card.format == "merged":
+        return [f"model = {loader}.from_pretrained(HERE, dtype=torch.float32).eval()", tokenizer]
+    if card.hub is not None:
+        base = f"BASE, REVISION = {card.hub!r}, {card.revision!r}"
+    else:
+        base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
+    loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32)"
+    return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
+
+
+def _scoring(card: Card, start: int | None) -> list[str]:
+    """Lines that end with `scores` (labels,)."""
+    cut = f"truncation=True, max_length={card.max_tokens}"
+    words = list(card.label_tokens or ())
+    if card.family == "encoder":
+        return [
+            f'batch = tokenizer({_texts(card, pair=True)}, {cut}, return_tensors="pt")',
+            "with torch.no_grad():",
+            "    hidden = model(**batch).last_hidden_state[0]",
+            'mean = hidden[-batch["input_ids"].shape[1] :].mean(0)  # a prompt stands in front of the text',
+            f'labels = load_file(f"{{HERE}}/{LABELS}")["labels"]',
+            f"scores = labels @ torch.nn.functional.normalize(mean, dim=-1) / {TEMPERATURE}",
+        ]
+    if card.family == "encoder-decoder":
+        return [
+            f'batch = tokenizer({_texts(card, glue=" ")}, {cut}, return_tensors="pt")',
+            "with torch.no_grad():",
+            f"    logits = model(**batch, decoder_input_ids=torch.tensor([[{start}]])).logits[0, 0]",
+            f"scores = logits[{words}]  # the tokens that stand for the labels",
+        ]
+    return [
+        f"end = tokenizer({SUFFIX!r}, add_special_tokens=False)",
+        f'room = {card.max_tokens} - len(end["input_ids"])',
+        f'ids = tokenizer({_texts(card, glue=chr(10))}, truncation=True, max_length=room)["input_ids"]',
+        'ids = torch.tensor([[*(ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids), *end["input_ids"]]])',
+        "with torch.no_grad():",
+        "    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]",
+        f"scores = logits[{words}]  # the tokens that stand for the labels",
+    ]
+
+
+def _sentences(card: Card) -> str:
+    return f"""import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+
+{HERE}
+vector = SentenceTransformer(HERE).encode({_texts(card, glue=" ")}, convert_to_tensor=True).cpu()
+scores = load_file(f"{{HERE}}/{LABELS}")["labels"] @ vector / {TEMPERATURE}
+names = {list(card.labels)!r}
+print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"""
+
+
+def _texts(card: Card, *, pair: bool = False, glue: str = "") -> str:
+    """The longest probe text as Python writes it: two strings for a tokenizer (`pair`), joined by `glue`, or one value."""
+    a, b = card.evidence.texts[-1] if card.evidence else ("some text", None)
+    if b is None:
+        return repr(a)
+    return f"{a!r}, {b!r}" if pair else repr(f"{a}{glue}{b}") if glue else repr((a, b))
