@@ -188,7 +188,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         labels=task.labels,
         descriptions=task.descriptions,
         metric=task.metric,
-        max_tokens=setup.task.max_tokens,
+        max_tokens=min(setup.task.max_tokens, backbone.conventions.room),
     )
 
 
