@@ -267,3 +267,12 @@ def test_a_link_is_followed_and_the_working_folder_will_do(
     with pytest.raises(WrongInput, match=r"export: \. exists and is not empty; choose another --out"):
         export(study, config, "0" * 64, style="native", out=Path(), fresh=fresh)
     assert values("predict", str(tmp_path / "target"), "w0 w11")[0]["label"] in {"red", "green", "blue"}
+
+
+@pytest.mark.parametrize("style", ["native", "peft", "merged"])
+def test_a_loaded_export_draws_nothing(style: str, exports: dict[str, Path]) -> None:
+    """Wrapping may leave dropout on: then two passes would differ."""
+    predict = load_export(exports[style])
+    model = predict.model or predict.backbone.model
+    assert not [name for name, module in model.named_modules() if module.training]
+    assert predict(["w0 w11 w12"]) == predict(["w0 w11 w12"])
