@@ -12,7 +12,8 @@ from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.model.verbalizer import encode
 
 from . import toy, zoo
-from .test_exports import folder, prove, setup, trial
+from .exporting import setup, trial
+from .test_exports import folder, prove
 
 __all__ = ["folder"]
 

@@ -34,15 +34,15 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
     with quiet():
         model, shape = stock_model(backbone.source, backbone.family), backbone.shape
     for method, p in parts:
+        if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt):
+            raise Failure(f"no reference for {type(method).__name__.lower()}: it is neither a prompt, a prefix, a norm nor a linear effect")
         if isinstance(method, LinearEffect):
             for site in method.sites(shape):
                 _hook(model.get_submodule(site.name), method, local(p, site.key), site)
-        elif isinstance(method, NormEffect):
+        if isinstance(method, NormEffect):
             _move_norms(model, shape, method, p)
-        elif isinstance(method, KeysValues):
+        if isinstance(method, KeysValues):
             _put_in_front(model, shape, method, p)
-        elif not isinstance(method, SoftPrompt):
-            raise Failure(f"no reference for {type(method).__name__.lower()}: it is neither a prompt, a prefix, a norm nor a linear effect")
     rows = zip(
         inputs["input_ids"], inputs.get("token_type_ids", inputs["input_ids"]), inputs["attention_mask"].sum(1).tolist(), strict=True
     )
@@ -86,12 +86,11 @@ def _hook(module: nn.Module, method: LinearEffect, p: dict[str, Tensor], site: L
 
 
 def _move_norms(model: nn.Module, shape: Shape, method: NormEffect, p: dict[str, Tensor]) -> None:
-    for norm in method.sites(shape):
-        scale, shift = method.affine(local(p, norm.key), norm)
-        module = model.get_submodule(norm.name)
-        module.get_parameter("weight").add_(scale)
-        if shift is not None:
-            module.get_parameter("bias").add_(shift)
+    for norm in method.norms(shape):
+        changes = zip(("weight", "bias"), method.affine(local(p, norm.key), norm), strict=True)
+        for name, change in changes:
+            if change is not None:
+                model.get_submodule(norm.name).get_parameter(name).add_(change)
 
 
 def _put_in_front(model: Any, shape: Shape, method: KeysValues, p: dict[str, Tensor]) -> None:
