@@ -234,7 +234,8 @@ def model(name: str) -> PreTrainedModel:
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * (0.3 if parameter.ndim == 1 else 0.1))
-    return made.eval()
+    made.eval()
+    return made
 
 
 @cache

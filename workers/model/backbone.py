@@ -204,7 +204,7 @@ def _settle(model: PreTrainedModel, missing: Iterable[str], name: str) -> None:
             f"model {name}: its folder lacks {len(random)} tensors, e.g. {random[0]}, which would be random; give a complete copy"
         )
     if poolers and "add_pooling_layer" in inspect.signature(type(model).__init__).parameters:
-        model.pooler = None
+        model._modules["pooler"] = None
         return
     for key in poolers:
         model.get_parameter(key).data.zero_()

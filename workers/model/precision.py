@@ -5,13 +5,12 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 TABLES = ("inv_freq", "embed_positions")
 """Last part of the name of rotary frequencies and tables: in bfloat16 they would turn far positions by radians."""
 
 
-def cast(model: PreTrainedModel, dtype: torch.dtype, device: torch.device | None = None) -> None:
+def cast(model: nn.Module, dtype: torch.dtype, device: torch.device | None = None) -> None:
     """Bring a model's numbers to `dtype` and its device, in place."""
     kept = {name: tensor.detach().clone() for name, tensor in _stubborn(model)} if dtype.itemsize < torch.float32.itemsize else {}
     model.to(device=device, dtype=dtype)
@@ -20,7 +19,7 @@ def cast(model: PreTrainedModel, dtype: torch.dtype, device: torch.device | None
         _replace(model.get_submodule(parent), last, tensor.to(device))
 
 
-def _stubborn(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+def _stubborn(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """What stays in float32: tables of rotary positions, and what the family insists on, such as a router."""
     strict = tuple(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
