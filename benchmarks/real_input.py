@@ -53,7 +53,7 @@ def _table(curve: list[dict[str, Any]]) -> str:
 
 
 def _row(point: dict[str, Any]) -> str:
-    test = "–" if point["test_score"] is None else f"{point['test_score']:.3f} [{point['score_low']:.3f}, {point['score_high']:.3f}]"
+    test = "–" if point["test_score"] is None else f"{point['test_score']:.3f} [{point['test_low']:.3f}, {point['test_high']:.3f}]"
     chosen = ", ".join(
         f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in point["hyperparameters"].items()
     )

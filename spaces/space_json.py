@@ -1,7 +1,7 @@
 """A space as plain JSON values and back, without loss: what the ledger keeps of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from .axes import Axis, Choice, Float, Int, Value
@@ -24,10 +24,11 @@ def space_to_json(space: Space) -> dict[str, Any]:
 
 
 def space_from_json(values: Mapping[str, Any]) -> Space:
-    """Return the space that `space_to_json` wrote."""
+    """Return the space that `space_to_json` wrote; what the ledger keeps beside it is left aside."""
+    own = {field.name for field in fields(Space)}
     return Space(
         **{
-            **values,
+            **{name: value for name, value in values.items() if name in own},
             "model": ModelSpec(**values["model"]),
             "task": TaskSpec(**values["task"]),
             "training": Training(**{**values["training"], "rungs": tuple(values["training"]["rungs"])}),

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from ulpt_search.search.brain.search_space import Proposal
 from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.row_scores import row_scores
 from ulpt_search.spaces.records import Result
 
 from . import tiny
@@ -127,6 +128,29 @@ def test_the_ledger_holds_the_study(done: tuple[Study, str, str]) -> None:
     finals = [result for result in study.results if result.split == "test"]
     assert {result.trial for result in finals} == {trial.number for trial in trials if trial.purpose == "final"}
     assert {result.step for result in finals} == {8}
+
+
+def test_what_was_done_to_the_data_is_said_everywhere(done: tuple[Study, str, str]) -> None:
+    study, _, err = done
+    notes = study.ledger.study("tiny").task_notes
+    assert notes
+    page = (study.folder / "home" / "curves" / "tiny" / "frontier.html").read_text(encoding="utf8")
+    parent = next(run for run in study.runs() if "mlflow.parentRunId" not in run.data.tags)
+    with inside(study.folder):
+        shown, planned = call("show", "tiny", "--home", "home").stdout, call("plan", *tiny.OPTIONS).stdout
+    for note in notes:
+        assert all(note in said for said in (err, page, shown, planned, parent.data.tags["task_notes"]))
+
+
+def test_what_each_row_added_is_kept_with_every_final(done: tuple[Study, str, str]) -> None:
+    """The mean of what is kept is the score that the ledger has."""
+    study, *_ = done
+    finals = {trial.number for trial in study.ledger.trials("tiny") if trial.purpose == "final"}
+    scored = [result for result in study.results if result.trial in finals]
+    kept = row_scores(str(study.folder / "home" / "store"), scored)
+    assert kept.keys() == {(result.trial, result.split) for result in scored}
+    for result in scored:
+        assert sum(kept[result.trial, result.split]) / len(kept[result.trial, result.split]) == pytest.approx(result.score)
 
 
 def test_every_adapter_is_in_the_store(done: tuple[Study, str, str]) -> None:

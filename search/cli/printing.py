@@ -49,6 +49,8 @@ def print_plan(plan: "SearchPlan") -> None:
     if plan.seconds is not None:
         workers = f"{plan.workers} worker{'s' * (plan.workers > 1)}"
         click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
+    for note in plan.notes:
+        click.echo(f"{plan.space.task.name}: {note}")
 
 
 def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
@@ -69,7 +71,8 @@ def print_study(history: "History", trials: "Sequence[Trial]") -> None:
 
     record, space = history.record, history.space
     settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
-    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}\n")
+    click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}")
+    click.echo("".join(f"{space.task.name}: {note}\n" for note in record.task_notes))
     rows = trial_rows(trials, history.results, history.problems, last_step=space.training.steps)
     _show(trials_table(rows, width=_columns()))
     if len(trials) < len(history.trials):

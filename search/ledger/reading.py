@@ -51,6 +51,7 @@ class History:
             failed=list(self.states.values()).count("failed"),
             size=self.space.size,
             tables=tables(self.trials, self.results, self.rows),
+            remarks=self.record.task_notes,
         )
 
     @cached_property

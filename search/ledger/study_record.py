@@ -38,6 +38,11 @@ class StudyRecord:
         """Say in what the numerics of `now` differ from those that the study was begun with; empty where they do not."""
         return "" if self.known is None else other_numerics(str(self.known.numerics), str(now.numerics))
 
+    @property
+    def task_notes(self) -> tuple[str, ...]:
+        """What was done to the task's data beyond reading it; none of a study that is older than this."""
+        return tuple(self.space.get("task_notes", ()))
+
 
 def check(record: StudyRecord) -> None:
     """Raise `WrongInput` for what a ledger cannot keep."""

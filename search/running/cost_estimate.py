@@ -57,6 +57,8 @@ class SearchPlan:
     workers: int
     seconds: float | None
     """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
+    notes: tuple[str, ...] = ()
+    """What was done to the task's data beyond reading it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `plan --json` prints."""
@@ -70,12 +72,14 @@ class SearchPlan:
             **self.cost.to_json(),
             "workers": self.workers,
             "expected_seconds": self.seconds,
+            "notes": list(self.notes),
         }
 
 
 def make_plan(request: Request) -> SearchPlan:
-    """Return the plan of a request. Reads the model's configuration, not its weights, and writes nothing."""
+    """Return the plan of a request. Reads the task and the model's configuration, not its weights, and writes nothing."""
     from ...workers.model.backbone import shape_of
+    from ...workers.tasks import load_task
     from .speed import SpeedCache
 
     space = request.space()
@@ -84,7 +88,7 @@ def make_plan(request: Request) -> SearchPlan:
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
-    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds)
+    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds, load_task(space.task).notes)
 
 
 def cost(space: Space, shape: Shape) -> CostEstimate:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -191,11 +191,9 @@ def close_behind(request: Request, status: int) -> None:
 
 
 def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspection) -> StudyRecord:
-    from ...spaces.space_json import space_to_json
-
     record = ledger.create(
         request.name(space),
-        space=space_to_json(replace(space, task=replace(space.task, metric=inspection.metric))),  # the curve's axis is named by it
+        space=_written(space, inspection),
         budget=request.budget,
         seed=request.seed,
         identity=inspection.identity,
@@ -205,6 +203,14 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
     if told:
         request.say(f"{record.name}: goes on with {told}; each result says what computed it")
     return record
+
+
+def _written(space: Space, inspection: Inspection) -> dict[str, Any]:
+    """The space as the ledger keeps it, with what only the loaded task could say: its metric and what was done to its data."""
+    from ...spaces.space_json import space_to_json
+
+    named = replace(space, task=replace(space.task, metric=inspection.metric))
+    return {**space_to_json(named), "task_notes": list(inspection.notes)}
 
 
 @contextmanager

@@ -25,6 +25,8 @@ class Inspection:
     """By which studies that are older than identities recognise their task."""
     metric: str
     """What the task is measured by."""
+    notes: tuple[str, ...]
+    """What was done to the task's data beyond reading it."""
     methods: Mapping[str, Feasibility]
     """Those of the space that fit under the budget."""
     speed: "Speed | None" = None
@@ -64,6 +66,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
+    for note in task.notes:
+        request.say(f"{task.name}: {note}")
     backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
     verbalizer = Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
@@ -74,7 +78,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, methods, speed, space.task.max_tokens)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, speed, space.task.max_tokens)
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:

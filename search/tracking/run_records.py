@@ -143,6 +143,7 @@ def study_run(study: "StudyRecord", snapshot: Snapshot, *, status: Status) -> Ru
         IDENTITY: identity(study),
         KEY: STUDY,
         "mlflow.note.content": _description(study, snapshot),
+        "task_notes": "; ".join(study.task_notes)[:_TEXT] or "none",
     }
     return RunRecord(STUDY, study.name, status, params, tags, rows=())
 
