@@ -65,9 +65,7 @@ def test_a_missing_pooler_is_not_made_up(name: str, tmp_path: Path) -> None:
 
 def test_a_folder_with_holes_is_refused(tmp_path: Path) -> None:
     spec = without(families.folder("llama"), "layers.1.mlp.up_proj", tmp_path / "model")
-    with pytest.raises(
-        WrongInput, match=r"lacks 1 tensors, e\.g\. model\.layers\.1\.mlp\.up_proj\.weight, which would be random; give a"
-    ):
+    with pytest.raises(WrongInput, match=r"lacks 1 tensors, e\.g\. model\.layers\.1\.mlp\.up_proj\.weight, which would be random; give a"):
         load(spec)
 
 
