@@ -36,6 +36,8 @@ class Curve:
     """What the frontier trades against the score."""
     tables: Tables = field(default_factory=dict, compare=False, repr=False)
     """What each row added to the finals' scores, where it was kept."""
+    incomplete: int = 0
+    """Configurations of the finals that are not ranked, since some of their seeds are missing or failed."""
     remarks: tuple[str, ...] = ()
     """What was done to the task's data, each a sentence."""
 

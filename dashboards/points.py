@@ -45,6 +45,13 @@ def faint_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Poi
     return [_searched_point(known[result.trial], result) for result in apart]
 
 
+def incomplete(trials: Iterable[Trial], results: Iterable[Result]) -> int:
+    """Return how many configurations are not ranked, since fewer of their finals have come than of the others'."""
+    known, usable = _usable(trials, results)
+    every = {trial.finalist for trial in known.values() if trial.purpose == "final"}
+    return len(every) - len(_measured(known, usable, {}))
+
+
 def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores) -> Tables:
     """Return what each row added to each final's score, one table a configuration and split, where all its finals kept it."""
     known, usable = _usable(trials, results)
@@ -103,7 +110,10 @@ def _finals(known: Mapping[int, Trial], usable: Iterable[Result]) -> dict[int, d
 
 
 def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores) -> list[Point]:
-    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(_finals(known, usable).items())]
+    """Those with as many finals as any: the mean over the seeds that did not fail would rank a configuration by its luck."""
+    finals = _finals(known, usable)
+    most = max((len(pairs) for pairs in finals.values()), default=0)
+    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(finals.items()) if len(pairs) == most]
 
 
 def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) -> Point:
@@ -136,7 +146,7 @@ def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) ->
 
 
 def _searched_point(trial: Trial, result: Result) -> Point:
-    interval = over_rows(result.score, result.variance)
+    interval = _within(over_rows(result.score, result.variance))
     return Point(
         trial=trial.number,
         method=trial.method,
@@ -160,9 +170,14 @@ def _interval(results: Sequence[Result], split: Split, rows: RowScores) -> Inter
     """
     table, scores = _table(results, split, rows), [result.score for result in results]
     if table is None:
-        return over_seeds(scores, [result.variance for result in results])
+        return _within(over_seeds(scores, [result.variance for result in results]))
     found, mean = over_table(table), sum(scores) / len(scores)
-    return Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre)
+    return _within(Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre))
+
+
+def _within(interval: Interval) -> Interval:
+    """No metric that we have is above 1 or below -1."""
+    return Interval(interval.centre, max(-1.0, interval.low), min(1.0, interval.high))
 
 
 def _table(results: Sequence[Result], split: Split, rows: RowScores) -> Table | None:

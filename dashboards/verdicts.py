@@ -90,7 +90,7 @@ def notes(curve: Curve) -> list[str]:
     if not curve.has_finals:
         chosen = f"These scores were chosen for being high, among {_competitors(curve)}"
         return [f"{chosen}: expect less of new data. Nothing has been retrained yet.", *curve.remarks]
-    return [_chosen(curve), _smaller(curve), _reported(curve), *curve.remarks]
+    return [_chosen(curve), _smaller(curve), _reported(curve), *_unknown(curve), *curve.remarks]
 
 
 def blind(curve: Curve) -> bool:
@@ -145,6 +145,18 @@ def _reported(curve: Curve) -> str:
         return f"{best}."
     told = f"trial{'s' * (len(apart) > 1)} {', '.join(apart)}" if apart else "no other point of the curve"
     return f"{best} and is told from {told}, on the same rows, corrected for {len(said)} comparisons."
+
+
+def _unknown(curve: Curve) -> list[str]:
+    """What the finals cannot say."""
+    said = []
+    if curve.incomplete:
+        several = curve.incomplete > 1
+        named = f"{count(curve.incomplete)} configuration{'s' * several} of the finals {'are' if several else 'is'}"
+        said.append(f"{named} not ranked: fewer of {'their' if several else 'its'} seeds have come than of the others', or some failed.")
+    if len(curve.front[0].seeds) == 1:
+        said.append("One seed a configuration says nothing of other seeds: the intervals are those of the rows alone.")
+    return said
 
 
 def _test(point: Point) -> str:

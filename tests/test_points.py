@@ -7,7 +7,7 @@ import pytest
 
 from ulpt_search.dashboards.crossed import over_table
 from ulpt_search.dashboards.intervals import over_seeds
-from ulpt_search.dashboards.points import RowScores, faint_points, points, searched_points, tables
+from ulpt_search.dashboards.points import RowScores, faint_points, incomplete, points, searched_points, tables
 from ulpt_search.spaces.records import Result, Trial
 
 from .curve_records import curve, finished, result, searched, trial
@@ -43,7 +43,7 @@ def test_a_measured_point_has_both_scores_of_the_same_adapters_at_one_step() -> 
     valid, test = over_seeds([0.6, 0.7, 0.5], [1e-4] * 3), over_seeds([0.5, 0.9, 0.7], [1e-4] * 3)
     assert (found.trial, found.steps, found.seeds, found.finals) == (0, 200, (1000, 1001, 1002), (1, 2, 3))
     assert (found.score, found.score_low, found.score_high) == pytest.approx((0.6, valid.low, valid.high))
-    assert (found.test_score, found.test_low, found.test_high) == pytest.approx((0.7, test.low, test.high))
+    assert (found.test_score, found.test_low, found.test_high) == pytest.approx((0.7, test.low, min(1.0, test.high)))
 
 
 def test_what_is_exported_is_the_median_final_by_validation_with_its_own_scores() -> None:
@@ -80,6 +80,21 @@ def test_a_final_counts_once_it_has_both_splits_at_the_step_of_the_others() -> N
     assert points(trials, half)[0].seeds == (1000, 1001)
     early = [*half, result(3, 0.9, step=100), result(3, 0.9, step=100, split="test")]
     assert points(trials, early)[0].seeds == (1000, 1001)
+
+
+def test_a_configuration_whose_seeds_failed_is_not_ranked_by_those_that_did_not() -> None:
+    """Once errors left the denominator: the more runs failed, the better the mean."""
+    trials, results = measured()
+    trials = [*trials, trial(10, 50), *(trial(n, 50, finalist=10, seed=989 + n) for n in (11, 12, 13))]
+    lucky = [result(10, 0.6, step=50), result(11, 0.99), result(11, 0.99, split="test")]
+    assert [p.trial for p in points(trials, results + lucky)] == [0]
+    assert incomplete(trials, results + lucky) == 1
+    assert incomplete(*measured()) == 0
+
+
+def test_no_interval_leaves_what_a_metric_can_be() -> None:
+    (found,) = points([trial(0)], [result(0, 0.99, variance=0.01)])
+    assert (found.score, found.score_high) == (0.99, 1.0)
 
 
 def test_a_search_trials_test_score_counts_for_nothing() -> None:

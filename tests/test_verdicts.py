@@ -112,6 +112,15 @@ def test_the_test_split_is_reported_and_equality_is_never_claimed() -> None:
     assert "tie" not in chosen + smaller + reported
 
 
+def test_what_the_finals_cannot_say_is_said() -> None:
+    drawn = replace(studied(0.7, 0.9), incomplete=2)
+    assert "2 configurations of the finals are not ranked: fewer of their seeds have come than of the others', or some failed." in notes(
+        drawn
+    )
+    alone = replace(drawn, points=tuple(replace(p, seeds=(1000,), finals=p.finals[:1]) for p in drawn.points))
+    assert notes(alone)[-1] == "One seed a configuration says nothing of other seeds: the intervals are those of the rows alone."
+
+
 @pytest.mark.parametrize("remark", ["12 rows were in two splits and left the training split"])
 def test_what_was_done_to_the_data_is_said_under_the_curve(remark: str) -> None:
     assert remark in notes(replace(studied(0.7, 0.9), remarks=(remark,)))

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...dashboards.curve import Curve
-from ...dashboards.points import RowScores, faint_points, points, tables
+from ...dashboards.points import RowScores, faint_points, incomplete, points, tables
 from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.records import Problem, Result, State, Trial
@@ -51,6 +51,7 @@ class History:
             failed=list(self.states.values()).count("failed"),
             size=self.space.size,
             tables=tables(self.trials, self.results, self.rows),
+            incomplete=incomplete(self.trials, self.results),
             remarks=self.record.task_notes,
         )
 

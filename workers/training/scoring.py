@@ -57,7 +57,15 @@ def score(metric: str, predictions: Sequence[float], targets: Sequence[float], *
 def _accuracy(predicted: Labels, wanted: Labels, _: int | None) -> Score:
     rows = (predicted == wanted).astype(np.float64)
     right = float(rows.mean())
-    return Score(right, right * (1 - right) / len(wanted), rows)
+    return Score(right, _proportion_variance(right, len(rows)), rows)
+
+
+def _proportion_variance(share: float, rows: int) -> float:
+    """p (1 - p) / n; where all rows are alike, which is no certainty, that of Wilson's midpoint (Agresti & Coull 1998)."""
+    if 0 < share < 1:
+        return share * (1 - share) / rows
+    middle = (share * rows + 2) / (rows + 4)
+    return middle * (1 - middle) / (rows + 4)
 
 
 def _f1(predicted: Labels, wanted: Labels, classes: int | None) -> Score:
