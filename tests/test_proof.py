@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ulpt_search.workers.catalogue import catalogue
-from ulpt_search.workers.exports import export, load_export, verify
-from ulpt_search.workers.exports.card import Card
+from ulpt_search.workers.exports import export, load_export, readme, stock, verify
+from ulpt_search.workers.exports.card import MINILM, Card
 from ulpt_search.workers.exports.outside import manifest
 from ulpt_search.workers.exports.reloading import Fresh
 
@@ -188,3 +188,19 @@ def test_the_lines_of_a_readme_run_as_they_stand(family: str, folder: Path, tmp_
         label, chance = printed.split()
         assert label == answer["label"]
         assert float(chance) == pytest.approx(answer["probability"], abs=2e-4)
+
+
+def test_the_lines_find_a_model_from_the_hub_by_id_and_commit(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    """The hub's cache holds the tiny model under the id and commit of the embedded one; nothing else could find it, offline."""
+    out = made(folder, "lora", "peft", tmp_path / "out", fresh)
+    readme.write(out, replace(Card.read(out), backbone="minilm", revision=MINILM[1]))
+    stock.name_base(out, *MINILM)
+    kept = tmp_path / "cache" / "hub" / f"models--{MINILM[0].replace('/', '--')}"
+    shutil.copytree(zoo.saved("encoder"), kept / "snapshots" / MINILM[1])
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0" * 40)
+    (lines,) = snippets(out)
+    auto = 'from peft import AutoPeftModel\nprint(type(AutoPeftModel.from_pretrained(".").get_base_model()).__name__)'
+    printed, loaded = run([(out, lines), (out, auto)], HF_HOME=str(tmp_path / "cache"), HF_HUB_OFFLINE="1")
+    assert printed.split()[0] in {"red", "green", "blue"}
+    assert loaded == "BertModel"
