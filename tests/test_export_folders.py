@@ -127,7 +127,7 @@ def test_what_counts_is_the_effect_and_not_the_outputs() -> None:
     base = torch.randn(8, 64, generator=generator)
     effect = 2e-4 * torch.randn(8, 64, generator=generator)
     judged = trace(base, base, base + effect)
-    assert judged.judge(base + 1.005 * effect, base, what="outputs").startswith("outputs differ by")
+    assert judged.judge(base + 1.0005 * effect, base, what="outputs").startswith("outputs differ by")
     for wrong in (0.0, 0.5, -1.0, 1.05):
         with pytest.raises(Exception, match=r"outputs differ by .*; the adapter's own effect is"):
             judged.judge(base + wrong * effect, base, what="outputs")
