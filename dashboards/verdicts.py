@@ -132,7 +132,7 @@ def _smaller(curve: Curve) -> str:
     said, share = against_best(curve), cheap.trainable_parameters / best.trainable_parameters
     one = said[cheap.trial]
     size = f"Trial {cheap.trial} has {count(cheap.trainable_parameters)} parameters, {share * 100:.0f} % as many"
-    below = f"{_interval(one.interval)} below it on the same rows, corrected for {len(said)} comparisons"
+    below = f"{_interval(one.interval)} below it on the same rows, {_corrections(said)}"
     unseen = f"differences under {metric(one.visible)} are not seen, so that is not equality"
     return f"{size}; validation does not tell it from {named}: {below}; {unseen}."
 
@@ -144,7 +144,7 @@ def _reported(curve: Curve) -> str:
     if not said:
         return f"{best}."
     told = f"trial{'s' * (len(apart) > 1)} {', '.join(apart)}" if apart else "no other point of the curve"
-    return f"{best} and is told from {told}, on the same rows, corrected for {len(said)} comparisons."
+    return f"{best} and is told from {told}, on the same rows, {_corrections(said)}."
 
 
 def _unknown(curve: Curve) -> list[str]:
@@ -157,6 +157,10 @@ def _unknown(curve: Curve) -> list[str]:
     if len(curve.front[0].seeds) == 1:
         said.append("One seed a configuration says nothing of other seeds: the intervals are those of the rows alone.")
     return said
+
+
+def _corrections(said: Mapping[int, Comparison]) -> str:
+    return "one comparison" if len(said) == 1 else f"corrected for {len(said)} comparisons"
 
 
 def _test(point: Point) -> str:
