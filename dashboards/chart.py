@@ -67,10 +67,11 @@ def _method(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
 def _faint(curve: Curve, method: str, scheme: Scheme) -> "Scatter":
     """The method's trials that are not compared; the legend switches them with the others."""
     shown = [point for point in curve.faint if point.method == method]
-    trace = _marks(shown, y=[point.score for point in shown], name="", faint=True)
+    alone = all(point.method != method for point in curve.points)  # then the legend has no other place for it
+    trace = _marks(shown, y=[point.score for point in shown], name=escape(method, quote=False), faint=True)
     style = curve.styles[method]
     marker = {"symbol": style.plotly, "color": style.colour(scheme), "size": 8, "opacity": FAINT[scheme]}
-    return trace.update(marker=marker, legendgroup=method, showlegend=False)
+    return trace.update(marker=marker, legendgroup=method, showlegend=alone)
 
 
 def _marks(shown: Sequence[Point], *, y: Sequence[float], name: str, faint: bool = False) -> "Scatter":
