@@ -56,6 +56,10 @@ class Method(Configurable, ABC):
     packable: ClassVar[bool] = True
     citation: ClassVar[str] = ""
     formula: ClassVar[str] = ""
+    published: ClassVar[str] = ""
+    """Learning rates of the paper or its code, and which of the two."""
+    deviations: ClassVar[str] = ""
+    """Where this differs from the paper or its code, in one line; `none` where it does not."""
 
     @abstractmethod
     def parameters(self, shape: Shape) -> int:

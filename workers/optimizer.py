@@ -123,6 +123,10 @@ class Optimizer(Configurable, ABC):
 
     formula: ClassVar[str]
     citation: ClassVar[str]
+    published: ClassVar[str] = ""
+    """Learning rates of the paper or its code, and which of the two."""
+    deviations: ClassVar[str] = ""
+    """Where this differs from the paper or its code, in one line; `none` where it does not."""
     uses_reference: ClassVar[bool] = False
     """Whether the rule asks what the values are added to."""
     uses_effects: ClassVar[bool] = False

@@ -25,6 +25,11 @@ class Bitfit(Biases, NormEffect):
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
     formula: ClassVar[str] = "Σ out over the chosen linears that have a bias + Σ d over the norms that have one, [norm_biases]"
     citation: ClassVar[str] = "Ben Zaken, Goldberg & Ravfogel 2022, arXiv 2106.10199"
+    published: ClassVar[str] = "1e-4 to 1e-3 (paper, GLUE on BERT)"
+    deviations: ClassVar[str] = (
+        "a bias is learnt as a difference, so weight decay pulls it to the frozen one; biases outside linears and norms "
+        "(DeBERTa's q_bias) stay"
+    )
 
     lr: float = hyperparameter(3e-3, Float(1e-4, 3e-2, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)

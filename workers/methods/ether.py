@@ -23,6 +23,10 @@ class Ether(LowRank):
 
     formula: ClassVar[str] = "Σ in over the chosen linears, whatever the number of blocks"
     citation: ClassVar[str] = "Bini et al. 2024, arXiv 2405.20271"
+    published: ClassVar[str] = "3e-4 to 2e-3 (GLUE), 2e-3 (Llama-2), paper"
+    deviations: ClassVar[str] = (
+        "H is the paper's block-diagonal matrix, where the authors' code cuts W into groups of rows by a reshape; the count is the same"
+    )
 
     blocks: int = hyperparameter(4, Choice((1, 2, 4, 8, 16, 32)))
     lr: float = hyperparameter(2e-3, Float(3e-4, 3e-2, log=True), structural=False)

@@ -27,6 +27,10 @@ class EtherPlus(LowRank):
 
     formula: ClassVar[str] = "Σ 2·(in + out·[both_sides]) over the chosen linears, whatever the number of blocks"
     citation: ClassVar[str] = "Bini et al. 2024, arXiv 2405.20271"
+    published: ClassVar[str] = "5e-3 (Llama-2), paper"
+    deviations: ClassVar[str] = (
+        "H is the paper's block-diagonal matrix, where the authors' code cuts W into groups of rows by a reshape; the count is the same"
+    )
 
     blocks: int = hyperparameter(4, Choice((1, 2, 4, 8, 16, 32)))
     both_sides: bool = hyperparameter(True, Choice((True, False)))

@@ -30,6 +30,10 @@ class Finegates(Gates):
 
     formula: ClassVar[str] = "Σ in·[in] + out·[out] over the chosen linears + Σ out over those with a bias, [biases]"
     citation: ClassVar[str] = "Svirsky et al. 2024, arXiv 2412.12951"
+    published: ClassVar[str] = "1e-3, constant, 100 epochs of GLUE, λ 50, target 0.4 (authors' code)"
+    deviations: ClassVar[str] = (
+        "linears without a bias get none, where the authors' code gives a random one; the default rate is 0.02, for hundreds of steps"
+    )
 
     target: float = hyperparameter(0.4, Float(0.0, 0.5), structural=False)
     strength: float = hyperparameter(50.0, Float(0.1, 50.0, log=True), structural=False)

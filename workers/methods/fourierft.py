@@ -24,6 +24,8 @@ class Fourierft(Spectral):
 
     formula: ClassVar[str] = "n for each of the chosen linears"
     citation: ClassVar[str] = "Gao et al. 2024, arXiv 2405.03003"
+    published: ClassVar[str] = "0.1 to 0.3 with α 300 (paper)"
+    deviations: ClassVar[str] = "none"
 
     frequencies: int = hyperparameter(32, Int(1, 1024, log=True))
     alpha: float = hyperparameter(100.0, Float(1.0, 1000.0, log=True), structural=False)

@@ -22,6 +22,10 @@ class Ia3(Gates):
 
     formula: ClassVar[str] = "Σ out (k, v) + in (down) over the chosen linears"
     citation: ClassVar[str] = "Liu et al. 2022, arXiv 2205.05638"
+    published: ClassVar[str] = "3e-3, Adafactor, 1,000 steps (T-Few's recipe)"
+    deviations: ClassVar[str] = (
+        "the study's loss alone: no unlikelihood, no length-normalised loss, no vectors trained on other tasks first"
+    )
 
     lr: float = hyperparameter(0.01, Float(1e-3, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)

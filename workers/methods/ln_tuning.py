@@ -24,6 +24,8 @@ class LnTuning(NormEffect):
 
     formula: ClassVar[str] = "Σ d·(1 + [shift]) over the chosen norms"
     citation: ClassVar[str] = "Zhao et al. 2024, arXiv 2312.11420"
+    published: ClassVar[str] = "3e-4 (T-Few's comparison)"
+    deviations: ClassVar[str] = "none"
 
     lr: float = hyperparameter(3e-3, Float(1e-4, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)

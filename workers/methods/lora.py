@@ -33,6 +33,8 @@ class Lora(LowRank):
 
     formula: ClassVar[str] = "Σ r·(in + out) + out·[dora] over the chosen linears"
     citation: ClassVar[str] = "Hu et al. 2022, arXiv 2106.09685"
+    published: ClassVar[str] = "2e-4 to 5e-4 (paper, GPT-3 and GLUE); lr_ratio about 16 (LoRA+)"
+    deviations: ClassVar[str] = "no dropout"
 
     rank: int = hyperparameter(1, Int(1, 16, log=True))
     alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)

@@ -26,6 +26,11 @@ class LorettaRep(LowRank):
 
     formula: ClassVar[str] = "Σ r_{i-1}·k_i·r_i over the cores, ∏k = b·in and b·out, of the chosen linears"
     citation: ClassVar[str] = "Yang et al. 2024, arXiv 2402.11417"
+    published: ClassVar[str] = "1e-4, 5e-4 (paper, GLUE)"
+    deviations: ClassVar[str] = (
+        "shapes have factors near 8 unless given, and the paper's are tables; the update is zero at the start, as in the paper, "
+        "not in its code; norms by composing with ln_tuning"
+    )
 
     rank: int = hyperparameter(5, Int(1, 20, log=True))
     bottleneck: int = hyperparameter(8, Choice((4, 8, 16)))

@@ -30,6 +30,8 @@ class Snell(Dense):
 
     formula: ClassVar[str] = "Σ r·(in + out) over the chosen linears"
     citation: ClassVar[str] = "Shen et al. 2024, arXiv 2411.01800"
+    published: ClassVar[str] = "1e-3 (paper, vision transformers)"
+    deviations: ClassVar[str] = "S is the paper's D ⊙ max(|D| - t, 0), where the authors' code keeps D |D| above t"
 
     rank: int = hyperparameter(2, Choice((2, 4, 8, 16, 32)))
     sparsity: float = hyperparameter(0.3, Choice((0.0, 0.3, 0.6, 0.9)))

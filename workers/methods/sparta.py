@@ -26,6 +26,10 @@ class Sparta(Sparse):
 
     formula: ClassVar[str] = "k"
     citation: ClassVar[str] = "Rios et al. 2025, arXiv 2502.15975"
+    published: ClassVar[str] = "2e-6 to 5e-5 (authors' code)"
+    deviations: ClassVar[str] = (
+        "exactly k entries, in equal shares of every linear's size, from the seed; the paper draws each entry with one probability"
+    )
 
     k: int = hyperparameter(1000, Int(1, 100_000, log=True))
     lr: float = hyperparameter(5e-3, Float(5e-5, 0.1, log=True), structural=False)

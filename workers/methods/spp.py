@@ -23,6 +23,8 @@ class Spp(Dense):
 
     formula: ClassVar[str] = "Σ r·in + out over the chosen linears"
     citation: ClassVar[str] = "Lu et al. 2024, arXiv 2405.16057"
+    published: ClassVar[str] = "4e-3, 3 epochs (authors' code)"
+    deviations: ClassVar[str] = "no pruning step: it serves weights that are sparse already, and works on any"
 
     rank: int = hyperparameter(16, Choice((1, 2, 4, 8, 16)))
     scale: float = hyperparameter(2.0, Float(0.5, 8.0, log=True), structural=False)

@@ -26,6 +26,8 @@ class Tinylora(LowRank):
 
     formula: ClassVar[str] = "u·groups, groups = (1 - weight_tying) of the chosen linears, at least 1"
     citation: ClassVar[str] = "Morris et al. 2026, arXiv 2602.04118"
+    published: ClassVar[str] = "not read: the paper's are for reinforcement learning"
+    deviations: ClassVar[str] = "P's distribution and the split of S are PEFT's; signs of the singular vectors are fixed"
 
     length: int = hyperparameter(16, Int(1, 1024, log=True))
     rank: int = hyperparameter(2, Int(1, 16, log=True))

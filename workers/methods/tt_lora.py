@@ -26,6 +26,11 @@ class TtLora(LowRank):
 
     formula: ClassVar[str] = "Σ r_{i-1}·k_i·r_i over the cores, ∏k = in·out, of the chosen linears"
     citation: ClassVar[str] = "Anjum et al. 2024, arXiv 2408.01008"
+    published: ClassVar[str] = "5e-3 (TT-LoRA MoE)"
+    deviations: ClassVar[str] = (
+        "balanced factors, where the paper searches shapes by hand; the last core is zero at the start, where third-party code "
+        "starts from ΔW ≠ 0"
+    )
 
     rank: int = hyperparameter(4, Int(1, 16, log=True))
     order: int = hyperparameter(4, Int(2, 6))

@@ -24,6 +24,8 @@ class Unilora(LowRank):
 
     formula: ClassVar[str] = "d"
     citation: ClassVar[str] = "Li et al. 2025, arXiv 2506.00799"
+    published: ClassVar[str] = "not read"
+    deviations: ClassVar[str] = "none that is known: compared with PEFT's, not with the authors' code"
 
     length: int = hyperparameter(256, Int(8, 65536, log=True))
     rank: int = hyperparameter(4, Int(1, 16, log=True))

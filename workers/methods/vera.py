@@ -23,6 +23,8 @@ class Vera(LowRank):
 
     formula: ClassVar[str] = "Σ out + r over the chosen linears"
     citation: ClassVar[str] = "Kopiczko, Blankevoort & Asano 2024, arXiv 2310.11454"
+    published: ClassVar[str] = "4e-3 to 3e-2 (paper, GLUE)"
+    deviations: ClassVar[str] = "none"
 
     rank: int = hyperparameter(64, Int(1, 1024, log=True))
     d_initial: float = hyperparameter(0.1, Float(1e-3, 1.0, log=True), structural=False)

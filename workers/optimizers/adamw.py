@@ -21,6 +21,8 @@ class AdamW(Optimizer):
 
     formula: ClassVar[str] = "all"
     citation: ClassVar[str] = "Loshchilov & Hutter 2019, arXiv 1711.05101"
+    published: ClassVar[str] = "–"
+    deviations: ClassVar[str] = "none"
 
     def step(self, pack: Pack, state: State, context: StepContext) -> Tensor:
         """θ ← θ - lr · (m̂ / (√v̂ + ε) + λ θ)."""

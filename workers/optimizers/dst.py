@@ -23,6 +23,8 @@ class Dst(Optimizer):
 
     formula: ClassVar[str] = "all; ε·N of them differ from the start"
     citation: ClassVar[str] = "Stahlberg et al. 2024, arXiv 2411.08610"
+    published: ClassVar[str] = "not read: no code is public"
+    deviations: ClassVar[str] = "a silo is a tensor of the adapter; the paper counts the ε·N elements that differ, here all N count"
 
     fraction: float = hyperparameter(0.1, Float(1e-4, 0.5, log=True))
 

@@ -34,6 +34,11 @@ class LightPeft(Optimizer):
 
     formula: ClassVar[str] = "all"
     citation: ClassVar[str] = "Gu et al. 2024, arXiv 2406.03792"
+    published: ClassVar[str] = "3e-4, 10 epochs after 800 steps of estimation (authors' scripts)"
+    deviations: ClassVar[str] = (
+        "heads and feed-forward units of the frozen model are not pruned; one learning-rate schedule for the look and the rest; a "
+        "module's score counts padding too"
+    )
     uses_effects: ClassVar[bool] = True
 
     modules: float = hyperparameter(0.75, Float(0.0, 0.9))

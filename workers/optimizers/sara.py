@@ -27,6 +27,10 @@ class Sara(Optimizer):
 
     formula: ClassVar[str] = "fraction·N"
     citation: ClassVar[str] = "Hu et al. 2024, arXiv 2409.06633"
+    published: ClassVar[str] = "1e-3·exp(-350 τ) (authors' code), λ 5e-4"
+    deviations: ClassVar[str] = (
+        "τ is a quantile, not 2e-3; moments go on at the second selection; signs stay, where the code makes small weights positive"
+    )
     uses_reference: ClassVar[bool] = True
 
     fraction: float = hyperparameter(0.1, Float(1e-4, 0.5, log=True))

@@ -27,6 +27,11 @@ class Senszoq(Optimizer):
 
     formula: ClassVar[str] = "fraction·N"
     citation: ClassVar[str] = "Guo et al. 2024, arXiv 2406.02913"
+    published: ClassVar[str] = "not read"
+    deviations: ClassVar[str] = (
+        "sensitivities are of the trial's own first steps, the paper's of a text corpus; the frozen model keeps its precision, "
+        "the paper's has 4 bits"
+    )
 
     fraction: float = hyperparameter(0.1, Float(1e-4, 1.0, log=True))
     lr: float = hyperparameter(1e-3, Float(1e-6, 0.1, log=True))

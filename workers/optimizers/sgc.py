@@ -32,6 +32,8 @@ class Sgc(Optimizer):
 
     formula: ClassVar[str] = "all; moments 2·k/c·N"
     citation: ClassVar[str] = "Yang et al. 2025, arXiv 2502.00311"
+    published: ClassVar[str] = "not read"
+    deviations: ClassVar[str] = "chunks of 256 elements, the paper's are its layers"
 
     compression: float = hyperparameter(0.5, Choice((0.25, 0.5)))
     sparsity: float = hyperparameter(0.04, Float(0.01, 0.06, log=True))

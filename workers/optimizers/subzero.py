@@ -28,6 +28,8 @@ class Subzero(Optimizer):
 
     formula: ClassVar[str] = "all"
     citation: ClassVar[str] = "Yu et al. 2024, arXiv 2410.08989"
+    published: ClassVar[str] = "1e-3 with r 24, F 1,000, ε 1e-2, constant, 20,000 steps (authors' script, prompts of OPT-1.3B)"
+    deviations: ClassVar[str] = "directions are in units (see below), as every rule's"
 
     rank: int = hyperparameter(8, Int(2, 32, log=True))
     refresh: int = hyperparameter(100, Int(10, 2000, log=True))

@@ -7,10 +7,16 @@ from ..options import example, json_option, model_option
 
 @click.command("methods", epilog=example("  ulpt-search methods --model minilm"))
 @click.option("--rules", is_flag=True, help="List the training rules instead, which are joined to a method: lora+subzero.")
+@click.option("--markdown", is_flag=True, help="Print the page of equations, counts, starts, published rates and deviations instead.")
 @model_option
 @json_option
-def command(rules: bool, model: str | None, as_json: bool) -> None:
+def command(rules: bool, markdown: bool, model: str | None, as_json: bool) -> None:
     """List the methods and what they cost."""
+    if markdown:
+        from ..method_pages import markdown as page
+
+        click.echo(page(), nl=False)
+        return
     from ..listings import list_methods, list_rules
     from ..printing import print_json, print_methods, print_rules
 
