@@ -123,7 +123,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as store:
         for task in asked.tasks.split(","):
             for method in (one for one in asked.methods.split(",") if (asked.label, one, task) not in done):
-                record = {"label": asked.label, "method": method, "task": task, "steps": asked.steps, "layers": asked.layers, **measure(plan, method, task, store)}
+                record = {
+                    "label": asked.label,
+                    "method": method,
+                    "task": task,
+                    "steps": asked.steps,
+                    "layers": asked.layers,
+                    **measure(plan, method, task, store),
+                }
                 with asked.out.open("a", encoding="utf8") as file:
                     file.write(json.dumps(record) + "\n")
                 print(json.dumps(record), flush=True)

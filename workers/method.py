@@ -54,6 +54,8 @@ class Method(Configurable, ABC):
 
     exports: ClassVar[tuple[str, ...]] = ("native",)
     packable: ClassVar[bool] = True
+    consistency: ClassVar[bool] = False
+    """Whether a trial's loss has the symmetric divergence between the answers of two passes, each with noise of its own."""
     citation: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     published: ClassVar[str] = ""

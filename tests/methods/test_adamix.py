@@ -1,12 +1,17 @@
 """AdaMix: one expert a step, their average in the end, and the counts before and after."""
 
+import math
+
 import pytest
 import torch
 
+from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.methods.adamix import Adamix
 from ulpt_search.workers.methods.adapter import Adapter
+from ulpt_search.workers.training.trainer import disagreement
 
+from .. import toy, zoo
 from ..shapes import linear, shape
 
 P = {
@@ -54,3 +59,29 @@ def test_counts_on_roberta_large() -> None:
 def test_a_rank_above_the_width_is_refused_before_launch() -> None:
     with pytest.raises(WrongInput, match=r"adamix\.rank: 9 is above the width 8 of layers\.0\.down; lower rank"):
         Adamix(rank=9).parameters(shape(width=8))
+
+
+def test_the_consistency_loss_is_the_symmetric_divergence_of_two_passes() -> None:
+    """p = (3/4, 1/4), q = (1/4, 3/4): KL(p‖q) = KL(q‖p) = ½ ln 3; each half moves the pass that it measures alone."""
+    first = torch.tensor([[[3.0, 1.0]]]).log().requires_grad_()
+    second = torch.tensor([[[1.0, 3.0]]]).log().requires_grad_()
+    both = disagreement(first, second)
+    assert both.item() == pytest.approx(0.5 * math.log(3))
+    (gradient,) = torch.autograd.grad(both.sum(), first)
+    torch.testing.assert_close(gradient, torch.tensor([[[0.25, -0.25]]]))  # ½ (softmax(first) - softmax(second))
+    assert disagreement(first, first.detach()).item() == pytest.approx(0)
+
+
+def test_a_second_pass_has_experts_of_its_own_and_is_no_business_of_the_neighbours() -> None:
+    backbone = zoo.backbone("encoder")
+    values: Hyperparameters = {"experts": 2, "rank": 2}
+    pack = toy.pack(backbone, [("adamix", values, 0), ("lora", {}, 1)])
+    assert pack.consistent.tolist() == [1.0, 0.0]
+    first, second = (pack.noise(backbone.shape, [0, 1], 3, again=again)[0] for again in (False, True))
+    steps = [pack.noise(backbone.shape, [0, 1], step, again=True)[0] for step in range(8)]
+    assert first.keys() == second.keys()
+    assert any(not torch.equal(step[name], first[name]) for step in steps for name in first)
+    mixed, _, _ = toy.train(backbone, [("adamix", values, 0), ("lora", {}, 1)], steps=4)
+    alone, _, _ = toy.train(backbone, [("lora", {}, 1)], steps=4)
+    for name, value in mixed.of_trial(mixed.flat, 1).items():
+        torch.testing.assert_close(value, alone.of_trial(alone.flat, 0)[name], rtol=1e-6, atol=1e-7)

@@ -5,7 +5,8 @@
     a: one expert, drawn anew for each site and step, while training; 1/M otherwise.   `share_up=False`: U_m, b_m likewise
 
 Wang et al. 2022, arXiv 2205.12410.  D_m (r×d), U (d×r) ~ N(0, 0.02²).  The count is of what is trained; after averaging one
-adapter is left. The paper's consistency loss between two random passes is left out: a step here is a single pass.
+adapter is left.  A step is two passes with experts of their own, and to the first one's loss is added ½ (KL(p‖q) + KL(q‖p)) of the
+two passes' answers p and q.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Adamix(LinearEffect):
     formula: ClassVar[str] = "Σ M·(d·r + r) + M_up·(r·d + d) over the chosen linears, d = out, M_up = 1 or M"
     citation: ClassVar[str] = "Wang et al. 2022, arXiv 2205.12410"
     published: ClassVar[str] = "3e-4 (RoBERTa-large), 4e-4 (BERT), GLUE, authors' code"
-    deviations: ClassVar[str] = "the consistency loss is left out: a step is one pass"
+    deviations: ClassVar[str] = "none; what is counted is what is trained, and the paper counts the one adapter that is left"
+    consistency: ClassVar[bool] = True
 
     experts: int = hyperparameter(4, Int(2, 8))
     rank: int = hyperparameter(4, Int(1, 64, log=True))

@@ -17,6 +17,9 @@ from ..method import Method, Tensors
 from .seeds import generator
 from .transfer import sent
 
+FIRST, SECOND = 1_000_003, 3_000_017
+"""Where the streams of the training steps' noise start: that of the first pass and that of a second one, where there is one."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -129,9 +132,20 @@ class Pack:
         squares = torch.zeros(self.size, dtype=vector.dtype, device=vector.device)
         return squares.index_add_(0, self.owner, vector.square()).sqrt()
 
-    def noise(self, shape: Shape, seeds: Sequence[int], step: int) -> list[dict[str, Tensor]]:
-        """Fresh random tensors of a training step, per group, from each trial's seed and the step."""
-        return [_noise(group, shape, seeds, step, self.flat.device) for group in self.groups]
+    def noise(self, shape: Shape, seeds: Sequence[int], step: int, *, again: bool = False) -> list[dict[str, Tensor]]:
+        """Fresh random tensors of a training step, per group, from each trial's seed and the step; `again`, those of its second pass."""
+        return [_noise(group, shape, seeds, (SECOND if again else FIRST) + step, self.flat.device) for group in self.groups]
+
+    @cached_property
+    def consistent(self) -> Tensor:
+        """1 for trials with a method whose two passes should agree, 0 for the others, (trials,)."""
+        wanted = {part.position for group in self.groups for part in group.parts if part.method.consistency}
+        return sent(torch.tensor([float(k in wanted) for k in range(self.size)], dtype=self.flat.dtype), self.flat.device)
+
+    @property
+    def twice(self) -> bool:
+        """Whether a step takes a second pass for any trial."""
+        return any(group.method.consistency for group in self.groups)
 
     def _per_element(self, device: torch.device, value: Callable[[Part, str], float]) -> Tensor:
         pieces = [
@@ -169,6 +183,6 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(tensors))
 
 
-def _noise(group: Group, shape: Shape, seeds: Sequence[int], step: int, device: torch.device) -> dict[str, Tensor]:
-    draws = [p.method.noise(shape, generator(seeds[p.position], 1_000_003 + step)) for p in group.parts]
+def _noise(group: Group, shape: Shape, seeds: Sequence[int], key: int, device: torch.device) -> dict[str, Tensor]:
+    draws = [p.method.noise(shape, generator(seeds[p.position], key)) for p in group.parts]
     return {name: sent(_stack([draw[name] for draw in draws]), device) for name in draws[0]}

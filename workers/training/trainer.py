@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy, kl_div, pad
 
 from ...spaces.space import Training
 from ..method import Method
@@ -28,6 +28,10 @@ ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens of one training pass over all trials of a pack, by device: longer steps run in pieces, rows by rows, and add up their
 gradients. Activations of more than a CPU's caches cost page faults, up to a third of the step (`docs/performance.md`)."""
+
+
+Noise = Sequence[dict[str, Tensor]]
+"""A pass's fresh random tensors, per group."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ class Trainer:
             for step in range(start, stop):
                 effects.clear()
                 rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
-                pieces = self._pieces(pack, sites, data, rows, pack.noise(self.backbone.shape, seeds, step))
+                noise = pack.noise(self.backbone.shape, seeds, step)
+                again = pack.noise(self.backbone.shape, seeds, step, again=True) if pack.twice else None
+                pieces = self._pieces(pack, sites, data, rows, noise, again)
                 at = rates * rate_factor(self.training, step)
                 context = StepContext(step, self.training.steps, at, self.training.clip, seeds, pieces, self._adam, effects)
                 total += rule.step(pack, state, context)
@@ -85,7 +91,7 @@ class Trainer:
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
     def _pieces(
-        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Sequence[dict[str, Tensor]]
+        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Noise, again: Noise | None
     ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
         """A step's losses in pieces for `StepContext`: each takes some of the (trials, batch) `rows` from every trial."""
         tokens = rows.size * max(data.lengths[row] for row in rows.flat)
@@ -93,21 +99,26 @@ class Trainer:
 
         def one(piece: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
             batch = self._batch(data, piece.ravel().tolist(), blocks=self._skippable(sites), device=pack.flat.device)
-            return partial(self._losses, pack, sites, batch, noise, share=piece.shape[1] / rows.shape[1])
+            return partial(self._losses, pack, sites, batch, noise, again, share=piece.shape[1] / rows.shape[1])
 
         return [one(piece) for piece in np.array_split(rows, count, axis=1)]
 
     def _losses(
-        self, pack: Pack, sites: Sites, batch: "Batch", noise: Sequence[dict[str, Tensor]], flat: Tensor, *, share: float
+        self, pack: Pack, sites: Sites, batch: "Batch", noise: Noise, again: Noise | None, flat: Tensor, *, share: float
     ) -> tuple[Tensor, Tensor]:
         """Every trial's training loss on a batch and its method's penalty, (trials,) each, at the values `flat` (elements,), times `share`.
 
-        That is the share of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
+        With `again`, the noise of a second pass, trials whose method asks for it pay for the two passes' disagreement. `share` is that
+        of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
         """
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
         losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1)
-        return losses * share, _penalties(pack, values) * share
+        penalties = _penalties(pack, values)
+        if again is not None:
+            second = self._scores(pack, sites, _whole(pack, flat, again), batch)
+            penalties = penalties + pack.consistent * disagreement(scores, second)
+        return losses * share, penalties * share
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
@@ -166,6 +177,16 @@ class Batch:
     types: Tensor | None
     hidden: Tensor | None
     blocks: int
+
+
+def disagreement(first: Tensor, second: Tensor) -> Tensor:
+    """Symmetric divergence ½ (KL(p‖q) + KL(q‖p)) of two passes' answers, the mean over rows of (trials, rows, labels), (trials,).
+
+    As in AdaMix's code, each half moves the pass that it measures, and takes the other as it is.
+    """
+    p, q = first.log_softmax(-1), second.log_softmax(-1)
+    both = kl_div(p, q.detach(), reduction="none", log_target=True) + kl_div(q, p.detach(), reduction="none", log_target=True)
+    return both.sum(-1).mean(1) / 2
 
 
 def rate_factor(training: Training, step: int) -> float:

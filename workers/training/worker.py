@@ -77,20 +77,21 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     except Foreign as error:
         return Outcome(job.number, refused=str(error))
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
-    backbone, packs = session(setup).backbone, dict[tuple[Optimizer, int, int], list[Assignment]]()
+    backbone, packs = session(setup).backbone, dict[tuple[Optimizer, bool, int, int], list[Assignment]]()
     for assignment in ordered:
         packs.setdefault(_company(backbone, assignment.trial), []).append(assignment)
     return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
 
 
-def _company(backbone: Backbone, trial: Trial) -> tuple[Optimizer, int, int]:
-    """Equal for trials that share a pack: those of one training rule whose methods touch nothing but their own rows.
+def _company(backbone: Backbone, trial: Trial) -> tuple[Optimizer, bool, int, int]:
+    """Equal for trials that share a pack: those of one training rule and number of passes whose methods touch nothing but their own rows.
 
     A CPU is busy with one trial already; there, trials that leave the lower blocks alone are not held up by others.
     """
     methods = parts(trial.method, trial.hyperparameters)
     lowest = min(lowest_block(method, backbone.shape) for method in methods) if backbone.device.type == "cpu" else 0
-    return rule_of(trial), lowest, -1 if all(method.packable for method in methods) else trial.number
+    twice = any(method.consistency for method in methods)
+    return rule_of(trial), twice, lowest, -1 if all(method.packable for method in methods) else trial.number
 
 
 def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:
