@@ -27,6 +27,8 @@ class Dept(SoftPrompt):
     exports: ClassVar[tuple[str, ...]] = ("native",)
     formula: ClassVar[str] = "m·d + r·(s + d)"
     citation: ClassVar[str] = "Shi & Lipani 2024, arXiv 2309.05173"
+    published: ClassVar[str] = "0.3, 0.4 for the prompt; 5e-4, 5e-3, 0.3 for the pair (authors' code)"
+    deviations: ClassVar[str] = "positions count from the first token of right-padded text, where the paper pads all texts to one length"
 
     prompt_length: int = hyperparameter(4, Int(1, 60, log=True))
     rank: int = hyperparameter(2, Int(1, 64, log=True))

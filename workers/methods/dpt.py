@@ -23,6 +23,8 @@ class Dpt(SoftPrompt):
 
     formula: ClassVar[str] = "r·(n + d)"
     citation: ClassVar[str] = "Xiao et al. 2023, arXiv 2310.10094"
+    published: ClassVar[str] = "0.3 (paper, T5)"
+    deviations: ClassVar[str] = "B starts at the embeddings' scale"
 
     rank: int = hyperparameter(2, Int(1, 64, log=True))
     prompt_length: int = hyperparameter(10, Int(1, 100, log=True))

@@ -29,6 +29,11 @@ class E2vpt(KeysValues):
 
     formula: ClassVar[str] = "Σ n·kv·(2 - [shared]) + n + n·S over the chosen layers"
     citation: ClassVar[str] = "Han et al. 2023, arXiv 2307.13770"
+    published: ClassVar[str] = "not read: the paper's are for images"
+    deviations: ClassVar[str] = (
+        "gates stand on key-value prompts and close within one training; the paper gates input and deep prompts, prunes once, "
+        "rewinds and trains again"
+    )
 
     prefix_length: int = hyperparameter(4, Int(1, 64, log=True))
     segments: int = hyperparameter(8, Choice((4, 8, 16)))

@@ -23,6 +23,10 @@ class PTuning(SoftPrompt):
 
     formula: ClassVar[str] = "n·d + (d·h + h) + (h² + h) + (h·d + d)"
     citation: ClassVar[str] = "Liu et al. 2021, arXiv 2103.10385"
+    published: ClassVar[str] = "not read"
+    deviations: ClassVar[str] = (
+        "the network is PEFT's MLP, where the paper has an LSTM in front; its output starts at the embeddings' scale"
+    )
 
     prompt_length: int = hyperparameter(5, Int(1, 100, log=True))
     hidden: int = hyperparameter(8, Int(1, 256, log=True))

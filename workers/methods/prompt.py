@@ -23,6 +23,8 @@ class Prompt(SoftPrompt):
 
     formula: ClassVar[str] = "n·d"
     citation: ClassVar[str] = "Lester, Al-Rfou & Constant 2021, arXiv 2104.08691"
+    published: ClassVar[str] = "0.3 (paper and T-Few, T5)"
+    deviations: ClassVar[str] = "none, but that embeddings' rms is the unit of the rate"
 
     prompt_length: int = hyperparameter(10, Int(1, 100, log=True))
     lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)

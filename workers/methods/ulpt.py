@@ -38,6 +38,11 @@ class Ulpt(SoftPrompt):
 
     formula: ClassVar[str] = "n·r + d·[scale] + d·[shift]"
     citation: ClassVar[str] = "Wu, Hao & Mou 2025, arXiv 2502.04501"
+    published: ClassVar[str] = "0.6, one for Z, s and b (authors' code, T5); 1e-2 (authors' code, Llama)"
+    deviations: ClassVar[str] = (
+        "b is trained in units of the embeddings' rms; at the default start P is scaled by that rms, which the published starts "
+        "(`init`) are not"
+    )
 
     dim: int = hyperparameter(2, Int(2, 256, log=True))
     prompt_length: int = hyperparameter(10, Int(2, 128, log=True))
