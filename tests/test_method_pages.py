@@ -9,9 +9,11 @@ import ulpt_search
 from ulpt_search.search.cli import main
 from ulpt_search.search.cli.method_pages import markdown
 from ulpt_search.workers.catalogue import catalogue, rules
+from ulpt_search.workers.method import Method
+from ulpt_search.workers.optimizer import Optimizer
 
 PAGE = Path(ulpt_search.__file__).parent / "docs" / "methods.md"
-EVERYTHING = {**catalogue(), **rules()}
+EVERYTHING: dict[str, type[Method] | type[Optimizer]] = {**catalogue(), **rules()}
 
 
 def test_the_page_is_up_to_date() -> None:

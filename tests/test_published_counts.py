@@ -1,6 +1,7 @@
 """What the papers' own tables say a method costs, on the models that they say it of, as transformers builds them (without memory)."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -35,10 +36,10 @@ def _build(name: str) -> hub.PreTrainedModel:
         case "roberta-base" | "bert-base":
             return hub.BertModel(hub.BertConfig(vocab_size=WORDS))
         case "roberta-large":
-            sizes = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+            sizes: dict[str, Any] = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
             return hub.RobertaModel(hub.RobertaConfig(vocab_size=WORDS, **sizes))
         case "deberta-v3-base, keys not shared":  # in v3 q and k also read a table without rows, so they are no sites: see docs/log.md
-            relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "share_att_key": False}
+            relative: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "share_att_key": False}
             return hub.DebertaV2Model(
                 hub.DebertaV2Config(
                     vocab_size=WORDS, hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072, **relative

@@ -1,13 +1,16 @@
 """What a method is put on is what was asked for, in every family, and what it costs is counted once and before anything is loaded."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import peft
 import pytest
 import torch
 import transformers as hub
 
+from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.shape import Shape
 from ulpt_search.spaces.space import ModelSpec
@@ -18,8 +21,8 @@ from ulpt_search.workers.model.pack import build_parts
 
 from . import zoo
 
-SMALL = {"vocab_size": 70, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
-BUILT = {
+SMALL: dict[str, Any] = {"vocab_size": 70, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+BUILT: dict[str, Callable[[], hub.PreTrainedModel]] = {
     "deberta-v2": lambda: hub.DebertaV2Model(hub.DebertaV2Config(**SMALL, relative_attention=True, pos_att_type=["c2p", "p2c"])),
     "deberta": lambda: hub.DebertaModel(hub.DebertaConfig(**SMALL, relative_attention=True, pos_att_type=["c2p"])),
     "gpt-neox": lambda: hub.GPTNeoXForCausalLM(hub.GPTNeoXConfig(**SMALL)),
@@ -77,14 +80,14 @@ def test_layers_are_those_that_were_asked_for() -> None:
 
 def test_all_linears_are_all_of_the_blocks() -> None:
     model = zoo.model("decoder")
-    inside = [name for name, module in model.model.layers.named_modules() if isinstance(module, torch.nn.Linear)]
+    inside = [name for name, module in model.named_modules() if ".layers." in name and isinstance(module, torch.nn.Linear)]
     assert len(zoo.backbone("decoder").shape.select(modules="all")) == len(inside)
 
 
 @pytest.mark.parametrize("family", ["deberta-v2", "deberta", "gpt-neox", "phi3", "bart"])
 @pytest.mark.parametrize("name", ["lora", "ether", "loretta_rep", "lora_xs", "ia3"])
 def test_the_usual_methods_fit_families_with_names_of_their_own(family: str, name: str) -> None:
-    values = {"modules": "q,v"} | ({"bottleneck": 8} if name == "loretta_rep" else {})
+    values: Hyperparameters = {"modules": "q,v"}
     (part,) = build_parts(0, parts(name, values), shape(family), 0)
     assert sum(tensor.numel() for tensor in part.tensors.trainable.values()) == count(name, values, shape(family)) > 0
 

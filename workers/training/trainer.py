@@ -91,7 +91,7 @@ class Trainer:
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
     def _pieces(
-        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Noise, again: Noise | None
+        self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Noise, again: Noise | None = None
     ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
         """A step's losses in pieces for `StepContext`: each takes some of the (trials, batch) `rows` from every trial."""
         tokens = rows.size * max(data.lengths[row] for row in rows.flat)
