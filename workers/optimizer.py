@@ -1,6 +1,6 @@
 """What a training rule is: typed hyperparameters, how many of a trial's elements it trains, and one step on a pack.
 
-A rule's file in `updates/` holds one final, frozen dataclass that subclasses `Optimizer`. In a space a rule is named as a part of
+A rule's file in `optimizers/` holds one final, frozen dataclass that subclasses `Optimizer`. In a space a rule is named as a part of
 the method, `lora+subzero`, with its hyperparameters under its name: `subzero.rank`. All trials of a pack follow one rule, with
 their own learning rates; whatever a rule keeps between steps is in `State`, so that a trial can pause and go on elsewhere.
 """

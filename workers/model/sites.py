@@ -157,7 +157,8 @@ class Sites:
         if not groups:
             return
         module = self._model.get_submodule(site.name)
-        weight, bias = weight_of(module), module.bias
+        weight = weight_of(module)
+        bias: Tensor | None = module.bias  # type: ignore[assignment]
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
