@@ -238,6 +238,35 @@ def test_another_budget_is_another_study(done: tuple[Study, str, str]) -> None:
     assert "300" in other.err
 
 
+def test_what_the_study_was_begun_with_is_held_to(done: tuple[Study, str, str]) -> None:
+    """Other lengths of text are another task; another precision is told, and kept with each result."""
+    study, *_ = done
+    known = study.ledger.study("tiny").known
+    assert known is not None
+    assert {result.numerics for result in study.results} == {str(known.numerics)}
+    with inside(study.folder):
+        other = drive([*tiny.OPTIONS, "--set", "task.max_tokens=16"])
+        dtype = "float32" if known.numerics.dtype == "bfloat16" else "bfloat16"
+        low = drive([*tiny.OPTIONS, "--set", f"model.dtype={dtype}"])
+    assert (other.code, other.out) == (2, "")
+    assert "task colours (max_tokens 128, not 16). Go on as it was begun, or give another --study name" in other.err
+    assert low.code == 0, low.err
+    assert f"tiny: goes on with {dtype}, not {known.numerics.dtype}" in low.err
+
+
+def test_an_adapter_file_of_an_earlier_step_is_written_again(done: tuple[Study, str, str]) -> None:
+    study, *_ = done
+    (card,) = (study.folder / "home" / "curves" / "tiny").glob("trial-*/ulpt.json")
+    told = json.loads(card.read_text())
+    card.write_text(json.dumps({**told, "step": 2, "adapter": "0" * 64}))
+    with inside(study.folder):
+        again = drive(tiny.OPTIONS)
+    assert again.code == 0, again.err
+    written = json.loads(card.read_text())
+    assert (written["step"], written["adapter"]) == (told["step"], told["adapter"])
+    assert written["adapter"] in {result.adapter for result in study.results}
+
+
 def test_a_second_driver_is_refused(done: tuple[Study, str, str]) -> None:
     study, *_ = done
     with study.ledger.lease("tiny"), inside(study.folder):

@@ -66,6 +66,7 @@ def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
 
 def print_study(history: "History", trials: "Sequence[Trial]") -> None:
     """Print a study's settings and those of its trials that were asked for, in this order."""
+    from ...dashboards.numerics import numerics_notes
     from ...dashboards.rows import trial_rows
     from ...dashboards.tables import trials_table
 
@@ -77,6 +78,8 @@ def print_study(history: "History", trials: "Sequence[Trial]") -> None:
     _show(trials_table(rows, width=_columns()))
     if len(trials) < len(history.trials):
         click.echo(f"\n{len(trials)} of {len(history.trials)} trials")
+    for line in numerics_notes(history.results):
+        click.echo(f"\n{line}")
 
 
 def print_frontier(curve: "Curve") -> None:

@@ -38,7 +38,7 @@ def _export_best(history: History, folder: Path, *, store: str) -> Path:
     possible = formats(trial, shape_of(setup.model))
     style = next(style for style in ("peft", "merged", "native") if style in possible)
     out = folder / f"trial-{trial.number}-{style}"
-    if not _holds(out, result, setup):
+    if not holds(out, result, setup):
         export(setup, trial, result.adapter, style=style, out=out, force=True)
     for old in set(folder.glob("trial-*")) - {out}:
         if is_export(old):
@@ -46,7 +46,7 @@ def _export_best(history: History, folder: Path, *, store: str) -> Path:
     return out
 
 
-def _holds(folder: Path, result: Result, setup: Setup) -> bool:
+def holds(folder: Path, result: Result, setup: Setup) -> bool:
     """Whether a folder is the export of this very result: by its name it may be that of an earlier step, or of another ledger's study."""
     from ...workers.exports import Card, is_export
 
