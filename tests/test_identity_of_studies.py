@@ -119,13 +119,9 @@ def test_other_numerics_are_shown_with_the_trials_that_have_them(tmp_path: Path)
     assert [one["results"][0]["numerics"] for one in trials] == computed
 
 
-def card(folder: Path, **changes: object) -> None:
-    plain = Card("peft", 3, "prompt", {}, 0, 32, "f" * 64, "m", "w" * 64, "encoder", "t", ("a", "b"), ("a", "b"), "accuracy", 32)
-    folder.mkdir(exist_ok=True)
-    replace(plain, adapter=BEST.adapter, step=BEST.step, identity=IDENTITY, **changes).write(folder)  # type: ignore[arg-type]
-
-
 BEST = Result(3, 200, "validation", 0.9, 0.0, 0.0, 0.0, "a" * 64, 128)
+PLAIN = Card("peft", 3, "prompt", {}, 0, 32, "f" * 64, "m", "w" * 64, "encoder", "t", ("a", "b"), ("a", "b"), "accuracy", 32)
+CARD = replace(PLAIN, adapter=BEST.adapter, step=BEST.step, identity=IDENTITY)
 STUDY = Setup(SPACE.model, SPACE.task, SPACE.training, "store", identity=IDENTITY)
 
 
@@ -133,10 +129,12 @@ def test_the_best_adapter_s_folder_is_kept_only_while_it_is_of_that_result(tmp_p
     """By its name alone it may be of an earlier step, or of a study of the same name in another ledger."""
     out = tmp_path / "trial-3-peft"
     assert not holds(out, BEST, STUDY)
-    card(out)
+    out.mkdir()
+    CARD.write(out)
     assert holds(out, BEST, STUDY)
-    for changes in ({"step": 50}, {"adapter": "b" * 64}, {"identity": with_weights("e" * 64)}, {"identity": None}):
-        card(out, **changes)
-        assert not holds(out, BEST, STUDY), changes
+    earlier, another = replace(CARD, step=50), replace(CARD, adapter="b" * 64)
+    for other in (earlier, another, replace(CARD, identity=with_weights("e" * 64)), PLAIN):
+        other.write(out)
+        assert not holds(out, BEST, STUDY), other
     (out / "ulpt.json").write_text("{")
     assert not holds(out, BEST, STUDY)
