@@ -36,6 +36,7 @@ from ulpt_search.workers.training.scoring import score
 from ulpt_search.workers.training.worker import Session, session
 
 RATES = (0.1, 0.3, 1.0)
+RIVALS = ("ulpt r 2", "ulpt r 64", "ulpt r 256", "ia3 k,v last", "ia3 down last")
 SHIFT = "s, b alone"
 
 
@@ -227,9 +228,10 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         own = {task: cells[task, name] for task in tasks if (task, name) in cells}
         scores = " | ".join(_shown(own[task]) if task in own else "–" for task in tasks)
         share = sum(sum(r["share"]) / len(r["share"]) for r in own.values()) / len(own)
-        lines.append(f"| {name} | {next(iter(own.values()))['parameters']:,} | {scores} | {share:.0%} |")
+        shown = f"{share:.0%}" if share else "–"
+        lines.append(f"| {name} | {next(iter(own.values()))['parameters']:,} | {scores} | {shown} |")
     lines += ["", f"Difference to {SHIFT}, 95 % interval:", ""]
-    for task, name in ((task, name) for task in tasks for name in ("ulpt r 64", "ulpt r 256")):
+    for task, name in ((task, name) for task in tasks for name in RIVALS):
         if {(task, name), (task, SHIFT)} <= cells.keys():
             gap = difference(_interval(cells[task, name]), _interval(cells[task, SHIFT]))
             lines.append(f"- {task}, {name}: {gap.centre:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")
