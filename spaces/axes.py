@@ -1,7 +1,7 @@
 """Axes of a search space: frozen values that say what a hyperparameter may be, and nothing about samplers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Value = int | float | str | bool
 Hyperparameters = Mapping[str, Value]
@@ -52,6 +52,10 @@ class Choice:
     """One of `options`, in no order."""
 
     options: tuple[Value, ...]
+    also: tuple[Value, ...] | None = field(default=(), compare=False)
+    """What a space may give beside them, though it is not tried unless a space does; None: any value of their kind."""
+    quiet: bool = field(default=False, compare=False)
+    """Left out of a space that does not give it: one of the many settings of another library, at that library's default."""
 
     def __post_init__(self) -> None:
         if not self.options:

@@ -5,7 +5,7 @@ from typing import Any
 
 from .axes import Axis, Choice, Int
 from .document import SpaceDocument
-from .user_axes import SELECTORS, enumerated, kind_of
+from .user_axes import SELECTORS, enumerated, kind_of, offered
 
 _TYPES: Mapping[str, str] = {"int": "integer", "float": "number", "bool": "boolean", "text": "string"}
 
@@ -23,12 +23,13 @@ def json_schema(catalogue_axes: Mapping[str, Mapping[str, Axis]]) -> dict[str, A
 def _methods(axes: Mapping[str, Mapping[str, Axis]]) -> dict[str, Any]:
     names = "|".join(sorted(axes))
     composed = {"description": "several methods in one trial", "type": ["object", "null"]}
+    stock = {"description": "a method of PEFT by its own config class", "type": ["object", "null"]}
     return {
         "type": "object",
         "minProperties": 1,
         "description": "method -> hyperparameters; an empty method takes its own axes",
         "properties": {method: _method(own) for method, own in axes.items()},
-        "patternProperties": {rf"^({names})(\+({names}))+$": composed},
+        "patternProperties": {rf"^({names})(\+({names}))+$": composed, r"^peft:[a-z0-9_]+(\+\w+)?$": stock},
         "additionalProperties": False,
     }
 
@@ -49,7 +50,7 @@ def _hyperparameter(name: str, own: Axis) -> dict[str, Any]:
 
 def _value(name: str, own: Axis) -> dict[str, Any]:
     if enumerated(name, own):
-        return {"enum": list(own.corners())}
+        return {"enum": list(offered(own))}
     if name in SELECTORS:
         return {"anyOf": [{"type": ["string", "integer"]}, {"type": "array", "items": {"type": ["string", "integer"]}}]}
     return {"type": _TYPES[kind_of(own)]}

@@ -57,7 +57,7 @@ def kind_of(axis: Axis) -> Kind:
     """The kind of value on an axis; a choice of unlike values is `mixed`."""
     if isinstance(axis, Int | Float):
         return "int" if isinstance(axis, Int) else "float"
-    kinds = {_kind_of_value(option) for option in axis.options}
+    kinds = {_kind_of_value(option) for option in offered(axis)}
     if kinds == {"int", "float"}:
         return "float"
     return kinds.pop() if len(kinds) == 1 else "mixed"
@@ -78,7 +78,12 @@ def read_axis(name: str, given: object, own: Axis) -> Axis | Value:
 def enumerated(name: str, own: Axis) -> bool:
     """Whether only the method's own options will do: numbers may be others, texts and mixtures may not."""
     kind = kind_of(own)
-    return kind == "mixed" or (kind == "text" and name not in SELECTORS)
+    return kind == "mixed" or (kind == "text" and name not in SELECTORS and not (isinstance(own, Choice) and own.also is None))
+
+
+def offered(own: Axis) -> tuple[Value, ...]:
+    """The ends of a range; the options of a choice with what it may be beside them."""
+    return (*own.corners(), *((own.also or ()) if isinstance(own, Choice) else ()))
 
 
 def _kind_of_value(value: Value) -> Kind:
@@ -165,7 +170,7 @@ def _said(name: str, given: object, kind: Kind) -> object:
 
 
 def _option(given: object, own: Axis, at: KeyPath) -> Value:
-    options = own.corners()
+    options = offered(own)
     for option in options:
         if isinstance(given, int | float | str) and Choice((option,)).contains(given):
             return option
@@ -188,5 +193,5 @@ def _offer(own: Axis) -> str:
         return "whole numbers: 4, {int: [1, 8]} or {choice: [1, 2, 4]}"
     if kind == "float":
         return "numbers: 0.1, {float: [0.01, 1], log: true} or {choice: [0.1, 1]}"
-    options = ", ".join(str(option).lower() if isinstance(option, bool) else str(option) for option in own.corners())
+    options = ", ".join(str(option).lower() if isinstance(option, bool) else str(option) for option in offered(own))
     return f"{_NOUNS.get(kind, 'its own options')}: {{choice: [{options}]}}"

@@ -7,7 +7,7 @@ A composition such as `ulpt+bitfit` has hyperparameters with their part's name, 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .axes import Axis, Value
+from .axes import Axis, Choice, Value
 from .errors import WrongInput
 from .located_yaml import Document, Invalid, KeyPath
 from .user_axes import read_axis
@@ -69,7 +69,8 @@ def _read_method(document: Document, method: str, own: Mapping[str, Axis]) -> di
         if name not in own:
             hint = unknown("hyperparameter", method, name, own)
             raise document.wrong(path, hint)
-    return {name: _read(document, given[name], name, axis) if name in given else axis for name, axis in own.items()}
+    kept = {name: axis for name, axis in own.items() if name in given or not (isinstance(axis, Choice) and axis.quiet)}
+    return {name: _read(document, given[name], name, axis) if name in given else axis for name, axis in kept.items()}
 
 
 def _read(document: Document, path: KeyPath, name: str, own: Axis) -> Axis | Value:

@@ -19,7 +19,14 @@ from ulpt_search.workers.training.trainer import bound_values
 
 from . import toy, zoo
 
-KINDS = [f"peft_{kind.lower()}" for kind in bridge.types() if kind != "PSOFT"]  # which refuses the float64 of these tests
+KINDS = [f"{bridge.PREFIX}{kind.lower()}" for kind in bridge.usable()]
+SMALL = {"n_frequency": 10, "num_vectors": 16, "block_size": 4, "group_size": 4, "vector_length": 4, "oft_block_size": 4, "u": 4, "r": 2}
+"""Of those that a type has: sizes that fit a model of width 32."""
+
+
+def small(name: str) -> Hyperparameters:
+    """A type's settings at sizes that fit the tiny models, and a rate at which four steps matter."""
+    return {"lr": 0.01} | {size: value for size, value in SMALL.items() if size in axes_of(name) and method(name).defaults()[size]}
 
 
 @pytest.fixture(scope="module")

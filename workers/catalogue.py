@@ -1,7 +1,7 @@
 """The catalogue of methods and training rules, derived from their files, and what can be said of a configuration on paper.
 
 A configuration's name is a method's, or several joined by `+`: methods stack, and at most one part is a training rule
-(`ulpt+bitfit`, `lora+subzero`). Without a rule it is trained by AdamW. `peft_<type>` stands for a tuner of PEFT (`bridge.py`).
+(`ulpt+bitfit`, `lora+subzero`). Without a rule it is trained by AdamW. `peft:NAME` stands for a method of PEFT (`peft_bridge/`).
 """
 
 import importlib
@@ -44,7 +44,7 @@ def method(name: str) -> type[Method]:
     known = catalogue()
     if name in rules():
         raise WrongInput(f"methods.{name}: a training rule, not a method; join it to one, such as lora+{name}")
-    if name.startswith(bridge.PREFIX):
+    if bridge.is_peft(name):
         return bridge.tuner(name)
     if name not in known:
         raise WrongInput(f"methods.{name}: unknown method; there are {', '.join(known)}.{did_you_mean(name, known)}")
@@ -105,7 +105,7 @@ def _joined(name: str) -> tuple[str, ...]:
         raise WrongInput(f"methods.{name}: a composition names every method once")
     if len(own) > 1:
         raise WrongInput(f"methods.{name}: a trial has one training rule; choose {' or '.join(own)}")
-    if any(part.startswith(bridge.PREFIX) for part in joined) and len(joined) > 1 + len(own):
+    if any(bridge.is_peft(part) for part in joined) and len(joined) > 1 + len(own):
         raise WrongInput(f"methods.{name}: PEFT's tuners wrap the modules that other methods look for; use them alone")
     if len(own) == len(joined):
         method(name)

@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from ...spaces.shape import Linear, Norm, Shape
 from ..configurable import file_name
 from ..method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
-from ..peft_bridge import PeftTuner, holding, injected
+from ..peft_bridge import PeftTuner, holding
 from .architecture import relative_bias, standardise, weight_of
 from .attention import Prefix
 from .pack import Group
@@ -49,7 +49,7 @@ class Sites:
         for index in self._of(PeftTuner):
             if self._trials > 1:
                 raise ValueError(f"{file_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
-            tuner = injected(self._model, self._shape, self._method(index), int(self._groups[index].frozen["seed"][0]))
+            tuner = self._method(index).around(self._model, self._shape, int(self._groups[index].frozen["seed"][0]))
             self._wrapped[index] = self._tuners.enter_context(tuner)
         for linear in self._shape.linears:
             self._hook_linear(linear, [i for i in self._of(LinearEffect) if linear in self._method(i).sites(self._shape)])
@@ -74,7 +74,8 @@ class Sites:
         try:
             with ExitStack() as held:
                 for index, wrapped in self._wrapped.items():
-                    held.enter_context(holding(wrapped, {name: value[0] for name, value in values[index].items()}))
+                    own = {name: value[0] for name, value in values[index].items()}
+                    held.enter_context(holding(wrapped, own, added=self._method(index).adds(self._shape)))
                 yield
         finally:
             self._values = ()
@@ -259,7 +260,8 @@ class Sites:
 
 def lowest_block(method: Method, shape: Shape) -> int:
     """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
-    layers = [site.layer for site in method.sites(shape)] if isinstance(method, LinearEffect | PeftTuner) else []
+    layers = [site.layer for site in method.sites(shape)] if isinstance(method, LinearEffect) else []
+    layers += [target.layer for target in method.targets(shape)] if isinstance(method, PeftTuner) else []
     layers += [norm.layer for norm in method.norms(shape)] if isinstance(method, NormEffect) else []
     return max(0, min(layers, default=0))
 
