@@ -125,7 +125,7 @@ def test_every_shipped_method_has_a_look_of_its_own() -> None:
     folder = Path(ulpt_search.__file__).parent / "workers" / "methods"
     shipped = [path.stem for path in folder.glob("[a-z]*.py")]
     assert set(ORDER) <= set(shipped)
-    drawn = styles([*shipped, "lora+bitfit", "ulpt+ln_tuning", "peft_loha"])
+    drawn = styles([*shipped, "lora+bitfit", "ulpt+ln_tuning", "peft:loha"])
     assert len(set(drawn.values())) == len(shipped) + 3 > 12
 
 

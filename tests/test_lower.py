@@ -13,7 +13,7 @@ from . import toy, zoo
 UPPER: list[toy.Config] = [
     ("lora", {"layers": "last:1", "lr": 0.01}, 1),
     ("ia3", {"layers": "last:1"}, 2),
-    ("peft_loha", {"layers": "last:1", "lr": 0.01}, 3),
+    ("peft:loha", {"layers": "last:1", "lr": 0.01}, 3),
 ]
 
 

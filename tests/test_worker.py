@@ -18,7 +18,7 @@ KINDS: list[tuple[str, Hyperparameters]] = [
     ("lora+dst", {"lora.lr": 0.01, "dst.fraction": 0.2}),
     ("lora+sgc", {"lora.lr": 0.01}),
     ("lora+subzero", {"subzero.lr": 1e-3}),
-    ("peft_loha", {"lr": 0.01}),
+    ("peft:loha", {"lr": 0.01}),
     ("full+senszoq", {"full.modules": "q", "senszoq.fraction": 0.05, "senszoq.calibration": 2, "senszoq.lr": 1e-3}),
 ]
 TRIALS = [Trial(n, name, values, n, count(name, values, zoo.backbone("encoder").shape)) for n, (name, values) in enumerate(KINDS)]

@@ -74,6 +74,13 @@ def list_methods(model: str | None) -> list[MethodListing]:
     ]
 
 
+def list_stock() -> list[str]:
+    """Return the names of the installed PEFT's own methods that can be tried."""
+    from ...workers import peft_bridge
+
+    return [f"{peft_bridge.PREFIX}{kind.lower()}" for kind in peft_bridge.usable()]
+
+
 def list_rules() -> list[RuleListing]:
     """Return the training rules."""
     from ...workers.catalogue import rules

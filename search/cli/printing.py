@@ -122,8 +122,8 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
     click.echo(f"{report['task']}, {report['split']} split: {report['metric']} {report['score']:.4f} over {report['rows']:,} rows")
 
 
-def print_methods(listings: "Sequence[MethodListing]") -> None:
-    """Print the catalogue."""
+def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str]) -> None:
+    """Print the catalogue, and the names of PEFT's own methods."""
     from ...dashboards.rows import method_row
     from ...dashboards.tables import methods_table
 
@@ -133,7 +133,7 @@ def print_methods(listings: "Sequence[MethodListing]") -> None:
     ]
     _show(methods_table(rows, width=_columns()))
     click.echo("\nJoined by +, methods stack: ulpt+bitfit. A training rule is joined alike, lora+subzero: ulpt-search methods --rules.")
-    click.echo("PEFT's own tuners are peft_TYPE, such as peft_loha, each alone in its pass.")
+    click.echo(f"PEFT's own, by their config classes, each alone in its pass: {', '.join(stock)}.")
 
 
 def print_rules(listings: "Sequence[RuleListing]") -> None:

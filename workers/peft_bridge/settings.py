@@ -41,6 +41,9 @@ LEFT = {
 LEFT_PARTS = ("dropout", "save_", "runtime_", "trainable_token")
 """Parts of names alike: adapters are trained as they are scored, without dropout, and are saved whole."""
 
+NEED_DATA = ("eva", "corda", "lora_ga", "loftq")
+"""Starts that PEFT computes from a task's texts or quantised weights, in calls of their own: without them they are silently plain ones."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -73,7 +76,7 @@ def _setting(field: "Field[Any]", config: type) -> Setting | None:
     default = field.default.value if isinstance(field.default, Enum) else field.default
     if default is MISSING or not (default is None or isinstance(default, int | float | str)):
         return None
-    named = tuple(member for member in members if isinstance(member, str) and "[" not in member)
+    named = tuple(member for member in members if isinstance(member, str) and "[" not in member and member not in NEED_DATA)
     order = (bool, float, int, str) if isinstance(default, bool) else (float, int, str, bool)
     plain = next((kind for kind in order if kind in members), None)
     if plain is None and not named:
