@@ -14,9 +14,9 @@ from ulpt_search.workers.catalogue import axes_of
 
 BEGINNING = """# PEFT's own methods
 
-`peft:NAME` in a space tries a method of the installed PEFT by its own config class. `lr`, `layers` and `modules` are ours; every other axis is a field of
-that class, with its kind and its default, and a field that a space does not give stays as PEFT has it. Sizes that decide the count are searched unless a space
-fixes them.
+`peft:NAME` in a space tries a method of the installed PEFT by its own config class. `lr`, `layers` and `modules` are ours; every
+other axis is a field of that class, with its kind and its default, and a field that a space does not give stays as PEFT has it.
+Sizes that decide the count are searched unless a space fixes them.
 
 ```yaml
 methods:
@@ -24,15 +24,16 @@ methods:
   peft:lora: {r: 2, use_dora: true, init_lora_weights: {choice: [true, orthogonal]}}
 ```
 
-Counted without memory before anything is launched, trained by PEFT's own modules in a pack of one, exported by PEFT's `save_pretrained`. Without dropout:
-adapters are trained as they are scored. What would change the frozen weights themselves (`init_lora_weights: pissa`) is refused, since all trials share them.
-A start that follows from the weights' values is PEFT's own start on the real model; what is trained is the difference from it.
+Counted without memory before anything is launched, trained by PEFT's own modules in a pack of one, exported by PEFT's
+`save_pretrained`. Without dropout and sampling: adapters are trained as they are scored. What would change the frozen weights
+themselves (`init_lora_weights: pissa`) is refused, since all trials share them. A start that follows from the weights' values is
+PEFT's own start on the real model; what is trained is the difference from it.
 
-Not offered: fields that say where the adapter goes (`layers` and `modules` do), `bias` and `modules_to_save` (they train frozen tensors whole), mappings per module,
-starts that need a task's texts in a call of their own (`eva`, `corda`, `loftq`).
+Not offered: fields that say where the adapter goes (`layers` and `modules` do), `bias` and `modules_to_save` (they train frozen
+tensors whole), mappings per module, starts that need a task's texts in a call of their own (`eva`, `corda`, `loftq`).
 
-PEFT VERSION. Every type of the first table trains, reloads to equal scores, counts as PEFT reports and leaves to stock PEFT with equal outputs, on a BERT and on a
-Llama of width 32 (`tests/test_bridge.py`).
+PEFT VERSION. Every type of the first table trains, reloads to equal scores, counts as PEFT reports and leaves to stock PEFT with
+equal outputs, on a BERT and on a Llama of width 32 (`tests/test_bridge.py`). Where PEFT's default is None, 0 or `none` stands for it.
 """
 RULER = "|---|---|---|"
 

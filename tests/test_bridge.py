@@ -1,6 +1,7 @@
 """PEFT's own types through the bridge: PEFT's count, an untouched model, learning, reloading, and PEFT's own file."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import peft
@@ -93,7 +94,7 @@ def reported_by_peft(name: str, values: Hyperparameters, backbone: Backbone) -> 
 @pytest.mark.parametrize("name", ["peft:ln_tuning", "peft:deft", "peft:lora"])
 def test_a_start_that_follows_from_the_weights_is_that_of_the_real_model(name: str, backbone: Backbone) -> None:
     """Norms start where the model's are, not at 1 and 0; so does what is made of a weight's rows."""
-    twin = Backbone(**{**vars(backbone), "model": copy.deepcopy(backbone.model)})
+    twin = replace(backbone, model=copy.deepcopy(backbone.model))
     with torch.no_grad():
         for parameter in twin.model.parameters():
             parameter.add_(0.1)
@@ -191,7 +192,7 @@ def test_what_cannot_be_tried_is_refused_before_it_starts(name: str, values: Hyp
 
 
 def test_studies_begun_under_the_former_names_go_on_as_they_were(backbone: Backbone) -> None:
-    former = {"lr": 0.01, "layers": "all", "modules": "q,v", "r": 2}
+    former: Hyperparameters = {"lr": 0.01, "layers": "all", "modules": "q,v", "r": 2}
     assert set(former) <= set(axes_of("peft_loha"))
     assert count("peft_loha", former, backbone.shape) == count("peft:loha", former, backbone.shape)
     assert tuner("peft_lora", former).config(tuner("peft_lora", former).targets(backbone.shape)).lora_alpha == 16

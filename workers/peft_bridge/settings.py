@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...spaces.axes import Axis, Choice, Float, Int, Value
 
@@ -37,7 +37,7 @@ LEFT = {
     *("sample_at_inference", "generator_seed"),
     *("peft_type", "task_type", "inference_mode", "revision", "base_model_name_or_path", "peft_version"),
 }
-"""Fields that are ours to fill, or that reach beyond the adapter: `bias` would train frozen biases, sampling would draw from no seed of ours."""
+"""Fields that are ours to fill, or that reach beyond the adapter: `bias` trains frozen biases, sampling draws from no seed of ours."""
 LEFT_PARTS = ("dropout", "save_", "runtime_", "trainable_token")
 """Parts of names alike: adapters are trained as they are scored, without dropout, and are saved whole."""
 
@@ -118,6 +118,6 @@ def _annotation(field: "Field[Any]", config: type) -> Any:
         return field.type
     owner = next(cls for cls in config.__mro__ if field.name in vars(cls).get("__annotations__", {}))
     try:
-        return eval(field.type, vars(sys.modules[owner.__module__]))  # noqa: S307 - the annotation of an installed library's class
+        return get_type_hints(types.SimpleNamespace(__annotations__={"it": field.type}), vars(sys.modules[owner.__module__]))["it"]
     except NameError:
         return None
