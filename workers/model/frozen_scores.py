@@ -32,11 +32,12 @@ def require_same_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encode
     family = f"{backbone.model.config.model_type} ({type(backbone.model).__name__})"
     rows = probe_rows(data, tokens=OPERATIONS / (6 * sum(weight.numel() for weight in backbone.model.parameters())))
     with _precise(backbone):
-        tolerance, wanted = TOLERANCE[backbone.dtype], plain_scores(backbone, verbalizer, data, rows)
+        tolerance = TOLERANCE[backbone.dtype]
         try:
+            wanted = plain_scores(backbone, verbalizer, data, rows)
             found = [own_scores(backbone, verbalizer, data, rows, shifted=shifted) for shifted in (False, True)]
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
-            raise WrongInput(f"model: {family} cannot be run on padded embeddings: {reason(error)}; give another model") from error
+            raise WrongInput(f"model: {family} cannot be run, plain or on padded embeddings: {reason(error)}; give another") from error
     far = max(relative(scores, wanted) for scores in found)
     if not far <= tolerance:
         raise WrongInput(

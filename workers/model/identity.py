@@ -118,6 +118,10 @@ def _tokenizer(tokenizer: PreTrainedTokenizerBase) -> list[object]:
     return [special, tokenizer.truncation_side, {name: part for name, part in told.items() if name not in ("truncation", "padding")}]
 
 
+TOKENS = 8
+"""Of the pass that tells which weights are in use: Funnel cannot pool two."""
+
+
 def _weights(model: PreTrainedModel) -> str:
     """sha256 over names, shapes and bytes of all that a pass uses, as loaded: a tied or renamed checkpoint is the same."""
     used = dict(_in_use(model))
@@ -143,7 +147,7 @@ def _in_use(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
 
 
 def _reached(model: PreTrainedModel) -> set[str]:
-    """Names of the parameters that the outputs of a pass of two tokens depend on: autograd has noted them."""
+    """Names of the parameters that the outputs of a pass of a few tokens depend on: autograd has noted them."""
     names = {id(parameter): key for key, parameter in model.named_parameters()}
     left, seen = [_outputs(model).grad_fn], set[object]()
     reached = set[str]()
@@ -159,7 +163,8 @@ def _reached(model: PreTrainedModel) -> set[str]:
 
 @torch.enable_grad()
 def _outputs(model: PreTrainedModel) -> Tensor:
-    inputs = {"input_ids": torch.tensor([[1, 2]]), "attention_mask": torch.ones(1, 2, dtype=torch.long)}
+    ids = torch.arange(1, 1 + TOKENS)[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = torch.tensor([[0]])
     found = model(**inputs)
