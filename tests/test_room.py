@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ulpt_search.search.running.inspection import judge_methods
-from ulpt_search.spaces.axes import Int
+from ulpt_search.spaces.axes import Axis, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
@@ -62,7 +62,7 @@ def test_prefixes_move_positions_and_parts_add_up(name: str, values: dict[str, i
 
 def test_a_plan_narrows_prompts_to_what_is_left_beside_the_texts() -> None:
     shape = zoo.backbone("encoder").shape
-    methods = {"prompt": {"prompt_length": Int(1, 100)}, "lora": {"rank": 1}}
+    methods: dict[str, dict[str, Axis | Value]] = {"prompt": {"prompt_length": Int(1, 100)}, "lora": {"rank": 1}}
     space = Space("s", ModelSpec(), TaskSpec(max_tokens=44), Training(), methods)
     judged = judge_methods(space, shape, budget=10_000)
     axis = judged["prompt"].axes["prompt_length"]
