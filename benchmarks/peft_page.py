@@ -32,6 +32,10 @@ PEFT's own start on the real model; what is trained is the difference from it.
 Not offered: fields that say where the adapter goes (`layers` and `modules` do), `bias` and `modules_to_save` (they train frozen
 tensors whole), mappings per module, starts that need a task's texts in a call of their own (`eva`, `corda`, `loftq`).
 
+What PEFT has and we have too (LoRA with rsLoRA, DoRA and LoRA+, VeRA, (IA)³, FourierFT, LN tuning, BEFT, TinyLoRA, Uni-LoRA, prompt,
+prefix and P-tuning) trains here as there: same start, same batches, PyTorch's AdamW against ours, the same fifty losses and the same
+adapter in float64 (`tests/test_referee.py`). PEFT computes FourierFT in float32 whatever the model's precision; there outputs agree.
+
 PEFT VERSION. Every type of the first table trains, reloads to equal scores, counts as PEFT reports and leaves to stock PEFT with
 equal outputs, on a BERT and on a Llama of width 32 (`tests/test_bridge.py`). Where PEFT's default is None, 0 or `none` stands for it.
 """

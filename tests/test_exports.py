@@ -24,7 +24,14 @@ from .exporting import STEPS, fits, setup, task_folder, trained, trial
 
 CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
 FAMILIES = [("encoder", "decoder"), pytest.param(("encoder-decoder", "gpt2"), marks=pytest.mark.slow)]
-COMPOSITIONS = [("lora+ln_tuning", "merged"), ("ia3+bitfit", "merged"), ("ulpt+bitfit", "native"), ("prefix+lora", "native")]
+COMPOSITIONS = [
+    ("lora+ln_tuning", "merged"),
+    ("ia3+bitfit", "merged"),
+    ("ulpt+bitfit", "native"),
+    ("prefix+lora", "native"),
+    ("ulpt+ln_tuning", "native"),
+    ("prompt+lora", "native"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +106,8 @@ def test_a_decoder_of_two_stacks_keeps_its_keys_and_values_in_peft(name: str, fo
         ("encoder", "ulpt", {}, "merged", "native, peft"),
         ("encoder", "ulpt+bitfit", {}, "peft", "native"),
         ("encoder", "lora+bitfit", {}, "peft", "native, merged"),
+        ("decoder", "ulpt+ln_tuning", {}, "peft", "native"),
+        ("encoder", "prompt+lora", {}, "merged", "native"),
         ("decoder", "prefix", {"layers": "last:1"}, "peft", "native"),
         ("encoder-decoder", "prefix", {}, "peft", "native"),
     ],
