@@ -119,7 +119,7 @@ class Twin:
         ids, lengths, targets = data.batch(rows.tolist(), pad=0, device=torch.device("cpu"))
         loss = cross_entropy(self.scores(ids, lengths, verbalizer), targets)
         self.steps.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.steps.step()
         return float(loss.detach())
 

@@ -155,8 +155,8 @@ CASES = {
 
 def targets(backbone: Backbone, case: Case) -> list[str]:
     (method,) = parts(case.method, case.values)
-    linears = method.sites(backbone.shape) if isinstance(method, LinearEffect) else ()
-    return [site.name for site in (*linears, *(method.norms(backbone.shape) if isinstance(method, NormEffect) else ()))]
+    linears = [site.name for site in method.sites(backbone.shape)] if isinstance(method, LinearEffect) else []
+    return linears + ([site.name for site in method.norms(backbone.shape)] if isinstance(method, NormEffect) else [])
 
 
 def both(name: str, family: str, steps: int) -> tuple[Tensor, Tensor, Pack, Twin]:
@@ -181,9 +181,7 @@ def agree(name: str, family: str, steps: int) -> None:
     for pair in twin.pairs:
         assert not torch.equal(values[pair.name], before[pair.name]), f"{pair.name} was not trained"
         if not CASES[name].single:
-            torch.testing.assert_close(
-                pair.expected(values), pair.parameter.detach(), rtol=1e-5, atol=1e-6, msg=lambda text, p=pair: f"{p.name}: {text}"
-            )
+            torch.testing.assert_close(pair.expected(values), pair.parameter.detach(), rtol=1e-5, atol=1e-6)
     compare_scores(family, pack, twin)
 
 
