@@ -77,6 +77,14 @@ def test_exports_to_each_format_it_claims(
         prove(setup(family, folder), config, style, tmp_path / family, fresh)
 
 
+@pytest.mark.parametrize("family", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("name", "style"), [("peft:hra", "peft"), ("peft:ln_tuning", "peft"), ("peft:oft", "native"), ("peft:ln_tuning", "native")]
+)
+def test_methods_of_peft_leave_by_its_own_hand(name: str, style: str, family: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    prove(setup(family, folder), trial(family, name), style, tmp_path / "out", fresh)
+
+
 @pytest.mark.parametrize(("name", "style"), COMPOSITIONS)
 def test_compositions_leave_whole(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     config = trial("encoder", name)
