@@ -29,6 +29,8 @@ class Linear:
     bias: bool
     rms: float = 0.02
     """Root mean square of `W`; where nothing was measured, what most families start from."""
+    transposed: bool = False
+    """Whether the model keeps `W` the other way round, as GPT-2's Conv1D does, which not every library takes."""
 
     @property
     def key(self) -> str:

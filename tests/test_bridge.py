@@ -191,6 +191,18 @@ def test_what_cannot_be_tried_is_refused_before_it_starts(name: str, values: Hyp
     assert sha256_of(dict(backbone.model.state_dict())) == before
 
 
+@pytest.mark.parametrize("name", ["peft:hra", "peft:lora"])
+def test_what_peft_does_not_wrap_is_known_before_it_starts(name: str) -> None:
+    """GPT-2 keeps its weights the other way round, which LORA takes and HRA does not."""
+    backbone = zoo.backbone("gpt2", "float32")
+    if name == "peft:hra":
+        with pytest.raises(WrongInput, match=r"peft:hra: PEFT refuses: Target module Conv1D.* is not supported"):
+            count(name, small(name), backbone.shape)
+        return
+    pack, _, _ = toy.train(backbone, [(name, small(name), 3)], steps=2)
+    assert len(pack.flat) == count(name, small(name), backbone.shape) == reported_by_peft(name, small(name), backbone)
+
+
 def test_studies_begun_under_the_former_names_go_on_as_they_were(backbone: Backbone) -> None:
     former: Hyperparameters = {"lr": 0.01, "layers": "all", "modules": "q,v", "r": 2}
     assert set(former) <= set(axes_of("peft_loha"))

@@ -132,7 +132,7 @@ def _linears(layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
         role = role if role not in seen else name.replace(".", "_")
         seen.add(role)
         size = rms(weight_of(module), fallback=Linear.rms)
-        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None, size)
+        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None, size, isinstance(module, Conv1D))
 
 
 def is_norm(module: nn.Module) -> bool:

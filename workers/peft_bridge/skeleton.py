@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from ...spaces.shape import Linear, Norm
 from .wrapping import trainable, wrap
@@ -66,7 +67,7 @@ def _skeleton(targets: Sequence[Target]) -> nn.Module:
 
 
 def _linear(site: Linear) -> nn.Module:
-    return nn.Linear(site.inputs, site.outputs, bias=site.bias)
+    return Conv1D(site.outputs, site.inputs) if site.transposed else nn.Linear(site.inputs, site.outputs, bias=site.bias)
 
 
 def _place(root: nn.Module, name: str, module: nn.Module) -> None:
