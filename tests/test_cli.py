@@ -35,7 +35,7 @@ def test_methods_have_the_promised_shape() -> None:
     for listing in listings.values():
         assert set(listing) == {"name", "formula", "citation", "floor", "axes", "exports", "packable"}
     assert listings["prompt"]["axes"]["prompt_length"] == {"int": [1, 100], "log": True}
-    assert (listings["prompt"]["floor"], listings["ulpt"]["floor"]) == (384, 8)
+    assert (listings["prompt"]["floor"], listings["ulpt"]["floor"]) == (384, 4)
 
 
 def test_methods_of_a_model_that_is_not_there() -> None:
@@ -70,7 +70,7 @@ def test_plan_has_the_promised_shape() -> None:
     plan = values("plan", "--space", "tiny.yaml", "--budget", "500")
     assert set(plan["methods"]["prompt"]) == {"smallest", "largest", "feasible", "why"}
     assert plan["methods"]["prompt"] | {"why": ""} == {"smallest": 384, "largest": 384, "feasible": True, "why": ""}
-    assert plan["methods"]["ulpt"]["smallest"] == 8
+    assert plan["methods"]["ulpt"]["smallest"] == 4
     assert plan["expected_seconds"] is None, "nothing was measured here"
     assert (plan["study"], plan["trials"], plan["rungs"][0]) == ("tiny-pydocs-minilm-500", 4, {"step": 2, "trials": 4})
 

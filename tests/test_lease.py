@@ -55,12 +55,12 @@ def outcome(step: int) -> Outcome:
 
 def row(ledger: Ledger, column: str) -> object:
     with ledger._engine.connect() as connection:
-        return connection.scalar(sa.text(f"SELECT {column} FROM ulpt_leases"))
+        return connection.scalar(sa.text(f"SELECT {column} FROM ulpt_claims"))
 
 
 def change(ledger: Ledger, assignments: str) -> None:
     with ledger._writer.begin() as connection:
-        assert connection.execute(sa.text(f"UPDATE ulpt_leases SET {assignments}")).rowcount == 1
+        assert connection.execute(sa.text(f"UPDATE ulpt_claims SET {assignments}")).rowcount == 1
 
 
 def test_second_driver_is_told_of_the_first(ledger: Ledger, ledger_url: str) -> None:

@@ -27,8 +27,8 @@ def stock(family: str, name: str, hyperparameters: Hyperparameters) -> tuple[Any
         ("decoder", "sparta", {"k": 100}, "SHIRA"),
         ("gpt2", "sparta", {"k": 100}, "LORA"),  # PEFT's SHIRA does not know GPT-2's linears
         ("decoder", "sparta", {"k": 3000}, "LORA"),  # r·(in + out) would be more entries than there are
-        ("encoder", "finegates", {"sides": "in"}, "IA3"),
-        ("encoder", "finegates", {"sides": "out"}, "IA3"),
+        ("decoder", "finegates", {"sides": "in"}, "IA3"),
+        ("decoder", "finegates", {"sides": "out"}, "IA3"),
         ("encoder", "finegates", {}, "LORA"),
         ("decoder", "spp", {}, "LORA"),
     ],

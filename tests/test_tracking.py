@@ -23,7 +23,7 @@ FOLLOW = """
 import sys
 from pathlib import Path
 from mirror_records import STUDY, many, sqlite
-from ulpt_search.search.mirror import Mirror
+from ulpt_search.search.tracking.mirror import Mirror
 home = Path(sys.argv[1])
 Mirror(tracking_uri=sqlite(home), artifacts=home / "mlartifacts", study=STUDY).sync(many(int(sys.argv[2])), status="RUNNING")
 print("done", flush=True)

@@ -110,7 +110,7 @@ def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(
     try:
         assert server.stdout
         assert server.stdout.readline() == f"http://127.0.0.1:{port}/#/x\n"
-        assert ours.trouble == "[Errno 111] Connection refused"  # while the server started
+        assert ours.trouble == "Connection refused"  # while the server started
         assert ours.close(status="FINISHED", timeout=60)
         (tmp_path / "adapter").mkdir()
         (tmp_path / "adapter" / "adapter_config.json").write_text("{}")

@@ -1,11 +1,12 @@
 """What was fixed when a study began, and whether a later run may go on with it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Difference, Identity, other_numerics, said
+from ...spaces.space import Training
 
 LARGEST = 2**63 - 1
 """The largest whole number that a database keeps."""
@@ -37,6 +38,11 @@ class StudyRecord:
     def other_numerics(self, now: Identity) -> str:
         """Say in what the numerics of `now` differ from those that the study was begun with; empty where they do not."""
         return "" if self.known is None else other_numerics(str(self.known.numerics), str(now.numerics))
+
+    @property
+    def has_former_rates(self) -> bool:
+        """Whether it was begun when learning rates were absolute (`docs/decisions/0009-rates-without-units.md`)."""
+        return "schedule" not in self.space.get("training", {})
 
     @property
     def task_notes(self) -> tuple[str, ...]:
@@ -77,7 +83,13 @@ def compare(found: StudyRecord, wanted: StudyRecord, *, model: Sequence[Differen
 
 
 def _recipe(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
-    return [f"{key} {found.get(key)}, not {wanted.get(key)}" for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    """What differs between two recipes; of what an earlier version did not know, it trained as the default says."""
+    then, now = ({**asdict(Training()), **recipe} for recipe in (found, wanted))
+    return [f"{key} {then[key]}, not {now.get(key)}" for key in then if _plain(then[key]) != _plain(now.get(key))]
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _named(found: StudyRecord, wanted: StudyRecord, part: str) -> str:

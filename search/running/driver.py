@@ -199,6 +199,8 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
         identity=inspection.identity,
         recognise=lambda record: recognise(record, space, inspection),
     )
+    if record.has_former_rates:
+        request.say(f"{record.name}: begun when learning rates had another unit; a new --study compares like with like")
     told = record.other_numerics(inspection.identity) if request.address is None else ""
     if told:
         request.say(f"{record.name}: goes on with {told}; each result says what computed it")

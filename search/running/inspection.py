@@ -12,7 +12,12 @@ from ..brain.feasibility import Feasibility, assess, require_feasible
 from ..request import Request
 
 if TYPE_CHECKING:
+    from ...workers.model.backbone import Backbone
+    from ...workers.tasks import Task
     from .speed import Speed
+
+ROOM = 128
+"""Positions that any prompt of the shipped axes finds enough."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,15 @@ class Inspection:
         return count(method, hyperparameters, self.shape, text=self.text)
 
 
-def judge_methods(space: Space, shape: Shape, *, budget: int) -> dict[str, Feasibility]:
-    """Return, per method of a space, what of it fits a model of this shape under the budget."""
+def judge_methods(space: Space, shape: Shape, *, budget: int, text: int | None = None) -> dict[str, Feasibility]:
+    """Return, per method of a space, what of it fits a model of this shape under the budget, beside texts of so many tokens.
+
+    Without `text` they may be as long as the task allows.
+    """
     from ...workers.catalogue import axes_of, count
 
     def fitted(method: str, values: Hyperparameters) -> int:
-        return count(method, values, shape, text=space.task.max_tokens)
+        return count(method, values, shape, text=space.task.max_tokens if text is None else text)
 
     return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of)
 
@@ -71,14 +79,15 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
     verbalizer = Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
-    methods = _fitting(request, space, backbone.shape)
+    text = _longest(backbone, task, space.task.max_tokens)
+    methods = _fitting(request, space, backbone.shape, text=text)
     some = task.validation.take(range(min(64, len(task.validation))))
     require_same_scores(backbone, verbalizer, encode(backbone, some, max_tokens=space.task.max_tokens))
     speed = None
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, speed, space.task.max_tokens)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, speed, text)
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:
@@ -90,9 +99,19 @@ def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identit
     return replace(found, numerics=replace(found.numerics, dtype=dtype, attention=execution.attention))
 
 
-def _fitting(request: Request, space: Space, shape: Shape) -> dict[str, Feasibility]:
+def _longest(backbone: "Backbone", task: "Task", allowed: int) -> int:
+    """Tokens of the longest text: as many as allowed, unless so many leave no room for a prompt; then the task is looked at."""
+    from ...workers.model.verbalizer import encode
+
+    positions = backbone.shape.positions
+    if positions is None or allowed + ROOM <= positions:
+        return allowed
+    return max(max(encode(backbone, rows, max_tokens=allowed).lengths) for rows in (task.train, task.validation, task.test))
+
+
+def _fitting(request: Request, space: Space, shape: Shape, *, text: int) -> dict[str, Feasibility]:
     """The methods that fit; says which are left out."""
-    judged = judge_methods(space, shape, budget=request.budget)
+    judged = judge_methods(space, shape, budget=request.budget, text=text)
     fitting = require_feasible(judged, budget=request.budget)
     for method, one in judged.items():
         if method not in fitting:
