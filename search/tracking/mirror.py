@@ -73,7 +73,7 @@ class Mirror:
         try:
             self._sync(snapshot, status)
         except Exception as error:
-            raise Failure(f"MLflow at {self._uri}: {reason(_innermost(error))}. The ledger has everything; try again later") from error
+            raise Failure(f"MLflow at {self._uri}: {_told(error)}. The ledger has everything; try again later") from error
 
     def _sync(self, snapshot: Snapshot, status: Status | None) -> None:
         if self._tracking is None:
@@ -102,7 +102,7 @@ class Mirror:
         try:
             self._sync(read(), status)
         except Exception as error:  # whatever it is, the search goes on and the ledger keeps the records
-            self._trouble = reason(_innermost(error))
+            self._trouble = _told(error)
             return False
         self._trouble = None
         return True
@@ -114,6 +114,13 @@ class Mirror:
             return
         self._closing.wait(min(_LONGEST_PAUSE, max(1.0, _SHARE * took)))
         self._news.wait(_SIGN_OF_LIFE)
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong, and where on a disk."""
+    cause = _innermost(error)
+    place = f"{cause.filename}: " if isinstance(cause, OSError) and cause.filename else ""
+    return f"{place}{reason(cause)}"
 
 
 def _innermost(error: BaseException) -> BaseException:
