@@ -6,7 +6,7 @@ from ..spaces.errors import one_line
 from ..spaces.records import ATTEMPTS, Point
 from .progress import Progress, Range, ranges
 from .screens import PHASES, counts, times
-from .words import count, metric
+from .words import count, duration, metric
 
 SECONDS_BETWEEN_COUNTS = 60.0
 SHARE_BETWEEN_COUNTS = 0.2
@@ -24,7 +24,8 @@ def events(previous: Progress | None, current: Progress, *, quiet: bool = False)
 def _phase(previous: Progress | None, current: Progress) -> Iterator[str]:
     if previous is None or previous.phase != current.phase:
         what = f"{current.study}: {PHASES[current.phase]}"
-        yield f"{what}; {count(current.planned)} trials planned, budget {count(current.budget)} parameters"
+        until = "" if current.limit is None else f", and more until {duration(current.limit)} have passed"
+        yield f"{what}; {count(current.planned)} trials planned{until}, budget {count(current.budget)} parameters"
 
 
 def _news(previous: Progress | None, current: Progress) -> Iterator[str]:

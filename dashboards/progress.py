@@ -45,6 +45,8 @@ class Progress:
     elapsed: float = 0.0
     remaining: float | None = None
     """Estimate; None while there is nothing to estimate from."""
+    limit: float | None = None
+    """Where the time given is all used: how much that is. What is planned is then no more than where it began."""
     phase: Phase = "search"
     methods: tuple[str, ...] = ()
     """Every method of the space, for colours that stay."""
@@ -89,18 +91,6 @@ def ranges(points: Sequence[Point], budget: int) -> list[Range]:
         best[decade] = max(best.get(decade, point), point, key=_quality)
     first = min(best, default=last + 1)
     return [Range(10**d, budget if d == last else 10 ** (d + 1) - 1, best.get(d)) for d in range(first, last + 1)]
-
-
-def estimate_remaining(*, work_done: float, work_total: float, elapsed: float, limit: float | None = None) -> float | None:
-    """Return the seconds left at the pace so far, in any unit of work (trial-steps, say), never beyond a time limit.
-
-    `work_done` counts what was done within `elapsed`. None while nothing is done and no limit is set.
-    """
-    left = None if limit is None else max(0.0, limit - elapsed)
-    if work_done <= 0:
-        return left
-    pace = max(0.0, work_total - work_done) * elapsed / work_done
-    return pace if left is None else min(pace, left)
 
 
 def describe(job: Job) -> str:

@@ -84,8 +84,12 @@ def _head(progress: Progress, width: int) -> list[RenderableType]:
     about = f" · {PHASES[progress.phase]} · budget {count(progress.budget)} parameters"
     title = Text.assemble((progress.study, "bold"), about, no_wrap=True, overflow="ellipsis")
     share = f"{count(progress.ended)}/{count(progress.planned)} trials"
+    total, completed = float(progress.planned), float(progress.ended)
+    if progress.limit is not None:
+        share = f"{count(progress.ended)} trials, {duration(min(progress.elapsed, progress.limit))} of {duration(progress.limit)}"
+        total, completed = progress.limit, min(progress.elapsed, progress.limit)
     bar = Table.grid(padding=(0, 1), expand=False)
-    bar.add_row(ProgressBar(total=max(1, progress.planned), completed=progress.ended, width=max(10, width - len(share) - 2)), Text(share))
+    bar.add_row(ProgressBar(total=max(1, total), completed=completed, width=max(10, width - len(share) - 2)), Text(share))
     pace = "" if progress.per_hour is None else f" · {count(round(progress.per_hour))} trials an hour"
     steps = "  ".join(f"{step}: {count(trials)}" for step, trials in sorted(progress.rungs.items()))
     rungs = [_fit(f"trials scored at step  {steps}", width)] if steps else []

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import click
 
@@ -38,11 +39,19 @@ class Request:
     full_hash: bool = False
     quiet: bool = False
     as_json: bool = False
+    began: float = field(default_factory=time.monotonic, compare=False)
+    """When the command was given, on the monotonic clock: what `--time` counts from."""
 
     @property
     def places(self) -> Home:
         """Where state is kept."""
         return Home.at(self.home, ledger=self.ledger, store=self.store, tracking_uri=self.tracking_uri)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether a time limit asks for all of it to be used. With a number of trials typed beside it, whichever comes first ends."""
+        typed = any(override.partition("=")[0].strip() == "trials" for override in self.overrides)
+        return self.limit is not None and self.trials is None and not typed
 
     def space(self) -> Space:
         """Read the space with the overrides laid over it. Imports torch, since methods carry their own axes."""

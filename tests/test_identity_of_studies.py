@@ -52,7 +52,7 @@ def old_ledger(path: Path, *, fingerprint: str) -> Ledger:
 def inspection(*, digest: str = "d" * 64) -> Inspection:
     backbone = zoo.backbone("encoder")
     identity = replace(IDENTITY, frozen=backbone.frozen)
-    return Inspection(backbone.shape, identity, digest, "accuracy", (), {})
+    return Inspection(backbone.shape, identity, digest, "accuracy", (), {}, {})
 
 
 def former() -> str:

@@ -18,7 +18,7 @@ from ulpt_search.dashboards.curve import Curve
 from ulpt_search.dashboards.events import events
 from ulpt_search.dashboards.live import LiveView, later
 from ulpt_search.dashboards.points import points
-from ulpt_search.dashboards.progress import Progress, RunningJob, describe, estimate_remaining, ranges
+from ulpt_search.dashboards.progress import Progress, RunningJob, describe, ranges
 from ulpt_search.dashboards.screens import final_screen, live_screen, next_commands
 from ulpt_search.dashboards.textplot import letters, plot
 from ulpt_search.dashboards.verdicts import notes
@@ -95,21 +95,6 @@ def test_a_budget_that_is_a_power_of_ten_ends_the_decade_below() -> None:
     assert (found.name, found.best) == ("1,000–10,000", point(0, 10_000, 0.5))
     assert ranges([point(0, 1, 0.5)], 1)[0].name == "1–1"
     assert ranges([], 10_000) == []
-
-
-@pytest.mark.parametrize(
-    ("done", "total", "elapsed", "limit", "left"),
-    [
-        (0, 100, 10, None, None),
-        (0, 100, 10, 60, 50),
-        (25, 100, 10, None, 30),
-        (25, 100, 10, 30, 20),
-        (100, 100, 10, None, 0),
-        (5, 100, 90, 60, 0),
-    ],
-)
-def test_the_time_left(done: float, total: float, elapsed: float, limit: float | None, left: float | None) -> None:
-    assert estimate_remaining(work_done=done, work_total=total, elapsed=elapsed, limit=limit) == left
 
 
 def test_trials_that_were_there_before_do_not_count_for_the_pace() -> None:

@@ -1,5 +1,6 @@
 """The brain as a whole: a plain loop on simulated learning curves, with crashes, losses and failures at any point."""
 
+import math
 import random
 import statistics
 from collections import Counter
@@ -15,6 +16,7 @@ from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.feasibility import assess
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study
+from ulpt_search.search.brain.time_left import Estimate, TimeLeft
 from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial
@@ -218,30 +220,56 @@ def test_an_outcome_may_come_twice_or_late() -> None:
     check_whole(study, space(trials=12))
 
 
-def test_closing_the_search_leaves_only_the_finals() -> None:
-    """After `close_search` nothing of the search is handed out, and finals wait for what is under way."""
+def seconds_left(seconds: float, *, spend: bool = True) -> TimeLeft:
+    """Two workers that are ready, and jobs that take a second whatever they hold."""
+    ready, second = Estimate(0.0, 0.0), Estimate(1.0, 1.0)
+    return TimeLeft(seconds, idle=0.5, late=0.0, latest=0.0, free=(ready, ready), price=lambda work: second, spend=spend)
+
+
+def test_short_of_time_only_the_finals_are_handed_out_until_there_is_more() -> None:
+    """Finals wait for what is under way; with more time than was thought the search goes on."""
     chosen, executor = space(trials=60), Executor()
     study = study_of(chosen)
     drive(study, executor, workers=1, stop_after=9)
     flying = study.next_job()
     assert flying is not None
-    study.close_search()
-    before = {n for n, trial in study.trials.items() if trial.purpose == "search"}
-    assert study.next_job() is None
-    assert not study.finished
+    study.tell_time(seconds_left(10.0, spend=False))
     study.record(executor.run(flying))
+    before = {n for n, trial in study.trials.items() if trial.purpose == "search"}
+    due = math.ceil(len(study.finalists) * chosen.finalists / 8 / 2)
+    study.tell_time(seconds_left(due, spend=False))
+    job = study.next_job()
+    assert job is not None
+    assert {assignment.trial.purpose for assignment in job.assignments} == {"final"}
+    study.record(executor.run(job))
+    study.tell_time(seconds_left(100.0, spend=False))
+    again = study.next_job()
+    assert again is not None
+    assert {assignment.trial.purpose for assignment in again.assignments} == {"search"}
+    study.record(executor.run(again))
+    study.tell_time(None)
     drive(study, executor)
-    assert {n for n, trial in study.trials.items() if trial.purpose == "search"} == before
-    assert any(result.split == "test" for result in study.results)
+    assert before < {n for n, trial in study.trials.items() if trial.purpose == "search"}
     assert study.progress.planned == len(study.trials)
+    finals = {(trial.finalist, trial.seed) for trial in study.trials.values() if trial.purpose == "final"}
+    assert finals > {(trial.number, seed) for trial in study.finalists for seed in (1000, 1001)}
 
 
-def test_closing_before_anything_came_back_ends_with_nothing() -> None:
+def test_no_time_at_all_ends_with_nothing() -> None:
     """There is no curve to retrain."""
     study = study_of(space())
-    study.close_search()
+    study.tell_time(seconds_left(0.0))
     assert study.finished
     assert not study.trials
+
+
+def test_without_a_limit_nothing_is_spent_beyond_the_plan() -> None:
+    """A limit that is an upper bound only changes nothing where there is time enough."""
+    studies = [study_of(space(trials=24)) for _ in range(2)]
+    studies[1].tell_time(seconds_left(1e9, spend=False))
+    for study in studies:
+        drive(study, Executor())
+    assert [sorted(study.trials) for study in studies] == [sorted(studies[0].trials)] * 2
 
 
 def test_a_space_smaller_than_the_search_ends_when_all_is_tried() -> None:

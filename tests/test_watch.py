@@ -1,4 +1,4 @@
-"""The clock of a run: when the search makes way for the finals, and what a view is told."""
+"""A run from outside: what a view is told, and what the clock makes of the jobs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +7,9 @@ import pytest
 
 from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.study import Study
-from ulpt_search.search.running.watch import Watch, time_for_finals
+from ulpt_search.search.running.job_costs import JobCosts
+from ulpt_search.search.running.timekeeper import Limit, Timekeeper
+from ulpt_search.search.running.watch import Watch
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
@@ -57,8 +59,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def watch(study: Study, clock: Clock, *, limit: float | None = None, expected: int = 400) -> Watch:
-    return Watch(study, name="x", budget=150, space=SPACE, expected_steps=expected, limit=limit, clock=clock)
+def watch(study: Study, clock: Clock, *, limit: Limit | None = None, workers: int = 1) -> Watch:
+    time = Timekeeper(costs=JobCosts({"validation": 10, "test": 20}), workers=workers, limit=limit, clock=clock)
+    return Watch(study, name="x", budget=150, space=SPACE, pack=2, time=time)
 
 
 def new_study() -> Study:
@@ -67,10 +70,10 @@ def new_study() -> Study:
 
 def drive(study: Study, watching: Watch, clock: Clock, *, seconds_per_job: float) -> Iterator[Job]:
     while not study.finished:
-        if watching.out_of_time:
-            study.close_search()
+        study.tell_time(watching.time.time_left())
         job = study.next_job()
-        assert job is not None
+        if job is None:
+            return
         watching.launched(job)
         yield job
         clock.now += seconds_per_job
@@ -79,41 +82,39 @@ def drive(study: Study, watching: Watch, clock: Clock, *, seconds_per_job: float
         watching.returned(outcome)
 
 
-def test_time_for_finals_is_by_the_pace_so_far() -> None:
-    assert time_for_finals(steps=300, done=100, elapsed=50.0, longest=7.0) == 7.0 + 150.0
+def test_without_a_limit_no_time_is_told(clock: Clock) -> None:
+    assert watch(new_study(), clock).time.time_left() is None
 
 
-def test_without_a_pace_there_is_nothing_to_wait_for() -> None:
-    assert time_for_finals(steps=300, done=0, elapsed=50.0, longest=0.0) == 0.0
+def test_the_time_left_counts_from_the_command_and_keeps_some_for_the_end(clock: Clock) -> None:
+    costs = JobCosts({"validation": 10, "test": 20})
+    time = Timekeeper(costs=costs, workers=2, limit=Limit(60.0, ending=10.0), clock=clock, began=clock.now - 5)
+    left = time.time_left()
+    assert left is not None
+    assert (time.elapsed, left.seconds, left.free) == (5.0, 45.0, (costs.loading, costs.loading))
 
 
-def test_without_a_limit_time_never_runs_out(clock: Clock) -> None:
-    study = new_study()
-    watching = watch(study, clock)
-    list(drive(study, watching, clock, seconds_per_job=1000.0))
-    assert not watching.out_of_time
-
-
-@pytest.mark.parametrize("limit", [60.0, 100.0, 200.0])
-def test_the_finals_are_over_by_the_limit(clock: Clock, limit: float) -> None:
-    """A job takes the same time whatever it holds, so the estimate by steps is a rough one: a job of slack either way."""
-    study = new_study()
-    watching = watch(study, clock, limit=limit)
-    jobs = list(drive(study, watching, clock, seconds_per_job=5.0))
-    assert jobs[-1].assignments[0].trial.purpose == "final"
-    assert watching.elapsed <= limit + 5.0
-
-
-def test_a_short_limit_makes_a_short_search(clock: Clock) -> None:
-    study = new_study()
-    list(drive(study, watch(study, clock, limit=30.0), clock, seconds_per_job=5.0))
-    searched = [trial for trial in study.trials.values() if trial.purpose == "search"]
-    assert 0 < len(searched) < SPACE.trials
+def test_workers_are_cold_once_and_again_when_they_were_lost(clock: Clock) -> None:
+    study, time = new_study(), watch(new_study(), clock, workers=2).time
+    jobs = [study.next_job() for _ in range(2)]
+    assert jobs[0] is not None
+    assert jobs[1] is not None
+    time.launched(jobs[0])
+    time.launched(jobs[1])
+    assert [flight.cold for flight, _ in time.flights] == [True, True]
+    clock.now += 30
+    time.returned(answer(jobs[0]))
+    assert [one.mean for one in time.free()][-1] == 0.0
+    time.launched(jobs[0])
+    assert [flight.cold for flight, _ in time.flights] == [True, False]
+    time.returned(Outcome(jobs[0].number))
+    time.returned(answer(jobs[1]))
+    assert [one.mean for one in time.free()] == [0.0, time.costs.loading.mean]
 
 
 def test_a_view_is_told(clock: Clock) -> None:
     study = new_study()
-    watching = watch(study, clock, expected=160)
+    watching = watch(study, clock)
     driving = drive(study, watching, clock, seconds_per_job=4.0)
     next(driving)
     first = watching.progress()
@@ -123,7 +124,7 @@ def test_a_view_is_told(clock: Clock) -> None:
     clock.now += 1.0
     second = watching.progress()
     assert (second.done, second.running, second.rungs, second.elapsed) == (0, 2, {10: 2}, 5.0)  # the two go on at once
-    assert second.remaining == pytest.approx((160 - 20) * 5.0 / 20)
+    assert second.remaining is not None
     assert [job.seconds for job in second.jobs] == [1.0]
     assert {point.trial for point in second.points} == {0, 1}
 
@@ -144,7 +145,7 @@ def test_what_was_there_before_does_not_count_for_the_pace(clock: Clock) -> None
         next(jobs)
     trials = list(study.trials.values())
     again = Study(space=SPACE, budget=150, count=count, methods=METHODS, pack=2, trials=trials, results=study.results)
-    resumed = watch(again, clock, expected=160)
+    resumed = watch(again, clock)
     progress = resumed.progress()
     assert (progress.done_before, progress.elapsed, progress.per_hour) == (progress.done, 0.0, None)
 

@@ -12,11 +12,13 @@ from .search_space import configuration
 UNNUMBERED = -1  # a trial gets its number when it is handed out
 FRESH = 1000  # the first seed of the finals; a space that searches more seeds than this moves it up
 
+MOST_SEEDS = 10  # of a finalist, however much time there is: from here on intervals are as wide as the rows make them
 
-def fresh_seeds(space: Space) -> tuple[int, ...]:
-    """Return the `space.finalists` seeds of the finals, none of which the search draws from."""
+
+def fresh_seeds(space: Space, *, more: int = 0) -> tuple[int, ...]:
+    """Return the `space.finalists` seeds of the finals, and so many more, none of which the search draws from."""
     start = max(FRESH, space.seeds)
-    return tuple(range(start, start + space.finalists))
+    return tuple(range(start, start + space.finalists + more))
 
 
 def finalists(trials: Mapping[int, Trial], results: Iterable[Result], *, size: Size = "parameters") -> list[Trial]:

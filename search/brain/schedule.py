@@ -36,6 +36,8 @@ class Situation:
     running: Collection[int]
     pack: int
     """Largest number of trials in a job."""
+    wanted: int
+    """Search trials that are to be tried in all: those that the space plans, or more."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -49,8 +51,13 @@ class Situation:
 
     @property
     def missing(self) -> int:
-        """How many new trials the next pack should have, 0 when the space asks for no more."""
-        return max(0, min(self.share, self.space.trials - self.records.search_trials))
+        """How many new trials the next pack should have, 0 when no more are wanted."""
+        return max(0, min(self.share, self.wanted - self.records.search_trials))
+
+    @property
+    def planned(self) -> bool:
+        """Whether all trials that the space plans were handed out: what follows is beyond the plan."""
+        return self.records.search_trials >= self.space.trials
 
     def busy(self) -> list[Trial]:
         """Return the search trials that the sampler should keep away from although they have no result to show for it."""
@@ -71,7 +78,7 @@ def full_promotion(now: Situation) -> PlannedJob | None:
     """Promotions that fill a pack; in the longer rungs, which fewer trials reach, half of those that will ever come suffice."""
     for start, stop in _promotions(now):
         ready = now.ladder[start].ready()
-        coming = now.space.trials * now.rungs[0] // stop
+        coming = max(now.space.trials, now.records.search_trials) * now.rungs[0] // stop
         if len(ready) >= min(now.share, max(1, coming // 2)):
             return _promotion(ready, stop, now)
     return None
@@ -82,23 +89,33 @@ def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:
     return PlannedJob(now.records.numbered(chosen), now.rungs[0]) if chosen else None
 
 
-def any_promotion(now: Situation) -> PlannedJob | None:
-    """Promotions, however few."""
+def promotions(now: Situation) -> Iterator[PlannedJob]:
+    """Promotions, however few, from the longest rung down."""
     for start, stop in _promotions(now):
         ready = now.ladder[start].ready()
         if ready:
-            return _promotion(ready, stop, now)
-    return None
+            yield _promotion(ready, stop, now)
 
 
-def final_trials(finalists: Sequence[Trial], now: Situation) -> PlannedJob | None:
-    """The finalists from scratch under fresh seeds, measured on the test split, too."""
-    seeds = finals.fresh_seeds(now.space)
+def due_finals(finalists: Sequence[Trial], now: Situation, *, seeds: tuple[int, ...]) -> list[Trial]:
+    """Return the finalists under these seeds, as far as they are neither scored, under way nor failed."""
     wanted = finals.wanted(finalists, known=now.records.trials.values(), seeds=seeds)
-    due = [trial for trial in wanted if not _is_over(trial, now)]
-    if not due:
-        return None
-    return PlannedJob(now.records.numbered(_together(due, now)), now.rungs[-1], ("validation", "test"))
+    return [trial for trial in wanted if not _is_over(trial, now)]
+
+
+def final_trials(due: Sequence[Trial], now: Situation) -> PlannedJob | None:
+    """Finals from scratch, those most alike together, measured on the test split, too."""
+    return _finals(_together(due, now), now) if due else None
+
+
+def seed_by_seed(due: Sequence[Trial], now: Situation) -> PlannedJob | None:
+    """The same in the order of their seeds: when time runs out, no finalist is left without a final while another has two."""
+    ordered = sorted(due, key=lambda trial: trial.seed)
+    return _finals(_alike(ordered, now)[: _size(ordered[0], now)], now) if due else None
+
+
+def _finals(trials: Sequence[Trial], now: Situation) -> PlannedJob:
+    return PlannedJob(now.records.numbered(trials), now.rungs[-1], ("validation", "test"))
 
 
 def _promotions(now: Situation) -> Iterator[tuple[int, int]]:
@@ -116,10 +133,18 @@ def _together(trials: Sequence[Trial], now: Situation) -> tuple[Trial, ...]:
     What has come to nothing before goes in smaller packs, at last alone, so that one bad trial does not take others
     with it three times.
     """
+    return tuple(similar(_alike(trials, now), size=_size(trials[0], now)))
+
+
+def _alike(trials: Sequence[Trial], now: Situation) -> list[Trial]:
+    """Those that have come to nothing as often as the first."""
     attempts = now.records.attempts
-    before = attempts[trials[0].number]
-    alike = [trial for trial in trials if attempts[trial.number] == before]
-    return tuple(similar(alike, size=(now.pack, max(1, now.pack // 4))[before] if before < 2 else 1))
+    return [trial for trial in trials if attempts[trial.number] == attempts[trials[0].number]]
+
+
+def _size(trial: Trial, now: Situation) -> int:
+    before = now.records.attempts[trial.number]
+    return (now.pack, max(1, now.pack // 4))[before] if before < 2 else 1
 
 
 def _is_over(trial: Trial, now: Situation) -> bool:

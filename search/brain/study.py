@@ -5,12 +5,15 @@ are the records it was built from and the outcomes it was told since, so it can 
 
 What is handed out, in this order: trials whose job was lost; promotions that fill a pack, from the longest rung
 down; new trials, while the space asks for more; promotions that fill less than a pack; and when none of these is left and nothing of
-the search is under way, the finals. After `close_search` only the finals.
+the search is under way, the finals.
+
+Told of a time limit (`tell_time`), it hands out what still leaves time for what must follow (`timetable.py`), and spends what is left
+when its plan is done: on more trials than the space plans, or where the time is too short for these, on more seeds of the finals.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, State, Trial
 from ...spaces.space import Space
@@ -21,6 +24,8 @@ from .promotion import ladder, rungs_of
 from .proposals import Proposals
 from .schedule import PlannedJob, Situation
 from .search_space import SearchSpace
+from .time_left import TimeLeft
+from .timetable import Timetable
 from .trial_records import TrialRecords
 
 
@@ -62,7 +67,8 @@ class Study:
         within = SearchSpace(methods, space.seeds)
         self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
         self._pack = max(1, pack)
-        self._closed = False
+        self._time: TimeLeft | None = None
+        self._finishing = False  # whether the last job handed out was one of the finals
         self._jobs: dict[int, Job] = {}
         self._launched = 0
         self._running: dict[int, int] = {}  # trial -> the job it is in
@@ -88,6 +94,36 @@ class Study:
         return self._records.failed
 
     @property
+    def rungs(self) -> tuple[int, ...]:
+        """The steps at which trials are compared, ascending."""
+        return self._rungs
+
+    @property
+    def arrived(self) -> Mapping[int, int]:
+        """Rung -> search trials with a result at it, those that failed later left out."""
+        return {step: len(rung) for step, rung in self._ladder.items()}
+
+    @property
+    def finalists(self) -> Sequence[Trial]:
+        """The search trials that are to be retrained, as of now; smallest first."""
+        results = self._records.search_results
+        if self._finalists[0] != len(results):
+            self._finalists = (len(results), finals.finalists(self.trials, results, size=self._space.size))
+        return self._finalists[1]
+
+    @property
+    def coming(self) -> int:
+        """Trials that have no number yet: those of the plan before the finals, and in the finals what is left of them."""
+        if not self._finishing:
+            return 0 if self._proposals.exhausted else max(0, self._space.trials - self._records.search_trials)
+        return sum(trial.number == finals.UNNUMBERED for trial in self._due_finals(self._situation()))
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the last job handed out was one of the finals."""
+        return self._finishing
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is under way and nothing is left to do."""
         return not self._jobs and self._next_plan() is None
@@ -97,9 +133,8 @@ class Study:
         """How far the study is."""
         records = self._records
         busy = sum(number in records.latest for number in self._running.keys() | records.failed.keys())
-        more = 0 if self._closed or self._proposals.exhausted else max(0, self._space.trials - records.search_trials)
         running = self._running.keys() - records.failed.keys()
-        return Progress(len(records.trials) + more, len(records.latest) - busy, len(running), len(records.failed))
+        return Progress(len(records.trials) + self.coming, len(records.latest) - busy, len(running), len(records.failed))
 
     def state(self, number: int) -> State:
         """Return where a trial stands. A stopped one may go on later, when its rung has filled up."""
@@ -124,6 +159,7 @@ class Study:
         job = Job(self._launched, tuple(self._assignment(trial) for trial in plan.trials), plan.stop, plan.splits)
         self._launched += 1
         self._jobs[job.number] = job
+        self._finishing = plan.trials[0].purpose == "final"
         self._proposals.remove(trial for trial in plan.trials if trial.number not in self.trials)
         for trial in plan.trials:
             self._start(trial, job.number)
@@ -143,9 +179,9 @@ class Study:
         if outcome.pack_limit is not None:
             self._pack = max(1, min(self._pack, outcome.pack_limit))
 
-    def close_search(self) -> None:
-        """Start and promote no more search trials: the finals follow once those under way are back."""
-        self._closed = True
+    def tell_time(self, time: TimeLeft | None) -> None:
+        """Say how much time is left from now on; None, as at the beginning, sets no limit. To be told before each question."""
+        self._time = time
         self._planned = False
 
     def _restore(self, trials: Iterable[Trial], results: Iterable[Result], problems: Iterable[Problem]) -> None:
@@ -165,15 +201,70 @@ class Study:
 
     def _choose(self) -> PlannedJob | None:
         """What to do next, the first of these that there is; None when something has to come back before."""
-        now = Situation(self._space, self._records, self._ladder, lost=self._lost, running=self._running.keys(), pack=self._pack)
-        if self._closed:
-            return self._final_trials(now)
+        if self._time is not None:
+            return self._choose_within(self._time)
+        now = self._situation()
+        return self._search_job(now) or self._final_trials(now)
+
+    def _choose_within(self, time: TimeLeft) -> PlannedJob | None:
+        """The same as far as it fits into the time that is left, and then what else is worth it."""
+        now = self._situation(more=time.spend)
+        due = self._due_finals(now)
+        table = self._timetable(now, time, due=len(due))
+        job = self._search_job(now, worth=table.worth_starting)
+        fitting = table.search(job) if job else None
+        if fitting or self._searching():
+            return fitting
+        if due:
+            return self._first([schedule.seed_by_seed(due, now)], table.final)
+        return self._spend(now, time) if time.spend else None
+
+    def _spend(self, now: Situation, time: TimeLeft) -> PlannedJob | None:
+        """What can be done with time that is too short for the search to go on: promotions, more seeds, promotions below the curve."""
+        due = self._further_finals(now)
+        table = self._timetable(now, time, due=0)
         return (
-            schedule.lost_trials(now)
-            or schedule.full_promotion(now)
-            or self._new_trials(now)
-            or schedule.any_promotion(now)
-            or self._final_trials(now)
+            self._first(schedule.promotions(now), table.search)
+            or self._first([schedule.seed_by_seed(due, now)], replace(table, due=len(due)).final)
+            or self._first(schedule.promotions(now), table.fill)
+            or self._first([self._new_trials(now) if table.worth_filling() else None], table.fill)
+        )
+
+    def _first(self, jobs: Iterable[PlannedJob | None], fit: Callable[[PlannedJob], PlannedJob | None]) -> PlannedJob | None:
+        return next((fitting for job in jobs if job and (fitting := fit(job))), None)
+
+    def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True) -> PlannedJob | None:
+        """The next job of the search: the same whatever time is left, so that a longer search begins as a shorter one does.
+
+        New trials cost a proposal: `worth` is asked before.
+        """
+        job = schedule.lost_trials(now) or schedule.full_promotion(now)
+        if job or (now.planned and (job := next(schedule.promotions(now), None))):
+            return job
+        if now.missing:
+            job = self._new_trials(now) if worth() else None
+            return job if job or not self._proposals.exhausted else next(schedule.promotions(now), None)
+        return next(schedule.promotions(now), None)
+
+    def _situation(self, *, more: bool = False) -> Situation:
+        records, wanted = self._records, self._space.trials
+        now = Situation(self._space, records, self._ladder, self._lost, self._running.keys(), self._pack, wanted=wanted)
+        return replace(now, wanted=records.search_trials + now.share) if more and now.planned else now
+
+    def _timetable(self, now: Situation, time: TimeLeft, *, due: int) -> Timetable:
+        scored = [result.step for result in self._records.search_results]
+        under_way = [job for job in self._jobs.values() if job.assignments[0].trial.purpose == "search"]
+        top = max([*scored, *(job.stop for job in under_way)], default=0)
+        return Timetable(
+            now=now,
+            time=time,
+            finalists=self.finalists,
+            due=due,
+            top=top,
+            arrived=scored.count(max(scored, default=0)),
+            climbing=sum(len(job.assignments) for job in under_way if job.stop == top),
+            launched=self._launched,
+            finishing=self._finishing,
         )
 
     def _new_trials(self, now: Situation) -> PlannedJob | None:
@@ -183,12 +274,20 @@ class Study:
         return schedule.new_trials([self._proposals.trial(one) for one in similar(queue, size=now.missing)], now)
 
     def _final_trials(self, now: Situation) -> PlannedJob | None:
-        if any(self.trials[number].purpose == "search" for number in self._running):
+        if self._searching():
             return None
-        results = self._records.search_results
-        if self._finalists[0] != len(results):
-            self._finalists = (len(results), finals.finalists(self.trials, results, size=self._space.size))
-        return schedule.final_trials(self._finalists[1], now)
+        return schedule.final_trials(self._due_finals(now), now)
+
+    def _due_finals(self, now: Situation, *, more: int = 0) -> list[Trial]:
+        return schedule.due_finals(self.finalists, now, seeds=finals.fresh_seeds(self._space, more=more))
+
+    def _further_finals(self, now: Situation) -> list[Trial]:
+        """The finalists under the next fresh seed, for intervals that are narrower than the space asks for."""
+        most = finals.MOST_SEEDS - self._space.finalists if self._space.finalists else 0
+        return next((due for more in range(1, most + 1) if (due := self._due_finals(now, more=more))), [])
+
+    def _searching(self) -> bool:
+        return any(self.trials[number].purpose == "search" for number in self._running)
 
     def _assignment(self, trial: Trial) -> Assignment:
         latest = self._records.latest.get(trial.number)

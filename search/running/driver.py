@@ -26,12 +26,13 @@ from ..tracking.curve_files import Pages, read_history
 from ..tracking.mirror import Mirror
 from ..tracking.run_records import Status
 from .cluster import Cluster
-from .cost_estimate import cost
 from .deliverables import deliver
 from .former_studies import recognise
 from .inspection import Inspection, inspect_inputs
+from .job_costs import Expected, JobCosts
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import Interrupted
+from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
+ENDING = 12.0
+"""Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
 
 
 class Driver:
@@ -49,7 +52,6 @@ class Driver:
     ) -> None:
         self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
         self._watch, self._view, self._mirror, self._speed = watch, view, mirror, speed
-        self._closed = False
 
     def next_job(self) -> Job | None:
         """Return the next job with its trials in the ledger; None when there is nothing to hand out right now.
@@ -57,9 +59,7 @@ class Driver:
         Raises `Failure` where another driver has taken the study over.
         """
         self._lease.check()
-        if not self._closed and self._watch.out_of_time:
-            self._closed = True
-            self._study.close_search()
+        self._study.tell_time(self._watch.time.time_left())
         job = self._study.next_job()
         if job is not None:
             self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
@@ -78,7 +78,8 @@ class Driver:
         self._show(news=True)
 
     def finished(self) -> bool:
-        """Whether the study is over."""
+        """Whether the study is over, or its time."""
+        self._study.tell_time(self._watch.time.time_left())
         return self._study.finished
 
     def _show(self, *, news: bool) -> None:
@@ -113,8 +114,11 @@ class Search:
         study = self._study(problems)
         watch = self._watch(study, problems)
         with _mirrored(request, self.ledger, self.record) as mirror:
+            study.tell_time(watch.time.time_left())
             if not study.finished:
                 request.say(f"{self.record.name}: {self.means}; state in {request.places.root}")
+                if watch.time.limit is not None:
+                    request.say(watch.time.limit.said(trials=self.space.trials))
                 with LiveView(quiet=request.quiet) as view, self._cluster() as cluster:
                     speed = self.inspection.speed
                     driver = Driver(study=study, ledger=self.ledger, lease=lease, watch=watch, view=view, mirror=mirror, speed=speed)
@@ -140,9 +144,17 @@ class Search:
             name=self.record.name,
             budget=self.record.budget,
             space=self.space,
-            expected_steps=cost(self.space, self.inspection.shape).trial_steps,
-            limit=self.request.limit,
+            pack=self.means.pack,
+            time=self._timekeeper(),
             problems=problems,
+        )
+
+    def _timekeeper(self) -> Timekeeper:
+        request, speed, rows = self.request, self.inspection.speed, self.inspection.rows
+        expected = Expected.of(speed.found.rate, batch=self.space.training.batch) if speed else Expected()
+        limit = None if request.limit is None else Limit(request.limit, ending=ENDING, spend=request.open_ended)
+        return Timekeeper(
+            costs=JobCosts(rows, expected), workers=self.means.workers, limit=limit, clock=time.monotonic, began=request.began
         )
 
     def _cluster(self) -> Cluster:

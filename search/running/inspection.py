@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...spaces.axes import Hyperparameters
 from ...spaces.identity import Identity
+from ...spaces.records import Split
 from ...spaces.shape import Shape
 from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
@@ -34,6 +35,8 @@ class Inspection:
     """What was done to the task's data beyond reading it."""
     methods: Mapping[str, Feasibility]
     """Those of the space that fit under the budget."""
+    rows: Mapping[Split, int]
+    """Those of each split that trials are scored on."""
     speed: "Speed | None" = None
     """How this machine trains the model fastest, where it was measured."""
     text: int = 1
@@ -87,7 +90,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, speed, text)
+    rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
+    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text)
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:

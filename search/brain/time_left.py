@@ -1,0 +1,76 @@
+"""What a study is told of time, since it has no clock of its own: how long is left, when workers are free, and what a job costs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...spaces.records import Split
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job's cost depends on, as far as a study knows it."""
+
+    trials: int
+    steps: int
+    """Of each trial."""
+    splits: tuple[Split, ...] = ("validation",)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds: what is expected, and what is hardly ever passed. Sums and maxima assume that all errors go the same way."""
+
+    mean: float
+    high: float
+
+    def __add__(self, other: "Estimate") -> "Estimate":
+        """One after the other."""
+        return Estimate(self.mean + other.mean, self.high + other.high)
+
+    def times(self, n: int) -> "Estimate":
+        """The same `n` times in a row."""
+        return Estimate(self.mean * n, self.high * n)
+
+    def and_at_least(self, other: "Estimate") -> "Estimate":
+        """Both side by side."""
+        return Estimate(max(self.mean, other.mean), max(self.high, other.high))
+
+
+NOTHING = Estimate(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """The time that a study has from now on."""
+
+    seconds: float
+    """Until the last job should be back; negative when that has passed."""
+    idle: float
+    """So much of it may stay unused."""
+    late: float
+    """How much later the last job may be expected where nothing shorter leaves less than that."""
+    latest: float
+    """How much later it may be when all goes badly."""
+    free: tuple[Estimate, ...]
+    """For every worker, when it will be free; at least one worker."""
+    price: Callable[[Work], Estimate]
+    """What a job takes on a worker that is ready."""
+    spend: bool = True
+    """Whether time left over by the space's own plan is spent: on more trials than it asks for, and on more seeds."""
+
+    def fits(self, end: Estimate, *, late: bool = False) -> bool:
+        """Whether what ends then is in time; `late` uses what may be used where nothing shorter would do."""
+        return end.mean <= self.seconds + (self.late if late else 0.0) and end.high <= self.seconds + self.latest
+
+    @property
+    def next_free(self) -> Estimate:
+        """When the first worker is free."""
+        return min(self.free, key=lambda one: one.mean)
+
+    @property
+    def all_free(self) -> Estimate:
+        """When every worker is free."""
+        end = NOTHING
+        for one in self.free:
+            end = end.and_at_least(one)
+        return end

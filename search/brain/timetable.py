@@ -1,0 +1,152 @@
+"""Which of the things that could be done next still leave time for what must follow.
+
+A search job is worth its time when at least one of its trials can climb to the step that finalists are chosen at, and the finals of
+the curve that it may lead to end in time. Nothing is ever closed: the question is asked anew for every job, so a search that made way
+for its finals goes on when these are quicker than thought.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from ...spaces.records import Split, Trial
+from .schedule import PlannedJob, Situation
+from .time_left import NOTHING, Estimate, TimeLeft, Work
+
+BOTH: tuple[Split, ...] = ("validation", "test")
+DOUBT = 2.0
+"""What search has to leave over once finals have begun, in multiples of the time that may stay unused..."""
+NEW_DOUBT = 5.0
+"""...and where it is for new trials: less than that is better spent on those that there are."""
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """A study's situation against the time it has left."""
+
+    now: Situation
+    time: TimeLeft
+    finalists: Sequence[Trial]
+    """Of the results so far."""
+    due: int
+    """Finals of these that are neither over nor under way."""
+    top: int
+    """The highest step that a search trial has reached or is on its way to; 0 before the first job."""
+    arrived: int
+    """Search trials with a result at the highest step that has any."""
+    climbing: int = 0
+    """Search trials on their way to the top."""
+    launched: int = 0
+    """Jobs handed out since the study was built."""
+    finishing: bool = False
+    """Whether finals have begun: it takes more than a doubt to turn back to the search, and more yet to new trials."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a single search trial is tried although it is not thought to leave time for what follows.
+
+        That is so before the first job, and while no worker had a second one: the first, full of loading, make what follows look dearer
+        than it is, and only another job can tell.
+        """
+        cold = self.launched <= len(self.time.free) and not self.now.running and self.time.seconds > 10 * self.time.idle
+        return cold or (self.top == 0 and self.time.seconds > 0)
+
+    def search(self, plan: PlannedJob) -> PlannedJob | None:
+        """Return as much of a search job as leaves time for what follows.
+
+        One that goes beyond every step so far is done as a whole or not: its trials alone would be the curve.
+        """
+        sizes = [len(plan.trials)] if plan.stop > self.top > 0 else _halves(len(plan.trials))
+        for size in sizes:
+            if self.leaves_time(size, start=self._start(plan), stop=plan.stop, new=self._is_new(plan)):
+                return replace(plan, trials=plan.trials[:size])
+        return replace(plan, trials=plan.trials[:1]) if self.open else None
+
+    def worth_starting(self) -> bool:
+        """Whether there is time for a new trial at all."""
+        return self.open or self.leaves_time(1, start=0, stop=self.now.rungs[0], new=True)
+
+    def worth_filling(self) -> bool:
+        """Whether a new trial is wanted merely because time is left."""
+        return self.now.rungs[0] < self.top and self._much()
+
+    def leaves_time(self, trials: int, *, start: int, stop: int, new: bool = False) -> bool:
+        """Whether so many search trials can be trained from `start` to `stop`, and one of them on to the top, before the finals."""
+        end = self.time.next_free + self._price(trials, stop - start) + self._climb(stop)
+        finals = self.due * (stop <= self.top) + self.now.space.finalists * self._newcomers(trials, stop)
+        doubt = self.time.idle * (NEW_DOUBT if new else DOUBT) * self.finishing
+        return self.time.fits(end.and_at_least(self.time.all_free) + self._finals(finals) + Estimate(doubt, doubt))
+
+    def fill(self, plan: PlannedJob) -> PlannedJob | None:
+        """Return as much of a search job as fits when nothing follows it: one that stays below the top changes no curve.
+
+        Of new trials one at a time, and only where much time would stay unused.
+        """
+        if plan.stop >= self.top or (self._is_new(plan) and not self._much()):
+            return None
+        return self._cut(replace(plan, trials=plan.trials[:1]) if self._is_new(plan) else plan)
+
+    def final(self, plan: PlannedJob) -> PlannedJob | None:
+        """Return as much of a job of finals as fits, shared out among the workers."""
+        share = max(1, math.ceil((self.due + self._finals_running()) / len(self.time.free)))
+        return self._cut(replace(plan, trials=plan.trials[:share]))
+
+    def _is_new(self, plan: PlannedJob) -> bool:
+        return plan.trials[0].number not in self.now.records.trials
+
+    def _much(self) -> bool:
+        return self.time.seconds - self.time.next_free.mean > self.time.idle
+
+    def _cut(self, plan: PlannedJob) -> PlannedJob | None:
+        for late in (False, True) if self._much() else (False,):
+            for size in _halves(len(plan.trials)):
+                work = Work(size, plan.stop - self._start(plan), plan.splits)
+                if self.time.fits(self.time.next_free + self.time.price(work), late=late):
+                    return replace(plan, trials=plan.trials[:size])
+        return None
+
+    def _climb(self, stop: int) -> Estimate:
+        """A single trial from a step up to the top."""
+        total = NOTHING
+        for low, high in pairwise(self.now.rungs):
+            if stop <= low and high <= self.top:
+                total += self._price(1, high - low)
+        return total
+
+    def _newcomers(self, trials: int, stop: int) -> int:
+        """How many of these the curve may gain.
+
+        Below the top, one of them that gets there. At it, as many as so far of those that arrived. Beyond it, where the curve begins
+        anew, those that are finalists now, or as many records as numbers in random order set.
+        """
+        if stop > self.top:
+            return min(trials, max(len(self.finalists), math.ceil(sum(1 / n for n in range(1, trials + 1)))))
+        rate = len(self.finalists) / self.arrived if self.arrived else 1.0
+        return math.ceil(rate * ((trials if stop == self.top else 1) + self.climbing))
+
+    def _finals(self, trials: int) -> Estimate:
+        if not trials:
+            return NOTHING
+        workers = len(self.time.free)
+        size = min(self.now.pack, math.ceil(trials / workers))
+        return self._price(size, self.now.rungs[-1], BOTH).times(math.ceil(trials / (size * workers)))
+
+    def _price(self, trials: int, steps: int, splits: tuple[Split, ...] = ("validation",)) -> Estimate:
+        return self.time.price(Work(trials, steps, splits))
+
+    def _start(self, plan: PlannedJob) -> int:
+        trial = plan.trials[0]
+        return self.now.records.step(trial.number)
+
+    def _finals_running(self) -> int:
+        return sum(self.now.records.trials[number].purpose == "final" for number in self.now.running)
+
+
+def _halves(size: int) -> list[int]:
+    """8, 4, 2, 1."""
+    sizes = []
+    while size:
+        sizes.append(size)
+        size //= 2
+    return sizes
