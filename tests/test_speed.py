@@ -14,7 +14,7 @@ from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
 from ulpt_search.workers.catalogue import axes_of
 from ulpt_search.workers.model.backbone import load
-from ulpt_search.workers.training.speed import Fastest, grow, measure, smallest
+from ulpt_search.workers.training.speed_measurement import Fastest, grow, measure, smallest
 
 from . import toy, zoo
 
@@ -60,8 +60,8 @@ def test_a_slow_model_is_tried_in_one_way_only(monkeypatch: pytest.MonkeyPatch) 
         tried.append(size)
         return 1.0
 
-    monkeypatch.setattr("ulpt_search.workers.training.speed.KERNEL_SECONDS", 0.0)
-    monkeypatch.setattr("ulpt_search.workers.training.speed._Stage.rate", rate)
+    monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.KERNEL_SECONDS", 0.0)
+    monkeypatch.setattr("ulpt_search.workers.training.speed_measurement._Stage.rate", rate)
     backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
     found = measure(backbone, toy.task(), Training(batch=8), dtype="float32", threads=1)
     assert found.execution == Execution("float32", "eager")

@@ -19,7 +19,7 @@ from ...spaces.errors import reason
 from ...spaces.hashing import sha256_of_json
 from ...spaces.space import Space
 from ...workers.model.backbone import native_dtypes
-from ...workers.training.speed import Fastest, measure
+from ...workers.training.speed_measurement import Fastest, measure
 
 if TYPE_CHECKING:
     from ...workers.model.backbone import Backbone
