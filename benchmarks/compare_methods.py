@@ -39,7 +39,8 @@ from ulpt_search.spaces.records import Assignment, Job, Outcome, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import axes_of, catalogue, count
 from ulpt_search.workers.model.backbone import shape_of
-from ulpt_search.workers.model.verbalizer import Encoded, pooled
+from ulpt_search.workers.model.readouts.cosine import Cosine, pooled
+from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.training.scoring import score
 from ulpt_search.workers.training.worker import Session, run_job, session
 
@@ -201,7 +202,8 @@ def _floor(cell: Cell, loaded: Session) -> dict[str, Any]:
         return score(loaded.task.metric, logits.argmax(-1).tolist(), targets[split].tolist(), classes=classes)
 
     if cell.method == FROZEN:
-        found = scored("test", features["test"] @ loaded.trainer.verbalizer.matrix.float().T)
+        assert isinstance(loaded.trainer.readout, Cosine)
+        found = scored("test", features["test"] @ loaded.trainer.readout.matrix.float().T)
         return {"parameters": 0, "hyperparameters": {}, "test": [found.value], "variance": [found.variance]}
     fits = {penalty: _logistic(features["train"], targets["train"], classes, penalty) for penalty in PENALTIES}
     best = max(PENALTIES, key=lambda penalty: scored("validation", fits[penalty](features["validation"])).value)

@@ -26,7 +26,8 @@ from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts
 from ulpt_search.workers.model.backbone import Backbone, load, pick_dtype
 from ulpt_search.workers.model.pack import Pack, build_parts
-from ulpt_search.workers.model.verbalizer import Encoded, Verbalizer, encode
+from ulpt_search.workers.model.readouts.choice import readout_of
+from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.optimizers.adamw import AdamW
 from ulpt_search.workers.tasks import load_task
 from ulpt_search.workers.training import trainer as training
@@ -62,7 +63,7 @@ class Bench:
     def start(cls, dtype: Literal["auto"] | Dtype, *, model: str, task: str, device: str) -> "Bench":
         """Load everything once."""
         backbone, data = load(ModelSpec(model, dtype=dtype, device=device)), load_task(TaskSpec(task))
-        trainer = Trainer(backbone, Verbalizer(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
+        trainer = Trainer(backbone, readout_of(backbone, data), Training(steps=1000, rungs=(1000,), batch=BATCH))
         return cls(backbone, trainer, encode(backbone, data.train, max_tokens=128))
 
     def run(self, mix: str, size: int, *, steps: int) -> float:

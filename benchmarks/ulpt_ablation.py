@@ -30,7 +30,7 @@ from ulpt_search.workers.methods.ia3 import Ia3
 from ulpt_search.workers.methods.prompt import Prompt
 from ulpt_search.workers.methods.ulpt import Ulpt
 from ulpt_search.workers.model.pack import Pack, build_parts
-from ulpt_search.workers.model.verbalizer import Encoded
+from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.optimizers.adamw import AdamW
 from ulpt_search.workers.training.scoring import score
 from ulpt_search.workers.training.worker import Session, session
@@ -145,7 +145,7 @@ def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], row
     """Train a pack to the end; per trial its scores and the token-specific share of its prompt's change."""
     backbone, trainer = loaded.backbone, loaded.trainer
     if longer > 1:
-        trainer = type(trainer)(backbone, trainer.verbalizer, Training(steps=longer * trainer.training.steps, batch=trainer.training.batch))
+        trainer = type(trainer)(backbone, trainer.readout, Training(steps=longer * trainer.training.steps, batch=trainer.training.batch))
     built = [build_parts(k, (method,), backbone.shape, seed) for k, (method, seed) in enumerate(zip(methods, seeds, strict=True))]
     pack, rule = Pack(built, device=backbone.device), AdamW()
     trainer.train(pack, rule, rule.start(pack), seeds, loaded.splits["train"], start=0, stop=trainer.training.steps)

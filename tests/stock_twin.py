@@ -23,7 +23,10 @@ from ulpt_search.workers.exports.reading import read
 from ulpt_search.workers.exports.stock import quiet
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack
-from ulpt_search.workers.model.verbalizer import TEMPERATURE, Encoded, Verbalizer
+from ulpt_search.workers.model.readouts.cosine import TEMPERATURE, Cosine
+from ulpt_search.workers.model.readouts.encoding import Encoded
+from ulpt_search.workers.model.readouts.readout import Readout
+from ulpt_search.workers.model.readouts.words import Words
 from ulpt_search.workers.training.batches import Batches
 from ulpt_search.workers.training.trainer import rate_factor
 
@@ -106,31 +109,32 @@ class Twin:
         for pair in self.pairs:
             pair.parameter.copy_(pair.expected(values))
 
-    def train(self, data: Encoded, verbalizer: Verbalizer, training: Training, *, seed: int) -> list[float]:
+    def train(self, data: Encoded, readout: Readout, training: Training, *, seed: int) -> list[float]:
         """Take all steps; returns the loss of each."""
         batches = Batches(data.lengths, batch=training.batch)
         return [
-            self._step(data, verbalizer, batches.rows(seed=seed, step=step), rate_factor(training, step)) for step in range(training.steps)
+            self._step(data, readout, batches.rows(seed=seed, step=step), rate_factor(training, step)) for step in range(training.steps)
         ]
 
-    def _step(self, data: Encoded, verbalizer: Verbalizer, rows: Any, factor: float) -> float:
+    def _step(self, data: Encoded, readout: Readout, rows: Any, factor: float) -> float:
         for group, rate in zip(self.steps.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         ids, lengths, targets = data.batch(rows.tolist(), pad=0, device=torch.device("cpu"))
-        loss = cross_entropy(self.scores(ids, lengths, verbalizer), targets)
+        loss = cross_entropy(self.scores(ids, lengths, readout), targets)
         self.steps.zero_grad()
         loss.backward()
         self.steps.step()
         return float(loss.detach())
 
-    def scores(self, ids: Tensor, lengths: Tensor, verbalizer: Verbalizer) -> Tensor:
+    def scores(self, ids: Tensor, lengths: Tensor, readout: Readout) -> Tensor:
         """Label scores (rows, labels) of PEFT's own forward pass."""
         mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
         with quiet():
             found = read(run_model(self.model, {"input_ids": ids, "attention_mask": mask}), mask, self._backbone.family)
-        if self._backbone.family == "encoder":
-            return normalize(found, dim=-1) @ verbalizer.matrix.T / TEMPERATURE
-        return found[:, verbalizer.words]
+        if isinstance(readout, Cosine):
+            return normalize(found, dim=-1) @ readout.matrix.T / TEMPERATURE
+        assert isinstance(readout, Words)
+        return found[:, readout.words]
 
 
 def at_sites(suffixes: dict[str, str]) -> Callable[[Any, Backbone, Frozen], Iterator[Pair]]:

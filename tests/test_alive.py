@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack
+from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.sites import Sites
-from ulpt_search.workers.model.verbalizer import Encoded, encode
 from ulpt_search.workers.training.trainer import bound_values
 
 from . import families, toy

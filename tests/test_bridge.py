@@ -19,8 +19,8 @@ from ulpt_search.workers.exports import stock
 from ulpt_search.workers.exports.outputs import probe, run_model, trained_outputs
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.seeds import sha256_of
-from ulpt_search.workers.model.verbalizer import encode
 from ulpt_search.workers.training.trainer import bound_values
 
 from . import toy, zoo

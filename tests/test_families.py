@@ -12,7 +12,9 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.backbone import LOADERS, Backbone, load, shape_of
-from ulpt_search.workers.model.verbalizer import SUFFIX, TEMPERATURE, Verbalizer, encode
+from ulpt_search.workers.model.readouts.choice import readout_of
+from ulpt_search.workers.model.readouts.cosine import TEMPERATURE
+from ulpt_search.workers.model.readouts.encoding import SUFFIX, encode
 from ulpt_search.workers.tasks import Rows
 
 from . import families, toy
@@ -81,7 +83,7 @@ def scored(backbone: Backbone, *, shifted: bool = False) -> Tensor:
     """The same by the product's own code, all rows in one padded batch."""
     data = encode(backbone, rows(), max_tokens=families.POSITIONS)
     every: Sequence[int] = range(len(data.ids))
-    return frozen_scores.own_scores(backbone, Verbalizer(backbone, toy.task()), data, every, shifted=shifted)
+    return frozen_scores.own_scores(backbone, readout_of(backbone, toy.task()), data, every, shifted=shifted)
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -96,7 +98,7 @@ def test_frozen_scores_are_the_plain_models(name: str) -> None:
 def test_what_cannot_be_served_is_refused_in_one_line(name: str) -> None:
     backbone = families.backbone(name)
     with pytest.raises(WrongInput, match=r"^model: frozen scores of a \w+ \(\w+\) .* give another model$") as refused:
-        frozen_scores.require_same_scores(backbone, Verbalizer(backbone, toy.task()), encode(backbone, rows(), max_tokens=40))
+        frozen_scores.require_same_scores(backbone, readout_of(backbone, toy.task()), encode(backbone, rows(), max_tokens=40))
     assert len(str(refused.value).splitlines()) == 1
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ulpt_search.workers.model.backbone import Backbone
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 
 from . import toy, zoo
 from .test_laws import METHODS, neighbours

@@ -19,7 +19,8 @@ from ulpt_search.workers.model import hash_cache
 from ulpt_search.workers.model.backbone import Backbone, load, shape_of
 from ulpt_search.workers.model.hash_cache import HashCache
 from ulpt_search.workers.model.identity import TEMPLATES, numerics
-from ulpt_search.workers.model.verbalizer import SUFFIX, TEMPERATURE, Verbalizer
+from ulpt_search.workers.model.readouts.cosine import TEMPERATURE, Cosine
+from ulpt_search.workers.model.readouts.encoding import SUFFIX
 from ulpt_search.workers.training.provenance import known_as
 
 from . import toy, zoo
@@ -233,10 +234,10 @@ def test_what_earlier_versions_called_a_model(tmp_path: Path) -> None:
 def test_descriptions_do_not_depend_on_the_side_a_tokenizer_pads(copy: Path) -> None:
     """A mean over what stands right would take in padding where that is on the left."""
     task = replace(toy.task(), descriptions=("red", "green w1 w2 w3", "blue w4"))
-    wanted = Verbalizer(plain(copy), task).matrix
+    wanted = Cosine(plain(copy), task).matrix
     edit(copy / "tokenizer_config.json", padding_side="left")
     assert AutoTokenizer.from_pretrained(copy).padding_side == "left"
-    torch.testing.assert_close(Verbalizer(plain(copy), task).matrix, wanted)
+    torch.testing.assert_close(Cosine(plain(copy), task).matrix, wanted)
     assert differing(copy) == [], "and what has no effect is no difference"
 
 

@@ -11,8 +11,8 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import catalogue, count, method, parts
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import build_parts
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.seeds import sha256_of
-from ulpt_search.workers.model.verbalizer import encode
 
 from . import toy, zoo
 

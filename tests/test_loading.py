@@ -83,12 +83,12 @@ def test_sides_of_padding_do_not_reach_descriptions() -> None:
     """Seen with a folder that says `padding_side: left`: descriptions were pooled as if padded on the right."""
     from dataclasses import replace
 
-    from ulpt_search.workers.model.verbalizer import Verbalizer
+    from ulpt_search.workers.model.readouts.cosine import Cosine
 
     from . import toy
 
     backbone, left = families.backbone("bert"), families.tokenizer(families.FAMILIES["bert"])
     left.padding_side = "left"
     task = replace(toy.task(), descriptions=("red w1 w2 w3 w4", "green", "blue w5"))
-    found, wanted = (Verbalizer(one, task).matrix for one in (replace(backbone, tokenizer=left), backbone))
+    found, wanted = (Cosine(one, task).matrix for one in (replace(backbone, tokenizer=left), backbone))
     torch.testing.assert_close(found, wanted)

@@ -9,7 +9,7 @@ from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.exports.outputs import probe, run_model, trained_outputs
 from ulpt_search.workers.exports.reloading import Fresh
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 
 from . import toy, zoo
 from .exporting import setup, trial

@@ -5,8 +5,8 @@ import torch
 
 from ulpt_search.workers.catalogue import rule
 from ulpt_search.workers.model.lower_blocks import LowerBlocks
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.sites import Sites
-from ulpt_search.workers.model.verbalizer import encode
 
 from . import toy, zoo
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import catalogue, count, method, rule
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.optimizers.adamw import AdamW
 
 from . import toy, zoo

@@ -12,7 +12,7 @@ from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.exports.outputs import probe, run_model, trained_outputs
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 
 from . import toy, zoo
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.sites import Sites
-from ulpt_search.workers.model.verbalizer import encode
 from ulpt_search.workers.training import trainer as training
 from ulpt_search.workers.training.batches import Batches
 

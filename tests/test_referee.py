@@ -18,7 +18,7 @@ from ulpt_search.workers.methods.maths.linear_algebra import principal
 from ulpt_search.workers.model.architecture import weight_of
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.peft_bridge import refused, usable
 
 from . import toy, zoo
@@ -169,7 +169,7 @@ def both(name: str, family: str, steps: int) -> tuple[Tensor, Tensor, Pack, Twin
     state = follow.start(pack)
     runs = [trainer.train(pack, follow, state, [SEED], data, start=step, stop=step + 1) for step in range(steps)]
     ours = [run.losses[0].double() for run in runs]
-    theirs = twin.train(data, trainer.verbalizer, trainer.training, seed=SEED)
+    theirs = twin.train(data, trainer.readout, trainer.training, seed=SEED)
     return torch.stack(ours), torch.tensor(theirs, dtype=torch.float64), pack, twin
 
 
@@ -191,7 +191,7 @@ def compare_scores(family: str, pack: Pack, twin: Twin) -> None:
     backbone, trainer = zoo.backbone(family), toy.trainer(zoo.backbone(family))
     data = encode(backbone, toy.rows(), max_tokens=32)
     ids, lengths, _ = data.batch(range(len(data.lengths)), pad=0, device=torch.device("cpu"))
-    theirs = twin.scores(ids, lengths, trainer.verbalizer)
+    theirs = twin.scores(ids, lengths, trainer.readout)
     torch.testing.assert_close(trainer.predict(pack, data)[0], theirs, rtol=1e-4, atol=1e-4)
 
 

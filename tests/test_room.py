@@ -9,7 +9,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.model.backbone import shape_of
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.tasks import Rows
 
 from . import families, toy, zoo

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ulpt_search.workers.model.verbalizer import Encoded
+from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.training import tokens
 
 from . import toy, zoo

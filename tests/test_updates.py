@@ -16,8 +16,8 @@ from ulpt_search.workers.catalogue import axes_of, count, parts, rule, rules
 from ulpt_search.workers.methods.maths.linear_algebra import polar
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.seeds import generator
-from ulpt_search.workers.model.verbalizer import encode
 from ulpt_search.workers.optimizer import Adam, Optimizer, State, StepContext, largest
 from ulpt_search.workers.optimizers.dst import Dst
 from ulpt_search.workers.optimizers.light_peft import LightPeft

@@ -10,7 +10,8 @@ from ulpt_search.spaces.space import Training
 from ulpt_search.workers.catalogue import parts, rule
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack, build_parts
-from ulpt_search.workers.model.verbalizer import Verbalizer, encode
+from ulpt_search.workers.model.readouts.choice import readout_of
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.tasks import Rows, Task
 from ulpt_search.workers.training.trainer import Trained, Trainer
 
@@ -37,7 +38,7 @@ def task() -> Task:
 
 def trainer(backbone: Backbone, *, steps: int = 20) -> Trainer:
     """A trainer of the toy task."""
-    return Trainer(backbone, Verbalizer(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
+    return Trainer(backbone, readout_of(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
 
 
 def pack(backbone: Backbone, configs: Sequence[Config]) -> Pack:

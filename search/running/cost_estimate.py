@@ -57,6 +57,8 @@ class SearchPlan:
     workers: int
     seconds: float | None
     """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
+    readout: str
+    """How the task is read off the model."""
     notes: tuple[str, ...] = ()
     """What was done to the task's data beyond reading it."""
 
@@ -67,6 +69,7 @@ class SearchPlan:
             "budget": self.budget,
             "model": self.space.model.name,
             "task": self.space.task.name,
+            "readout": self.readout,
             "trials": self.space.trials,
             "methods": {name: one.to_json() for name, one in self.methods.items()},
             **self.cost.to_json(),
@@ -79,16 +82,18 @@ class SearchPlan:
 def make_plan(request: Request) -> SearchPlan:
     """Return the plan of a request. Reads the task and the model's configuration, not its weights, and writes nothing."""
     from ...workers.model.backbone import shape_of
+    from ...workers.model.readouts.choice import choose
     from ...workers.tasks import load_task
     from .speed import SpeedCache
 
     space = request.space()
-    shape = shape_of(space.model)
+    shape, task = shape_of(space.model), load_task(space.task)
+    readout = choose(shape.family, task).about
     judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
-    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds, load_task(space.task).notes)
+    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds, readout, task.notes)
 
 
 def cost(space: Space, shape: Shape) -> CostEstimate:

@@ -71,7 +71,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from ...workers.model.backbone import load
     from ...workers.model.frozen_scores import require_same_scores
     from ...workers.model.hash_cache import HashCache
-    from ...workers.model.verbalizer import Verbalizer, encode
+    from ...workers.model.readouts.choice import readout_of
+    from ...workers.model.readouts.encoding import encode
     from ...workers.tasks import load_task
     from ...workers.training.provenance import identity_of
     from .speed import SpeedCache, fastest
@@ -80,12 +81,12 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     for note in task.notes:
         request.say(f"{task.name}: {note}")
     backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
-    verbalizer = Verbalizer(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
+    readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     text = _longest(backbone, task, space.task.max_tokens)
     methods = _fitting(request, space, backbone.shape, text=text)
     some = task.validation.take(range(min(64, len(task.validation))))
-    require_same_scores(backbone, verbalizer, encode(backbone, some, max_tokens=space.task.max_tokens))
+    require_same_scores(backbone, readout, encode(backbone, some, max_tokens=space.task.max_tokens))
     speed = None
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
@@ -105,7 +106,7 @@ def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identit
 
 def _longest(backbone: "Backbone", task: "Task", allowed: int) -> int:
     """Tokens of the longest text: as many as allowed, unless so many leave no room for a prompt; then the task is looked at."""
-    from ...workers.model.verbalizer import encode
+    from ...workers.model.readouts.encoding import encode
 
     positions = backbone.shape.positions
     if positions is None or allowed + ROOM <= positions:

@@ -5,7 +5,7 @@ import torch
 
 from ulpt_search.workers.catalogue import rule as rule_of
 from ulpt_search.workers.methods.ulpt import Ulpt
-from ulpt_search.workers.model.verbalizer import encode
+from ulpt_search.workers.model.readouts.encoding import encode
 
 from .. import toy, zoo
 from ..shapes import shape

@@ -18,7 +18,8 @@ from ...spaces.space import Setup
 from ..catalogue import parts
 from ..model.backbone import Backbone, load, quiet
 from ..model.pack import Pack, build_parts
-from ..model.verbalizer import Verbalizer, encode
+from ..model.readouts.choice import readout_of
+from ..model.readouts.encoding import encode
 from ..tasks import Task, load_task
 from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
@@ -95,7 +96,7 @@ def _write_and_prove(
     pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])
     _, stored = store.get(digest)
     card = replace(_card(setup, backbone, task, trial, style, out), adapter=digest, step=int(stored["step"]))
-    card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), Verbalizer(backbone, task))
+    card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout_of(backbone, task))
     card = replace(card, evidence=_evidence(backbone, pack, task, card, folder, fresh))
     WRITERS[style](backbone, pack, folder)
     if style == "peft":

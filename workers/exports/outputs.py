@@ -5,8 +5,8 @@ from torch import Tensor
 
 from ..model.backbone import Backbone
 from ..model.pack import Pack
+from ..model.readouts.encoding import Encoded
 from ..model.sites import Sites
-from ..model.verbalizer import Encoded
 from ..training.trainer import bound_values
 
 ROWS = 4

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...spaces.shape import Family
-from ..model.verbalizer import TEMPERATURE
+from ..model.readouts.cosine import TEMPERATURE
 from .card import LABELS, Card
 from .outside import tensors_of
 

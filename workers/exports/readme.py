@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..model.verbalizer import SUFFIX, TEMPERATURE
+from ..model.readouts.cosine import TEMPERATURE
+from ..model.readouts.encoding import SUFFIX
 from .card import LABELS, Card
 
 LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}

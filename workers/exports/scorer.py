@@ -7,7 +7,8 @@ from typing import Any
 
 import safetensors.torch
 
-from ..model.verbalizer import Verbalizer
+from ..model.readouts.cosine import Cosine
+from ..model.readouts.words import Words
 from .card import LABELS, Card
 
 POOLING = "1_Pooling"
@@ -15,11 +16,11 @@ MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize
 """How sentence-transformers reads a merged encoder: mean over the text, then unit length, as training scored it."""
 
 
-def write(folder: Path, card: Card, verbalizer: Verbalizer) -> Card:
+def write(folder: Path, card: Card, readout: Cosine | Words) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model."""
-    if card.family != "encoder":
-        return replace(card, label_tokens=tuple(verbalizer.words.tolist()))
-    matrix = verbalizer.matrix.contiguous()
+    if isinstance(readout, Words):
+        return replace(card, label_tokens=tuple(readout.words.tolist()))
+    matrix = readout.matrix.contiguous()
     safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
     if card.format == "merged":
         _sentence_transformer(folder, width=matrix.shape[1], max_tokens=card.max_tokens)

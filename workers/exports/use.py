@@ -14,7 +14,7 @@ from ...spaces.space import ModelSpec, TaskSpec
 from ..catalogue import count, parts
 from ..model.backbone import Backbone, load
 from ..model.pack import Pack, build_parts
-from ..model.verbalizer import Encoded, encode
+from ..model.readouts.encoding import Encoded, encode
 from ..tasks import Rows, load_task
 from ..training.provenance import known_as
 from ..training.scoring import score

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...spaces.errors import Failure, WrongInput
 from ..model.backbone import Backbone
-from ..model.verbalizer import encode
+from ..model.readouts.encoding import encode
 from ..training.trainer import bound_values
 from . import merged, stock
 from .card import Card

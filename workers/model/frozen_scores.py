@@ -7,16 +7,15 @@ would make every trial, and every export, one of another model: it is refused be
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ...spaces.errors import WrongInput, reason
 from .backbone import Backbone, quiet
 from .precision import cast
-from .verbalizer import TEMPERATURE, Encoded, Verbalizer
+from .readouts.encoding import Encoded
+from .readouts.readout import Readout
 
 ROWS = 4
 OPERATIONS = 5e12
@@ -27,15 +26,15 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 """Largest difference, relative to the largest score, that the order of sums may cause. Bfloat16 has 8 bits: its sums say little."""
 
 
-def require_same_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded) -> None:
+def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> None:
     """Compare a few rows of a split; `WrongInput` names the family and the difference."""
     family = f"{backbone.model.config.model_type} ({type(backbone.model).__name__})"
     rows = probe_rows(data, tokens=OPERATIONS / (6 * sum(weight.numel() for weight in backbone.model.parameters())))
     with _precise(backbone):
         tolerance = TOLERANCE[backbone.dtype]
         try:
-            wanted = plain_scores(backbone, verbalizer, data, rows)
-            found = [own_scores(backbone, verbalizer, data, rows, shifted=shifted) for shifted in (False, True)]
+            wanted = plain_scores(backbone, readout, data, rows)
+            found = [own_scores(backbone, readout, data, rows, shifted=shifted) for shifted in (False, True)]
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError) as error:
             raise WrongInput(f"model: {family} cannot be run, plain or on padded embeddings: {reason(error)}; give another") from error
     far = max(relative(scores, wanted) for scores in found)
@@ -60,33 +59,24 @@ def probe_rows(data: Encoded, *, among: int = 64, tokens: float = float("inf")) 
 
 
 @torch.no_grad()
-def own_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, rows: Sequence[int], *, shifted: bool = False) -> Tensor:
+def own_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequence[int], *, shifted: bool = False) -> Tensor:
     """Label scores (rows, labels) as they are computed in training, without an adapter; `shifted` says positions, as beside a prefix."""
     ids, lengths, _ = data.batch(rows, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
     embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
     types = data.batch_types(rows, device=backbone.device)
-    return verbalizer.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types)
+    return readout.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types)
 
 
 @torch.no_grad()
-def plain_scores(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, rows: Sequence[int]) -> Tensor:
+def plain_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequence[int]) -> Tensor:
     """Label scores (rows, labels) as anybody would compute them with transformers alone, one row at a time."""
     with _own_attention(backbone):
-        return torch.cat([_plain(backbone, verbalizer, data, row) for row in rows])
+        return torch.cat([_plain(backbone, readout, data, row) for row in rows])
 
 
-def _plain(backbone: Backbone, verbalizer: Verbalizer, data: Encoded, row: int) -> Tensor:
+def _plain(backbone: Backbone, readout: Readout, data: Encoded, row: int) -> Tensor:
     ids = torch.tensor(data.ids[row].tolist(), device=backbone.device)[None]
-    given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    types = data.batch_types([row], device=backbone.device)
-    given = given if types is None else {**given, "token_type_ids": types}
-    if backbone.family == "encoder":
-        hidden = backbone.model(**given).last_hidden_state
-        return normalize(hidden.to(verbalizer.matrix.dtype).mean(1), dim=-1) @ verbalizer.matrix.T / TEMPERATURE
-    if backbone.family == "encoder-decoder":
-        given["decoder_input_ids"] = torch.tensor([[backbone.model.config.decoder_start_token_id]], device=backbone.device)
-    logits: Tensor = backbone.model(**given).logits
-    return logits[:, -1, verbalizer.words].to(torch.promote_types(logits.dtype, torch.float32))
+    return readout.plain(ids, data.batch_types([row], device=backbone.device))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .architecture import blocks_of
 from .backbone import Backbone
-from .verbalizer import Encoded
+from .readouts.encoding import Encoded
 
 ROOM = {"cpu": 512 << 20, "cuda": 4 << 30}
 """Bytes of hidden states that are kept, by device; rows beyond are computed each time."""

@@ -20,7 +20,9 @@ from ..model.attention import Kernel, name_of
 from ..model.backbone import Backbone, native_dtypes
 from ..model.pack import Pack, build_parts
 from ..model.precision import cast
-from ..model.verbalizer import Encoded, Verbalizer, encode
+from ..model.readouts.choice import readout_of
+from ..model.readouts.encoding import Encoded, encode
+from ..model.readouts.readout import Readout
 from ..optimizers.adamw import AdamW
 from ..tasks import Rows, Task
 from .trainer import Trainer
@@ -67,7 +69,7 @@ def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, t
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        stage = _Stage(backbone, Verbalizer(backbone, task), training, encode(backbone, _some(task.train), max_tokens=max_tokens))
+        stage = _Stage(backbone, readout_of(backbone, task), training, encode(backbone, _some(task.train), max_tokens=max_tokens))
         execution = _kernel(stage, dtype)
         stage.use(execution)
         rates = grow(stage.rate, PACKS.get(backbone.device.type, PACKS["cpu"]), seconds=SECONDS)
@@ -123,7 +125,7 @@ class _Stage:
     """A model with a few rows of its task, to be timed on."""
 
     backbone: Backbone
-    verbalizer: Verbalizer
+    readout: Readout
     training: Training
     data: Encoded
 
@@ -136,7 +138,7 @@ class _Stage:
         """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up."""
         built = [build_parts(k, parts("ulpt", {"prompt_length": 10}), self.backbone.shape, k) for k in range(size)]
         pack, rule, seeds = Pack(built, device=self.backbone.device), AdamW(), list(range(size))
-        trainer, state = Trainer(self.backbone, self.verbalizer, self.training), rule.start(pack)
+        trainer, state = Trainer(self.backbone, self.readout, self.training), rule.start(pack)
         first = trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1).seconds
         if first > SECONDS:
             return size / first

@@ -8,7 +8,7 @@ from ...spaces.hashing import sha256_of_json
 from ..model.backbone import Backbone
 from ..model.identity import TEMPLATES
 from ..model.node_cache import Tensors, once
-from ..model.verbalizer import Encoded, encode
+from ..model.readouts.encoding import Encoded, encode
 from ..tasks import Rows, Task
 
 

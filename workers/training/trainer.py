@@ -9,15 +9,16 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div, pad
+from torch.nn.functional import kl_div, pad
 
 from ...spaces.space import Training
 from ..method import Method
 from ..model.backbone import Backbone
 from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
+from ..model.readouts.encoding import Encoded
+from ..model.readouts.readout import Readout
 from ..model.sites import Sites
-from ..model.verbalizer import Encoded, Verbalizer
 from ..optimizer import Adam, Optimizer, State, StepContext
 from .batches import Batches
 from .heap import EVERY, release
@@ -47,7 +48,7 @@ class Trainer:
     """Everything that the trials of a pack share."""
 
     backbone: Backbone
-    verbalizer: Verbalizer
+    readout: Readout
     training: Training
 
     def train(self, pack: Pack, rule: Optimizer, state: State, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
@@ -113,7 +114,7 @@ class Trainer:
         """
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch)
-        losses = cross_entropy(scores.flatten(0, 1), batch.targets, reduction="none").view(pack.size, -1).mean(1)
+        losses = self.readout.loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
         penalties = _penalties(pack, values)
         if again is not None:
             second = self._scores(pack, sites, _whole(pack, flat, again), batch)
@@ -126,12 +127,12 @@ class Trainer:
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
                 fronts = torch.zeros_like(batch.lengths)
-                return self.verbalizer.scores(embeds, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
+                return self.readout.scores(embeds, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         with sites.bind(values, rows=rows):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
-            scores = self.verbalizer.scores(
+            scores = self.readout.scores(
                 embeds.flatten(0, 1),
                 fronts=fronts.repeat_interleave(rows),
                 lengths=batch.lengths,

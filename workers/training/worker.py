@@ -24,10 +24,11 @@ from ..model.architecture import weight_of
 from ..model.backbone import Backbone
 from ..model.hash_cache import HashCache
 from ..model.pack import Pack, Part, build_parts
+from ..model.readouts.choice import readout_of
+from ..model.readouts.encoding import Encoded
 from ..model.seeds import sha256_of
 from ..model.shared_weights import share_weights
 from ..model.sites import lowest_block
-from ..model.verbalizer import Encoded, Verbalizer
 from ..optimizer import Optimizer, State
 from ..tasks import Task, load_task
 from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
@@ -62,7 +63,7 @@ def session(setup: Setup) -> Session:
     backbone = of_study(setup, backbone, identity)
     share_weights(backbone, folder)
     splits = encoded(backbone, task, max_tokens=setup.task.max_tokens, folder=folder)
-    trainer = Trainer(backbone, Verbalizer(backbone, task), setup.training)
+    trainer = Trainer(backbone, readout_of(backbone, task), setup.training)
     return Session(backbone, task, trainer, AdapterStore(setup.store), splits, identity)
 
 
@@ -221,7 +222,7 @@ def _rows(done: Finished, position: int) -> dict[str, Tensor]:
 
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
     data = session.splits[split]
-    predicted: Tensor = session.trainer.predict(pack, data).argmax(-1)
+    predicted = session.trainer.readout.predictions(session.trainer.predict(pack, data))
     return [score(session.task.metric, labels.tolist(), data.targets, classes=len(session.task.labels)) for labels in predicted]
 
 

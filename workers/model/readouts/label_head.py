@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from ...spaces.errors import WrongInput
+from ....spaces.errors import WrongInput
 
 
 class LabelHead:

@@ -1,0 +1,97 @@
+"""A split as token ids, the way a family reads a text or a pair of texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ....spaces.errors import WrongInput
+from ...tasks import Rows
+from ..backbone import Backbone
+from ..transfer import sent
+
+SUFFIX = "\nAnswer:"
+"""Stands behind a decoder's text: what follows is the answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A split as token ids, one row behind the other, which a file can hold as it is: row i is `tokens[offsets[i] : offsets[i + 1]]`."""
+
+    tokens: np.ndarray
+    """int32, of all rows."""
+    offsets: np.ndarray
+    """int64, one more than there are rows."""
+    targets: tuple[int, ...]
+    """The index of each row's label."""
+    types: np.ndarray | None = None
+    """int8, the token type of each token where the model tells a pair's texts apart by it."""
+
+    @cached_property
+    def ids(self) -> tuple[np.ndarray, ...]:
+        """Each row's tokens."""
+        return tuple(np.split(self.tokens, self.offsets[1:-1])) if self.targets else ()
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Each row's number of tokens."""
+        return tuple(np.diff(self.offsets).tolist())
+
+    def batch(self, rows: Sequence[int], *, pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ids (rows, tokens) padded on the right, lengths (rows,) and targets (rows,)."""
+        lengths = self.offsets[np.asarray(rows) + 1] - self.offsets[np.asarray(rows)]
+        ids = self._padded(self.tokens, rows, pad=pad)
+        made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
+        return sent(made[0], device), sent(made[1], device), sent(made[2], device)
+
+    def batch_types(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
+        """Return the token types (rows, tokens) beside `batch`'s ids, 0 where they are padded; None where there are none."""
+        return None if self.types is None else sent(torch.from_numpy(self._padded(self.types, rows, pad=0)), device)
+
+    def _padded(self, values: np.ndarray, rows: Sequence[int], *, pad: int) -> np.ndarray:
+        starts = self.offsets[np.asarray(rows)]
+        lengths = self.offsets[np.asarray(rows) + 1] - starts
+        columns = np.arange(lengths.max())
+        places = np.minimum(starts[:, None] + columns, len(values) - 1)
+        return np.where(columns < lengths[:, None], values[places].astype(np.int64), pad)
+
+
+def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
+    """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text."""
+    tokenizer, limit = backbone.tokenizer, min(max_tokens, backbone.conventions.room)
+    pairs, types = zip(rows.texts_a, rows.texts_b, strict=True), None
+    if backbone.family == "encoder":
+        read = [tokenizer(a, b, truncation=True, max_length=limit) for a, b in pairs]
+        ids = [one["input_ids"] for one in read]
+        types = _flat([one["token_type_ids"] for one in read], np.int8) if _typed(backbone) else None
+    elif backbone.family == "encoder-decoder":
+        ids = [tokenizer(_joined(a, b, " "), truncation=True, max_length=limit)["input_ids"] for a, b in pairs]
+    else:
+        suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
+        if limit <= len(suffix) + 1:
+            raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(suffix)} of 'Answer:'; raise it")
+        texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
+        ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
+    offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types)
+
+
+def _flat(lists: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(lists), dtype=dtype)
+
+
+def _typed(backbone: Backbone) -> bool:
+    """Whether both sides know token types: the tokenizer to say them, the model to make something of them."""
+    return backbone.conventions.segments and "token_type_ids" in backbone.tokenizer.model_input_names
+
+
+def _joined(a: str, b: str | None, glue: str) -> str:
+    return a if b is None else f"{a}{glue}{b}"
+
+
+def _without_end(ids: Sequence[int], end: int | None) -> Sequence[int]:
+    return ids[:-1] if ids and ids[-1] == end else ids

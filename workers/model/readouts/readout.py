@@ -1,0 +1,42 @@
+"""What a readout is: how label scores follow from a pass of the frozen model, and what training and measuring make of them.
+
+A readout is one file and one final class. Trials, packs and sites do not know which one they serve: a pass over a batch gives a score
+per row and label, the scores a loss per row and a prediction per row.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+class Readout(ABC):
+    """Reads one task off one frozen model. Holds no trainable number."""
+
+    about: ClassVar[str]
+    """What it computes, for `plan`: one line."""
+
+    @abstractmethod
+    def scores(
+        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+    ) -> Tensor:
+        """Return label scores (rows, labels), float32 or the double of a double model, of embeddings as `Conventions.inputs` gets them."""
+
+    @abstractmethod
+    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+        """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""
+        return cross_entropy(scores, targets, reduction="none")
+
+    def predictions(self, scores: Tensor) -> Tensor:
+        """Return what is measured against targets, (..., rows), of scores (..., rows, labels): the numbers of the best labels."""
+        return scores.argmax(-1)
+
+
+def precise(x: Tensor) -> Tensor:
+    """Scores are float32 at least; a double model's stay double."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
