@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from .space import Decline, ModelSpec, Objective, Space, TaskSpec, Training
+from .space import Calibration, Decline, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training
 from .validation_errors import Section
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
@@ -39,6 +39,9 @@ class TaskSection(Section):
     metric: Metric | None = None
     max_tokens: Positive = TaskSpec.max_tokens
     limit: Positive | None = Field(default=None, description="use at most this many training rows")
+    scoring: Scoring = Field(default=TaskSpec.scoring, description="language models: how a label's tokens make its score")
+    calibration: Calibration = Field(default=TaskSpec.calibration, description="without_text: less a label's score without the text")
+    label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")
 
 
 class Geometric(Section):

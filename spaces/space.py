@@ -11,6 +11,24 @@ Objective = Literal["score", "parameters", "bytes"]
 Size = Literal["parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Decline = Literal["linear", "cosine", "constant"]
+Scoring = Literal["auto", "sum", "mean", "first"]
+Calibration = Literal["none", "without_text"]
+LabelTexts = Literal["names", "described"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How labels are read off a model, where it is up to the user."""
+
+    scoring: Scoring = "auto"
+    """Language models: the log-likelihood of all of a label's tokens as it is (sum) or per token (mean), or of its first token alone.
+
+    By default the first token, where it tells the labels apart, else the sum.
+    """
+    calibration: Calibration = "none"
+    """without_text: less the score that the frozen model gives a label when there is no text."""
+    label_texts: LabelTexts = "described"
+    """What stands for a label that `labels` says nothing of: our description where the set of labels is well known, or its name."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,15 @@ class TaskSpec:
     max_tokens: int = 128
     limit: int | None = None
     """Use at most this many training rows; None uses all."""
+    scoring: Scoring = Reading.scoring
+    """As in `Reading`, like the next two."""
+    calibration: Calibration = Reading.calibration
+    label_texts: LabelTexts = Reading.label_texts
+
+    @property
+    def reading(self) -> Reading:
+        """How labels are to be read."""
+        return Reading(self.scoring, self.calibration, self.label_texts)
 
 
 @dataclass(frozen=True)

@@ -80,15 +80,15 @@ class SearchPlan:
 
 
 def make_plan(request: Request) -> SearchPlan:
-    """Return the plan of a request. Reads the task and the model's configuration, not its weights, and writes nothing."""
-    from ...workers.model.backbone import shape_of
-    from ...workers.model.readouts.choice import choose
+    """Return the plan of a request. Reads the task, the model's configuration and tokenizer, not its weights, and writes nothing."""
+    from ...workers.model.backbone import shape_of, tokenizer_of
+    from ...workers.model.readouts.choice import about
     from ...workers.tasks import load_task
     from .speed import SpeedCache
 
     space = request.space()
     shape, task = shape_of(space.model), load_task(space.task)
-    readout = choose(shape.family, task).about
+    readout = about(tokenizer_of(space.model), shape.family, task)
     judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))

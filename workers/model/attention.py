@@ -15,6 +15,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
+from .branches import current
+
 Kernel = Literal["auto", "eager", "sdpa"]
 # Some families take other paths when the name contains sdpa, flash or flex_attention.
 NAMES: dict[Kernel, str] = {"auto": "ulpt_pack", "eager": "ulpt_pack_plain", "sdpa": "ulpt_pack_fused"}
@@ -43,6 +45,14 @@ class Prefix:
     relative: nn.Module | None = None
     """The module that computes the stack's relative position bias, where the family has one (T5)."""
 
+    def beside(self, query: Tensor) -> "Prefix":
+        """The prefix of queries (sequences, …) that may hold several sequences of each row, one behind the other."""
+        copies = len(query) // len(self.keys)
+        if copies == 1:
+            return self
+        keys, values, present = (t.repeat_interleave(copies, 0) for t in (self.keys, self.values, self.present))
+        return Prefix(keys, values, present, self.relative)
+
 
 def attention(
     module: nn.Module,
@@ -65,6 +75,10 @@ def attention(
     """
     _refuse_unknown(module, options)
     prefix: Prefix | None = getattr(module, "ulpt_prefix", None)
+    prefix = prefix if prefix is None else prefix.beside(query)
+    branches = current()
+    if branches is not None:
+        branches.attentions += 1
     bias = _add(attention_mask, position_bias)
     if prefix is not None:
         key, value = torch.cat([prefix.keys, key], 2), torch.cat([prefix.values, value], 2)
@@ -137,6 +151,10 @@ def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
 
 def explicit_mask(*args: Any, allow_is_bidirectional_skip: bool = False, **options: Any) -> Tensor | None:
     """Transformers' additive mask, made even where nothing is padded: to find that out, the host would wait for the device."""
+    branches = current()
+    if branches is not None:
+        branches.masks += 1
+        options["mask_function"] = branches.rule(options["mask_function"])
     mask: Tensor | None = ALL_MASK_ATTENTION_FUNCTIONS["eager"](*args, allow_is_bidirectional_skip=False, **options)
     return mask
 

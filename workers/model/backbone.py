@@ -107,6 +107,15 @@ def shape_of(spec: ModelSpec) -> Shape:
     return replace(read_shape(model), positions=positions_of(model))
 
 
+def tokenizer_of(spec: ModelSpec) -> transformers.PreTrainedTokenizerBase:
+    """Return the tokenizer of a model; `WrongInput` where there is none."""
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(resolve(spec.name), trust_remote_code=False)  # type: ignore[no-any-return]
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise WrongInput(f"model {spec.name}: its tokenizer cannot be loaded: {reason(error)}") from error
+
+
 def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCache = HashCache(None)) -> Backbone:  # noqa: B008 - frozen
     """Load and freeze a model, to be run as `execution` says where the spec leaves it open; `hashes` remembers those of its files.
 

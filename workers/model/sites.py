@@ -38,7 +38,7 @@ class Sites:
     ) -> None:
         self._model, self._shape, self._groups, self._trials, self._effects = model, shape, tuple(groups), trials, effects
         self._values: Values = ()
-        self._rows = 1
+        self._rows, self._copies = 1, 1
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
         self._constants: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
@@ -65,9 +65,12 @@ class Sites:
         self._tuners.close()
 
     @contextmanager
-    def bind(self, values: Values, *, rows: int) -> Iterator[None]:
-        """Run the model with these tensors (one dict per group, each tensor (trials, ...)) and `rows` rows per trial."""
-        self._values, self._rows = values, self._trials * rows
+    def bind(self, values: Values, *, rows: int, copies: int = 1) -> Iterator[None]:
+        """Run the model with these tensors (one dict per group, each tensor (trials, ...)) and `rows` rows per trial.
+
+        Where a pass holds several sequences of a row, they are `copies`, one behind the other.
+        """
+        self._values, self._rows, self._copies = values, self._trials * rows, copies
         prefixes = {name: self._prefix(name, present, rows) for name, present in self._prefixed().items()}
         for name, prefix in prefixes.items():
             self._model.get_submodule(name).ulpt_prefix = prefix  # type: ignore[assignment]
@@ -204,7 +207,7 @@ class Sites:
 
     def _replace(self, y: Tensor, groups: list[int], apply: Callable[..., Tensor], *inputs: Tensor, key: str) -> Tensor:
         """Let each group change its own rows of `y`, (rows, ..., features) or (rows · tokens, features); other rows pass as they are."""
-        if len(y) % self._rows or (y.ndim > 2 and len(y) != self._rows):
+        if len(y) % self._rows or (y.ndim > 2 and len(y) not in (self._rows, self._rows * self._copies)):
             raise ValueError(f"{key}: {self._rows} rows of {self._trials} trials come as {tuple(y.shape)}, so whose are whose is unknown")
         for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
             # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.errors import WrongInput
 from ...spaces.space import TaskSpec
-from .descriptions import describe_labels
+from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
 from .splits import arrange
 from .table import Table, texts_of
@@ -49,10 +49,12 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     splits = arrange(name, rows["train"], rows.get("validation"), rows.get("test"), stratified=stratified, limit=spec.limit)
     _check_variety(name, splits.train, labels)
     metric = _metric(name, kind, spec.metric, known.metric)
-    descriptions = _descriptions(name, kind, labels, spec.labels)
+    described = label_texts(name, kind, labels, spec)
+    descriptions = tuple(text for text, _ in described)
     parts = (splits.train, splits.validation, splits.test)
     digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
-    return Task(name, kind, labels, descriptions, metric, *parts, digest, splits.notes)
+    origins = tuple(origin for _, origin in described)
+    return Task(name, kind, labels, descriptions, metric, *parts, digest, splits.notes, spec.reading, origins)
 
 
 def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:
@@ -70,20 +72,6 @@ def _metric(name: str, kind: Kind, asked: str | None, own: str | None) -> str:
     if asked is not None and asked not in allowed:
         raise WrongInput(f"{name}: task.metric is {asked}, but a {kind.replace('_', '-')} task is measured by {' or '.join(allowed)}")
     return asked or own or allowed[0]
-
-
-def _descriptions(name: str, kind: Kind, labels: Sequence[str], given: Mapping[str, str]) -> tuple[str, ...]:
-    for label in given:
-        if label not in labels:
-            has = f"{name} has {listed(labels)}" if labels else f"{name} is a regression task and has none"
-            raise WrongInput(f"task.labels.{label}: unknown label; {has}.{did_you_mean(label, labels)}")
-    own = [str(number + 1) for number in range(len(labels))] if kind == "multiple_choice" else describe_labels(labels)
-    descriptions = tuple(given.get(label, default).strip() for label, default in zip(labels, own, strict=True))
-    for number, text in enumerate(descriptions):
-        if not text or text in descriptions[:number]:
-            other = f"the same as that of {labels[descriptions.index(text)]}" if text else "empty"
-            raise WrongInput(f"task.labels.{labels[number]}: its description is {other} ({text!r}); give each label its own")
-    return descriptions
 
 
 def _check_variety(name: str, train: Rows, labels: Sequence[str]) -> None:

@@ -44,7 +44,12 @@ WELL_KNOWN: tuple[Mapping[str, str], ...] = (
 def describe_labels(labels: Sequence[str]) -> tuple[str, ...]:
     """Return what stands for each label: the well-known text, or else the label's own name in plain words."""
     known = next((texts for texts in WELL_KNOWN if set(texts) == set(labels)), {})
+    return tuple(known.get(label, name) for label, name in zip(labels, plain_names(labels), strict=True))
+
+
+def plain_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return each label's own name in plain words, different ones for different labels."""
     plain = {label: label.replace("_", " ").strip(" ?") or label for label in labels}
     # Labels that differ only in such signs keep them: a description must stand for one label.
     readable = plain if len(set(plain.values())) == len(plain) else {label: label for label in labels}
-    return tuple(known.get(label, readable[label]) for label in labels)
+    return tuple(readable[label] for label in labels)

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from ...spaces.space import Reading
 
 Kind = Literal["classification", "regression", "multiple_choice"]
 
@@ -63,6 +65,10 @@ class Task:
     """sha256 of everything but the name and the notes: equal for equal content in equal splits, on any machine."""
     notes: tuple[str, ...] = ()
     """What was done to the data beyond reading it, each a sentence for people."""
+    reading: Reading = field(default_factory=Reading)
+    """How labels are read off a model, where it is up to the user."""
+    origins: tuple[str, ...] = ()
+    """Where each description comes from: `name`, `task.labels`, or `ours` for a text written by hand for a well-known set of labels."""
 
 
 def digest_of(*, kind: Kind, labels: Sequence[str], descriptions: Sequence[str], metric: str, splits: Sequence[Rows]) -> str:

@@ -9,7 +9,8 @@ from ...spaces.errors import Failure
 from ...spaces.identity import Identity, said
 from ...spaces.space import ModelSpec, Setup
 from ..model.backbone import Backbone, load
-from ..model.identity import TEMPLATES, former_fingerprint, numerics
+from ..model.identity import former_fingerprint, numerics
+from ..model.readouts.choice import template_of
 from ..tasks import Task
 from ..tasks.identity import task_side
 
@@ -24,8 +25,8 @@ class Foreign(Failure):
 
 def identity_of(backbone: Backbone, task: Task, *, max_tokens: int) -> Identity:
     """Return what results of this model on this task rest on."""
-    template = TEMPLATES[backbone.family]
-    return Identity(backbone.frozen, task_side(task, template=template, max_tokens=max_tokens), numerics(backbone.model))
+    side = task_side(task, template=template_of(backbone, task), max_tokens=max_tokens)
+    return Identity(backbone.frozen, side, numerics(backbone.model))
 
 
 def of_study(setup: Setup, backbone: Backbone, found: Identity) -> Backbone:

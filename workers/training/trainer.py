@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -79,12 +79,11 @@ class Trainer:
     def predict(self, pack: Pack, data: Encoded) -> Tensor:
         """Return every trial's label scores for all rows of a split: (trials, rows, labels), on the CPU."""
         order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
-        size = max(1, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size)
         pieces = []
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
             values = bound_values(pack)
-            for begin in range(0, len(order), size):
-                rows = order[begin : begin + size] * pack.size
+            for chosen in self._portions(data, order, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size):
+                rows = chosen * pack.size
                 batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
         release()
@@ -95,7 +94,7 @@ class Trainer:
         self, pack: Pack, sites: Sites, data: Encoded, rows: np.ndarray, noise: Noise, again: Noise | None = None
     ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
         """A step's losses in pieces for `StepContext`: each takes some of the (trials, batch) `rows` from every trial."""
-        tokens = rows.size * max(data.lengths[row] for row in rows.flat)
+        tokens = rows.size * self.readout.tokens(max(data.lengths[row] for row in rows.flat), training=True)
         count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
 
         def one(piece: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -113,7 +112,7 @@ class Trainer:
         of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
         """
         values = _whole(pack, flat, noise)
-        scores = self._scores(pack, sites, values, batch)
+        scores = self._scores(pack, sites, values, batch, training=again is None)
         losses = self.readout.loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
         penalties = _penalties(pack, values)
         if again is not None:
@@ -121,18 +120,27 @@ class Trainer:
             penalties = penalties + pack.consistent * disagreement(scores, second)
         return losses * share, penalties * share
 
-    def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch") -> Tensor:
-        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another."""
+    def _portions(self, data: Encoded, order: list[int], size: int) -> Iterator[list[int]]:
+        """Rows of similar length in portions of `size`, of fewer where the readout makes more tokens of a row than its own."""
+        while order:
+            longest = data.lengths[order[min(max(1, size), len(order)) - 1]]
+            count = max(1, size * longest // max(1, self.readout.tokens(longest, training=False)))
+            yield order[:count]
+            order = order[count:]
+
+    def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch", *, training: bool = False) -> Tensor:
+        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another; what a loss takes in training."""
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
                 fronts = torch.zeros_like(batch.lengths)
                 return self.readout.scores(embeds, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
-        with sites.bind(values, rows=rows):
+        with sites.bind(values, rows=rows, copies=self.readout.copies(training=training)):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
-            scores = self.readout.scores(
+            read = partial(self.readout.training_scores, targets=batch.targets) if training else self.readout.scores
+            scores = read(
                 embeds.flatten(0, 1),
                 fronts=fronts.repeat_interleave(rows),
                 lengths=batch.lengths,
@@ -148,7 +156,7 @@ class Trainer:
         return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks)
 
     def _skippable(self, sites: Sites) -> int:
-        return sites.untouched if self.lower.possible else 0
+        return sites.untouched if self.lower.possible and self.readout.resumes else 0
 
     @cached_property
     def lower(self) -> LowerBlocks:

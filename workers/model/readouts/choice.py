@@ -1,20 +1,40 @@
 """The rule that gives a task on a model its readout."""
 
+from transformers import PreTrainedTokenizerBase
+
 from ....spaces.errors import WrongInput
 from ....spaces.shape import Family
 from ...tasks import Task
 from ..backbone import Backbone
+from ..identity import TEMPLATES
 from .cosine import Cosine
+from .likelihood import Likelihood
+from .wording import Wording, wording_of
 from .words import Words
 
 
-def choose(family: Family, task: Task) -> type[Cosine | Words]:
-    """Return the readout of a task on a model of this family; `WrongInput` where there is none."""
+def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> type[Cosine] | Wording:
+    """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
     if not task.labels:
         raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
-    return Cosine if family == "encoder" else Words
+    return Cosine if family == "encoder" else wording_of(tokenizer, family, task)
 
 
-def readout_of(backbone: Backbone, task: Task) -> Cosine | Words:
+def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> str:
+    """Say for `plan` how a task is read off a model, in one line."""
+    chosen = choose(tokenizer, family, task)
+    return str(chosen) if isinstance(chosen, Wording) else chosen.about
+
+
+def template_of(backbone: Backbone, task: Task) -> str:
+    """Return how texts become tokens and outputs become scores, by which a study is recognised."""
+    chosen = choose(backbone.tokenizer, backbone.family, task)
+    return chosen.template if isinstance(chosen, Wording) else TEMPLATES[backbone.family]
+
+
+def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood:
     """Return the readout of a task, ready to read this model; `WrongInput` where its labels cannot be told apart by it."""
-    return choose(backbone.family, task)(backbone, task)
+    chosen = choose(backbone.tokenizer, backbone.family, task)
+    if not isinstance(chosen, Wording):
+        return chosen(backbone, task)
+    return Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)

@@ -20,13 +20,8 @@ class LabelHead:
     """The stand-in for the head of one model, for the tokens `words` (labels,)."""
 
     def __init__(self, model: PreTrainedModel, words: Tensor) -> None:
-        head = model.get_output_embeddings()
-        name = next((name for name, module in model.named_modules() if module is head), None)
-        if head is None or name is None:
-            raise WrongInput(f"model: a {model.config.model_type} shows no head that scores words; give another language model")
-        self._head, self._words = head, words
-        parent, _, self._attribute = name.rpartition(".")
-        self._parent = model.get_submodule(parent)
+        self._words = words
+        self._head, self._parent, self._attribute = _head_of(model)
 
     @contextmanager
     def at(self, last: Tensor) -> Iterator[None]:
@@ -38,10 +33,58 @@ class LabelHead:
             self._parent._modules[self._attribute] = self._head
 
 
-class _Narrow(nn.Module):
-    def __init__(self, head: nn.Module, words: Tensor, last: Tensor) -> None:
+class PlaceHead:
+    """The stand-in for the head of one model that knows all words, and looks at a few places of each row."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._head, self._parent, self._attribute = _head_of(model)
+
+    @contextmanager
+    def at(self, places: Tensor) -> Iterator[None]:
+        """Let the model compute logits (rows, places, vocabulary): those at `places` (rows, places)."""
+        self._parent._modules[self._attribute] = _Picking(self._head, places)
+        try:
+            yield
+        finally:
+            self._parent._modules[self._attribute] = self._head
+
+
+def _head_of(model: PreTrainedModel) -> tuple[nn.Module, nn.Module, str]:
+    """The head, the module that holds it and its name there."""
+    head = model.get_output_embeddings()
+    name = next((name for name, module in model.named_modules() if module is head), None)
+    if head is None or name is None:
+        raise WrongInput(f"model: a {model.config.model_type} shows no head that scores words; give another language model")
+    parent, _, attribute = name.rpartition(".")
+    return head, model.get_submodule(parent), attribute
+
+
+class _StandIn(nn.Module):
+    """Everything but its forward pass is the head's."""
+
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
         object.__setattr__(self, "_head", head)  # not a child: nothing is registered twice
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_head"], name)
+
+
+class _Picking(_StandIn):
+    def __init__(self, head: nn.Module, places: Tensor) -> None:
+        super().__init__(head)
+        self._places = places
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return logits (rows, places, vocabulary) of hidden states (rows, tokens, width)."""
+        rows = torch.arange(len(hidden), device=hidden.device)[:, None]
+        logits: Tensor = self._head(hidden[rows, self._places])
+        return logits
+
+
+class _Narrow(_StandIn):
+    def __init__(self, head: nn.Module, words: Tensor, last: Tensor) -> None:
+        super().__init__(head)
         self._words, self._last = words, last
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -52,6 +95,3 @@ class _Narrow(nn.Module):
             return logits[..., self._words]
         bias = None if self._head.bias is None else self._head.bias[self._words]
         return linear(picked, self._head.weight[self._words], bias)[:, None]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_head"], name)

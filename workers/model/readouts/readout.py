@@ -28,6 +28,19 @@ class Readout(ABC):
     def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
         """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
 
+    def training_scores(
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+    ) -> Tensor:
+        """Return what `loss` takes in training: the scores, unless a readout needs less of them where it knows the targets (rows,)."""
+        return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""
         return cross_entropy(scores, targets, reduction="none")
@@ -35,6 +48,24 @@ class Readout(ABC):
     def predictions(self, scores: Tensor) -> Tensor:
         """Return what is measured against targets, (..., rows), of scores (..., rows, labels): the numbers of the best labels."""
         return scores.argmax(-1)
+
+    def copies(self, *, training: bool) -> int:
+        """How many sequences of each row a pass may hold, one behind the other."""
+        return 1
+
+    def tokens(self, length: int, *, training: bool) -> int:
+        """How many tokens a pass holds for a row of `length` tokens."""
+        return length
+
+    @property
+    def behind(self) -> int:
+        """How many tokens a pass may put behind a text."""
+        return 0
+
+    @property
+    def resumes(self) -> bool:
+        """Whether scores can be read from what leaves the lower blocks for the text alone."""
+        return True
 
 
 def precise(x: Tensor) -> Tensor:

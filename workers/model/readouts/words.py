@@ -1,31 +1,35 @@
-"""Language models: the logits of one token of each label word, where the answer begins.
+"""Language models: the logit of the first token of each label word, where the answer begins.
 
 * decoder: behind the last token of `text … answer:`;
 * encoder-decoder: at the first decoder position.
+
+Over labels of one token this is their log-likelihood but for what all labels of a row have in common.
 """
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ....spaces.errors import WrongInput
-from ...tasks import Task
 from ..backbone import Backbone
 from .label_head import LabelHead
 from .readout import Readout, precise
+from .start import empty_text, start_of
+from .wording import Wording
 
 
 class Words(Readout):
     """`words` (labels,) are the tokens that stand for the labels."""
 
-    about: ClassVar[str] = "logit of one token of each label word, where the answer begins"
+    about: ClassVar[str] = "logit of each label word's first token, where the answer begins"
 
-    def __init__(self, backbone: Backbone, task: Task) -> None:
+    def __init__(self, backbone: Backbone, wording: Wording) -> None:
         self._backbone = backbone
-        self.words = _first_tokens(backbone, task)
+        self.words = torch.tensor([label[0] for label in wording.tokens], device=backbone.device)
         self._head = LabelHead(backbone.model, self.words) if backbone.family == "decoder" else None
+        self.prior: Tensor | None = None
+        if wording.calibrated:
+            self.prior = self.plain(empty_text(backbone), None).detach()
 
     def scores(
         self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
@@ -35,35 +39,18 @@ class Words(Readout):
         model = self._backbone.model
         if self._head is not None:
             with self._head.at(fronts + lengths - 1):
-                return precise(model(**given, use_cache=False).logits[:, 0])
-        return precise(model(**given, decoder_input_ids=self._start(len(embeds)), use_cache=False).logits[:, 0, self.words])
+                return self._calibrated(model(**given, use_cache=False).logits[:, 0])
+        start = start_of(self._backbone, len(embeds))
+        return self._calibrated(model(**given, decoder_input_ids=start, use_cache=False).logits[:, 0, self.words])
 
     def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
         """The same of token ids, out of the logits of all words."""
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         given = given if types is None else {**given, "token_type_ids": types}
         if self._head is None:
-            given["decoder_input_ids"] = self._start(1)
-        return precise(self._backbone.model(**given).logits[:, -1, self.words])
+            given["decoder_input_ids"] = start_of(self._backbone, 1)
+        return self._calibrated(self._backbone.model(**given).logits[:, -1, self.words])
 
-    def _start(self, rows: int) -> Tensor:
-        return torch.full((rows, 1), int(self._backbone.model.config.decoder_start_token_id), device=self._backbone.device)
-
-
-def _first_tokens(backbone: Backbone, task: Task) -> Tensor:
-    tokenizer, tokens = backbone.tokenizer, []
-    for word in task.descriptions:
-        spaced = word if backbone.family == "encoder-decoder" else f" {word}"
-        tokens.append(tokenizer(spaced, add_special_tokens=False)["input_ids"])
-    width = _distinguishing(tokens)
-    if width is None:
-        raise WrongInput(
-            f"task {task.name}: the label words {', '.join(task.descriptions)} cannot be told apart by one token; set task.labels"
-        )
-    return torch.tensor([ids[width] for ids in tokens], device=backbone.device)
-
-
-def _distinguishing(tokens: Sequence[Sequence[int]]) -> int | None:
-    """The first position at which every label word has a token of its own (a tokenizer may begin all words alike)."""
-    shortest = min(len(ids) for ids in tokens)
-    return next((i for i in range(shortest) if len({ids[i] for ids in tokens}) == len(tokens)), None)
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        found = precise(logits)
+        return found if self.prior is None else found - self.prior.to(found)

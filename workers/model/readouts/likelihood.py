@@ -1,0 +1,208 @@
+"""Language models: the log-likelihood of all tokens of a label, given the text.
+
+score_c = Σ_i log P(y_i | x, y_1 … y_{i-1})  (sum), the same over the number of tokens (mean)        y the tokens of label c
+
+Where labels are single tokens, one place tells all of them. Else a decoder reads the text and, behind it, a tree of the labels'
+beginnings, each of which sees the text and its own branch; where the family's attention cannot do that, one sequence for every path
+through the tree. Both give the same numbers. An encoder-decoder encodes once and decodes every path.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ..backbone import Backbone
+from ..branches import Branches, branching
+from .candidates import Texts, appended, behind
+from .label_head import PlaceHead
+from .label_tree import LabelTree, Reads
+from .readout import Readout, precise
+from .start import empty_text, start_of
+from .wording import Wording
+
+PROBE = (11, 6)
+"""Lengths of two texts on which both ways must agree before the faster one is taken."""
+AGREEMENT = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}
+"""Largest difference of log-likelihoods there, relative to the largest."""
+
+
+class Likelihood(Readout):
+    """`tree` are the labels' tokens; `packed` says whether their beginnings stand in one sequence."""
+
+    about: ClassVar[str] = "log-likelihood of all tokens of each label"
+
+    def __init__(self, backbone: Backbone, wording: Wording) -> None:
+        self._backbone, self.wording, self.tree = backbone, wording, LabelTree(wording.tokens)
+        sizes = torch.tensor(self.tree.sizes, dtype=torch.float32, device=backbone.device)
+        self._lengths = sizes if wording.scoring == "mean" else torch.ones_like(sizes)
+        self._head = PlaceHead(backbone.model) if backbone.family == "decoder" else None
+        self._tables = _Tables(self.tree, backbone.device)
+        self.packed = self._head is not None and bool(self.tree.nodes) and self._can_pack()
+        self.prior: Tensor | None = None
+        if wording.calibrated:
+            self.prior = self.plain(empty_text(backbone), None).detach()
+
+    def scores(
+        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+    ) -> Tensor:
+        """Log-likelihoods of all labels."""
+        texts = Texts(embeds, fronts, lengths, shifts)
+        told = self._told_in_tree(texts) if self.packed else self._told_in_paths(texts)
+        return self._calibrated(told.sum(-1) / self._lengths.to(told.dtype))
+
+    def training_scores(
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+    ) -> Tensor:
+        """All labels' where they are few; (rows, 1), the right one's alone, where they are many."""
+        if not self.wording.many:
+            return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+        tables = self._tables
+        logits = precise(self._path_logits(Texts(embeds, fronts, lengths, shifts), tables.path_of[targets], copies=1))
+        tokens, present = tables.alone.tokens[targets], tables.alone.present[targets]
+        told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
+        return ((told * present).sum(-1) / self._lengths[targets])[:, None]
+
+    def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy over all labels; of the right one's alone, its negative."""
+        if scores.shape[-1] == 1 and len(self.tree.labels) > 1:
+            return -scores[:, 0]
+        return cross_entropy(scores, targets, reduction="none")
+
+    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+        """The same of token ids, one sequence a label."""
+        told = [self._plain_label(ids, torch.tensor([label], device=ids.device)) for label in self.tree.labels]
+        return self._calibrated(torch.stack(told)[None] / self._lengths.to(told[0].dtype))
+
+    def copies(self, *, training: bool) -> int:
+        """Paths that are read one by one."""
+        return 1 if self.packed or (training and self.wording.many) else len(self.tree.paths)
+
+    def tokens(self, length: int, *, training: bool) -> int:
+        """With the labels behind, or on the decoder's side."""
+        if self.packed and not (training and self.wording.many):
+            return length + len(self.tree.nodes)
+        copies = self.copies(training=training)
+        return copies * (length + self.tree.depth) if self._head is not None else length + copies * self.tree.width
+
+    @property
+    def behind(self) -> int:
+        """Tokens of the longest label but its last, which a decoder has behind the text."""
+        return self.tree.depth if self._head is not None else 0
+
+    @property
+    def resumes(self) -> bool:
+        """Not where labels are read behind the text: what leaves the lower blocks is kept for texts only."""
+        return not self.tree.nodes
+
+    def _calibrated(self, scores: Tensor) -> Tensor:
+        return scores if self.prior is None else scores - self.prior.to(scores)
+
+    def _told_in_tree(self, texts: Texts) -> Tensor:
+        """Log-probability of each label's tokens, (rows, labels, width), out of one sequence a row."""
+        return self._tables.in_tree.of(precise(self._tree_logits(texts)))
+
+    def _told_in_paths(self, texts: Texts) -> Tensor:
+        """The same out of one sequence for each row and path."""
+        copies = len(self.tree.paths)
+        every = torch.arange(copies, device=texts.embeds.device).repeat(len(texts))
+        return self._tables.in_paths.of(precise(self._path_logits(texts, every, copies=copies)))
+
+    def _tree_logits(self, texts: Texts) -> Tensor:
+        """Logits (rows, 1 + nodes, vocabulary) behind the text and behind every node of the tree."""
+        tables, ends, (rows, columns) = self._tables, texts.ends, texts.embeds.shape[:2]
+        along = torch.arange(columns + len(tables.nodes), device=ends.device).expand(rows, -1)
+        positions = torch.cat([along[:, :columns], ends[:, None] + tables.depths], 1)
+        first = (self._backbone.conventions.first_position or 0) + (0 if texts.shifts is None else texts.shifts[:, None])
+        branches = self._backbone.embed(tables.nodes).to(texts.embeds.dtype).expand(rows, -1, -1)
+        given = {
+            "inputs_embeds": torch.cat([texts.embeds, branches], 1),
+            "attention_mask": ((along < ends[:, None]) | (along >= columns)).long(),
+            "position_ids": positions + first,
+        }
+        places = torch.cat([ends[:, None] - 1, along[:, columns:]], 1)
+        assert self._head is not None
+        with branching(Branches(positions, tables.visible(columns))) as self._seen, self._head.at(places):
+            logits: Tensor = self._backbone.model(**given, use_cache=False).logits
+        return logits
+
+    def _path_logits(self, texts: Texts, paths: Tensor, *, copies: int) -> Tensor:
+        """Logits (rows, copies · (depth + 1), vocabulary) behind the text and each token of `paths` (rows · copies,)."""
+        tokens, sizes = self._tables.path_tokens[paths], self._tables.path_sizes[paths]
+        if self._head is None:
+            logits = self._decoded(texts, tokens, copies=copies)
+        else:
+            own = texts.repeated(copies)
+            longer = appended(own.embeds, own.ends, self._backbone.embed(tokens), sizes)
+            given = self._backbone.conventions.inputs(longer, fronts=own.fronts, lengths=own.lengths + sizes, shifts=own.shifts)
+            with self._head.at(behind(own.ends, self.tree.depth)):
+                logits = self._backbone.model(**given, use_cache=False).logits
+        return logits.reshape(-1, copies * logits.shape[1], logits.shape[2])
+
+    def _decoded(self, texts: Texts, tokens: Tensor, *, copies: int) -> Tensor:
+        """Logits (rows · copies, depth + 1, vocabulary) of an encoder-decoder whose decoder is given `tokens` (rows · copies, depth)."""
+        model, conventions = self._backbone.model, self._backbone.conventions
+        given: dict[str, Any] = dict(conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts))
+        if copies > 1:
+            encoded = model.get_encoder()(**given)
+            encoded["last_hidden_state"] = encoded.last_hidden_state.repeat_interleave(copies, 0)
+            given = {"encoder_outputs": encoded, "attention_mask": given["attention_mask"].repeat_interleave(copies, 0)}
+        answers = torch.cat([start_of(self._backbone, len(tokens)), tokens], 1)
+        logits: Tensor = model(**given, decoder_input_ids=answers, use_cache=False).logits
+        return logits
+
+    def _plain_label(self, ids: Tensor, label: Tensor) -> Tensor:
+        if self._head is not None:
+            whole = torch.cat([ids, label[:, :-1]], 1)
+            given: dict[str, Any] = {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
+        else:
+            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+            given["decoder_input_ids"] = torch.cat([start_of(self._backbone, 1), label[:, :-1]], 1)
+        told = precise(self._backbone.model(**given).logits[:, -label.shape[1] :]).log_softmax(-1)
+        return told.gather(-1, label[..., None]).sum()
+
+    @torch.no_grad()
+    def _can_pack(self) -> bool:
+        """Whether every attention of the family attends by branches, to the numbers of one sequence a path."""
+        backbone = self._backbone
+        if backbone.conventions.first_position is None or backbone.conventions.room < PROBE[0] + self.tree.depth:
+            return False
+        lengths = torch.tensor(PROBE, device=backbone.device)
+        ids = torch.arange(2 * PROBE[0], device=backbone.device).view(2, -1) % (backbone.shape.vocabulary - 1) + 1
+        texts = Texts(backbone.embed(ids), torch.zeros_like(lengths), lengths)
+        wanted = self._told_in_paths(texts)
+        try:
+            found = self._told_in_tree(texts)
+        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError):
+            return False
+        everywhere = self._seen.masks > 0 and self._seen.attentions >= backbone.shape.layers
+        return everywhere and float((found - wanted).abs().max()) <= AGREEMENT[backbone.dtype] * float(wanted.abs().max())
+
+
+class _Tables:
+    """What the tree says, as tensors on the model's device."""
+
+    def __init__(self, tree: LabelTree, device: torch.device) -> None:
+        self.in_tree: Reads = tree.in_tree().to(device)
+        self.in_paths: Reads = tree.in_paths().to(device)
+        self.alone: Reads = tree.alone().to(device)
+        self.nodes, self.depths = tree.node_tokens().to(device), tree.depths().to(device)
+        self.path_tokens, self.path_sizes = (table.to(device) for table in tree.path_tokens())
+        self.path_of = torch.tensor(tree.path_of, device=device)
+        self._ancestry = tree.ancestry().to(device)
+
+    def visible(self, columns: int) -> Tensor:
+        """(columns + nodes, columns + nodes): the text is visible to all, a node to itself and to what branches off behind it."""
+        nodes, device = len(self.nodes), self._ancestry.device
+        seen = torch.zeros(columns + nodes, columns + nodes, dtype=torch.bool, device=device)
+        seen[:, :columns] = True
+        seen[columns:, columns:] = self._ancestry
+        return seen

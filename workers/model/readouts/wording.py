@@ -1,0 +1,87 @@
+"""How a language model is asked for labels: which tokens stand for each, and how their likelihoods become a score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from ....spaces.errors import WrongInput
+from ....spaces.shape import Family
+from ...tasks import Task
+from ..identity import TEMPLATES
+from .label_tokens import ended, first_differ, label_tokens
+from .label_tree import LabelTree, Tokens
+
+MANY = 16
+"""Of more labels than this, training takes the right one's likelihood alone, where labels are read token by token."""
+PLACES = {"decoder": "behind 'Answer:'", "encoder-decoder": "as the decoder's answer"}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The labels' tokens; with `first`, only each one's first token counts."""
+
+    scoring: Literal["first", "sum", "mean"]
+    tokens: tuple[Tokens, ...]
+    calibrated: bool
+    """Whether a label's score without the text is taken off."""
+    ended: bool
+    """Whether the end token was put behind every label."""
+    family: Family
+
+    @property
+    def many(self) -> bool:
+        """Whether training takes the right label's likelihood alone."""
+        return self.scoring != "first" and len(self.tokens) > MANY and any(len(label) > 1 for label in self.tokens)
+
+    @property
+    def template(self) -> str:
+        """How texts become tokens and outputs become scores, by which a study is recognised."""
+        less = "; less the score without the text" if self.calibrated else ""
+        if self.scoring == "first":
+            return TEMPLATES[self.family] + less
+        text = TEMPLATES[self.family].partition("; ")[0].replace("2:", "3:")
+        end = " and the end token" if self.ended else ""
+        trained = "; trained on the right label's likelihood" if self.many else ""
+        return f"{text}; {self.scoring} of the log-likelihoods of all tokens of the label{end}{less}{trained}"
+
+    def __str__(self) -> str:
+        """For `plan`, one line."""
+        less = ", less the same without the text" if self.calibrated else ""
+        if self.scoring == "first":
+            return f"logit of each label word's first token {PLACES[self.family]}{less}"
+        sizes = sorted(map(len, self.tokens))
+        long = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
+        nodes = len(LabelTree(self.tokens).nodes)
+        how = "one pass" if not nodes else f"{nodes} tokens behind the text show all labels"
+        end = ", the end token among them" if self.ended else ""
+        loss = "the right label's likelihood alone" if self.many else f"cross-entropy over all {len(self.tokens)} labels"
+        what = f"{'mean' if self.scoring == 'mean' else 'sum'} of the log-likelihoods of each label's {long} tokens{end}"
+        return f"{what} {PLACES[self.family]}{less} ({how}; trained by {loss})"
+
+
+def wording_of(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> Wording:
+    """Return how a task's labels are asked for.
+
+    By default, by their first token where that tells them apart, for one pass then shows all of them; else by the sum over all of
+    their tokens. Raises `WrongInput` where labels cannot be told apart the way that the task asks for.
+    """
+    asked, texts = task.reading, task.descriptions
+    firsts = label_tokens(tokenizer, family, texts, special=False)
+    scoring = asked.scoring if asked.scoring != "auto" else "first" if first_differ(firsts) else "sum"
+    calibrated = asked.calibration == "without_text"
+    if scoring == "first":
+        _require_apart(task, firsts)
+        return Wording("first", tuple(label[:1] for label in firsts), calibrated, False, family)
+    whole = label_tokens(tokenizer, family, texts)
+    with_end = ended(tokenizer, whole, texts)
+    return Wording(scoring, with_end, calibrated, with_end != whole, family)
+
+
+def _require_apart(task: Task, tokens: Sequence[Tokens]) -> None:
+    firsts = [label[0] for label in tokens]
+    twice = next(((i, firsts.index(token)) for i, token in enumerate(firsts) if firsts.index(token) < i), None)
+    if twice is not None:
+        one, other = (repr(task.descriptions[i]) for i in reversed(twice))
+        raise WrongInput(f"task.scoring: first, but {one} and {other} begin with the same token; take sum or mean, or other task.labels")
