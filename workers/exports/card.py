@@ -42,6 +42,12 @@ class Card:
     max_tokens: int
     label_tokens: tuple[int, ...] | None = None
     """Language models: the token that stands for each label. Encoders have `labels.safetensors` instead."""
+    label_sequences: tuple[tuple[int, ...], ...] | None = None
+    """Language models whose labels are scored by all of their tokens: these, instead of `label_tokens`."""
+    scoring: Literal["first", "sum", "mean"] = "first"
+    """Of a label's tokens, what makes its score: the first one's logit, the sum or the mean of their log-likelihoods."""
+    prior: tuple[float, ...] | None = None
+    """What is taken off each label's score: the frozen model's without a text."""
     revision: str | None = None
     """The commit of a frozen model from the hub."""
     files: Mapping[str, str] = field(default_factory=dict)

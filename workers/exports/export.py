@@ -29,10 +29,10 @@ from . import merged, readme, scorer, stock
 from .base_files import copy_tokenizer, revision
 from .card import MINILM, Card
 from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
-from .outputs import padded, trained_outputs
+from .outputs import padded, trained_reading
 from .outside import manifest, tensors_of
 from .placing import aside, claim, place
-from .reading import label_scores, read
+from .reading import label_scores
 from .reloading import Fresh
 from .stock_process import stock_model
 from .verify import verify
@@ -116,10 +116,9 @@ def _evidence(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: Pa
     """What the trained adapter and the frozen model compute for a few rows of the validation split."""
     rows = chosen(task.validation)
     data = encode(backbone, rows, max_tokens=card.max_tokens)
-    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0))
-    mask = inputs["attention_mask"]
+    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
     base = fresh.outputs(folder, backbone.source, inputs, style=f"base:{backbone.family}")["outputs"]
-    found = [read(trained_outputs(backbone, p, inputs), mask, backbone.family) for p in (_nothing(backbone), pack)]
+    found = [trained_reading(backbone, p, inputs) for p in (_nothing(backbone), pack)]
     outputs = trace(*(sketch(each) for each in (base, *found)))
     if outputs.noise > STRANGE * float(sketch(base).double().norm()):
         raise Failure(f"export: without any adapter, our outputs differ by {outputs.noise:.1e} from those of the plain model; {_REPORT}")

@@ -2,8 +2,7 @@
 
 from safetensors.torch import load_file, save_file
 
-from .outputs import trained_outputs
-from .reading import read
+from .outputs import trained_reading
 from .stock_process import serve
 from .use import load_export
 
@@ -13,8 +12,7 @@ def answer(order: dict[str, str]) -> None:
     predictor, inputs = load_export(order["folder"], model=order["base"]), load_file(order["asked"])
     if predictor.pack is None:
         raise ValueError(f"{order['folder']} is not a native export")
-    outputs = trained_outputs(predictor.backbone, predictor.pack, inputs)
-    found = read(outputs, inputs["attention_mask"], predictor.backbone.family)
+    found = trained_reading(predictor.backbone, predictor.pack, inputs)
     save_file({"outputs": found.contiguous()}, order["answered"])
 
 

@@ -1,15 +1,23 @@
 """What a model computes for a few probe texts by our own code: one side of every export's proof, `fresh` being the other."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..model.backbone import Backbone
 from ..model.pack import Pack
+from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
+from ..model.readouts.likelihood import Likelihood
+from ..model.readouts.wording import Wording
 from ..model.sites import Sites
 from ..training.trainer import bound_values
+from .reading import read
 
 ROWS = 4
+Labels = Sequence[Sequence[int]] | None
 
 
 def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
@@ -17,13 +25,38 @@ def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
     return padded(data, pad=pad, rows=ROWS)
 
 
-def padded(data: Encoded, *, pad: int, rows: int | None = None) -> dict[str, Tensor]:
-    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and token types, if any."""
+def padded(data: Encoded, *, pad: int, rows: int | None = None, labels: Labels = None) -> dict[str, Tensor]:
+    """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and token types, if any.
+
+    `labels`, where all of their tokens count, go with them as `labels` (labels, width), -1 behind their ends.
+    """
     chosen, cpu = range(min(rows or len(data.ids), len(data.ids))), torch.device("cpu")
     ids, lengths, _ = data.batch(chosen, pad=pad, device=cpu)
     given = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
     types = data.batch_types(chosen, device=cpu)
-    return given if types is None else {**given, "token_type_ids": types}
+    given = given if types is None else {**given, "token_type_ids": types}
+    return given if labels is None else {**given, "labels": label_table(labels)}
+
+
+def label_table(labels: Sequence[Sequence[int]]) -> Tensor:
+    """Labels' tokens (labels, width), -1 behind their ends."""
+    return pad_sequence([torch.tensor(label) for label in labels], batch_first=True, padding_value=-1)
+
+
+@torch.no_grad()
+def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
+    """What the trained adapter computes where labels are read, (rows, width or vocabulary), or of `labels` all tokens' log-likelihoods."""
+    if "labels" not in inputs:
+        return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family)
+    labels = tuple(tuple(int(token) for token in label if token >= 0) for label in inputs["labels"])
+    readout = Likelihood(backbone, Wording("sum", labels, False, False, backbone.family))
+    ids = inputs["input_ids"]
+    with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites:
+        copies = readout.copies(training=False)
+        with sites.bind(bound_values(pack), rows=len(ids), copies=copies):
+            embeds, fronts = sites.prompts(backbone.embed(ids)[None])
+            moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
+            return readout.told(Texts(embeds[0], fronts.expand(len(ids)), inputs["attention_mask"].sum(1), moved)).flatten(1)
 
 
 @torch.no_grad()

@@ -15,6 +15,13 @@ from .card import LABELS, Card
 from .outside import tensors_of
 
 
+def scored(told: Tensor, card: Card) -> Tensor:
+    """Label scores (rows, labels) of the log-likelihoods of all tokens of all labels, (rows, labels · width), 0 where there is no token."""
+    sizes = torch.tensor([float(len(label)) for label in card.label_sequences or ()])
+    total = told.view(len(told), len(sizes), -1).sum(-1)
+    return total / sizes if card.scoring == "mean" else total
+
+
 def read(outputs: Tensor, mask: Tensor, family: Family) -> Tensor:
     """Mean hidden state of the text (encoders), or the logits behind its last token or at the first decoder position.
 
@@ -30,7 +37,8 @@ def read(outputs: Tensor, mask: Tensor, family: Family) -> Tensor:
 
 
 def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
-    """Label scores (rows, labels) of what `read` returns, by the label vectors or words that travel with the export."""
+    """Label scores (rows, labels) of what `read` returns, or of whole labels' tokens, by what travels with the export."""
     if card.family != "encoder":
-        return found[:, torch.tensor(card.label_tokens)]
+        scores = found[:, torch.tensor(card.label_tokens)] if card.label_sequences is None else scored(found, card)
+        return scores if card.prior is None else scores - torch.tensor(card.prior)
     return normalize(found.float(), dim=-1) @ tensors_of(folder / LABELS)["labels"].T / TEMPERATURE

@@ -67,6 +67,7 @@ def _scoring(card: Card, start: int | None) -> list[str]:
     """Lines that end with `scores` (labels,)."""
     cut = f"truncation=True, max_length={card.max_tokens}"
     words = list(card.label_tokens or ())
+    prior = "" if card.prior is None else f" - torch.tensor({[round(value, 5) for value in card.prior]})"
     if card.family == "encoder":
         return [
             f'batch = tokenizer({_texts(card, pair=True)}, {cut}, return_tensors="pt")',
@@ -76,21 +77,52 @@ def _scoring(card: Card, start: int | None) -> list[str]:
             f'labels = load_file(f"{{HERE}}/{LABELS}")["labels"]',
             f"scores = labels @ torch.nn.functional.normalize(mean, dim=-1) / {TEMPERATURE}",
         ]
+    if card.label_sequences is not None:
+        return [*_input(card, cut), *_whole_labels(card, start), f"scores = torch.stack([score(label) for label in labels]){prior}"]
     if card.family == "encoder-decoder":
         return [
             f'batch = tokenizer({_texts(card, glue=" ")}, {cut}, return_tensors="pt")',
             "with torch.no_grad():",
             f"    logits = model(**batch, decoder_input_ids=torch.tensor([[{start}]])).logits[0, 0]",
-            f"scores = logits[{words}]  # the tokens that stand for the labels",
+            f"scores = logits[{words}]{prior}  # the tokens that stand for the labels",
         ]
+    return [
+        *_input(card, cut),
+        "with torch.no_grad():",
+        "    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]",
+        f"scores = logits[{words}]{prior}  # the tokens that stand for the labels",
+    ]
+
+
+def _input(card: Card, cut: str) -> list[str]:
+    """Lines that make a language model's input of one text."""
+    if card.family == "encoder-decoder":
+        return [f'batch = tokenizer({_texts(card, glue=" ")}, {cut}, return_tensors="pt")']
     return [
         f"end = tokenizer({SUFFIX!r}, add_special_tokens=False)",
         f'room = {card.max_tokens} - len(end["input_ids"])',
         f'ids = tokenizer({_texts(card, glue=chr(10))}, truncation=True, max_length=room)["input_ids"]',
         'ids = torch.tensor([[*(ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids), *end["input_ids"]]])',
-        "with torch.no_grad():",
-        "    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]",
-        f"scores = logits[{words}]  # the tokens that stand for the labels",
+    ]
+
+
+def _whole_labels(card: Card, start: int | None) -> list[str]:
+    """Lines that define `score(label)`: the log-likelihood of all of a label's tokens."""
+    fold = "mean" if card.scoring == "mean" else "sum"
+    if card.family == "encoder-decoder":
+        logits = f"model(**batch, decoder_input_ids=torch.tensor([[{start}, *label[:-1]]])).logits[0]"
+    else:
+        logits = "model(input_ids=whole, attention_mask=torch.ones_like(whole)).logits[0, -len(label) :]"
+    whole = [] if card.family == "encoder-decoder" else ["    whole = torch.cat([ids, torch.tensor([label[:-1]], dtype=ids.dtype)], 1)"]
+    return [
+        f"labels = {[list(label) for label in card.label_sequences or ()]}  # the tokens of each label",
+        "",
+        "def score(label):",
+        *whole,
+        "    with torch.no_grad():",
+        f"        logits = {logits}",
+        f"    return logits.log_softmax(-1).gather(-1, torch.tensor(label)[:, None]).{fold}()",
+        "",
     ]
 
 

@@ -47,14 +47,36 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
         inputs["input_ids"], inputs.get("token_type_ids", inputs["input_ids"]), inputs["attention_mask"].sum(1).tolist(), strict=True
     )
     typed = "token_type_ids" in inputs
+    if "labels" in inputs:
+        return torch.stack([_labels(model, backbone, parts, ids[:length], inputs["labels"]) for ids, _, length in rows])
     return torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
 
 
+def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: Tensor) -> Tensor:
+    """Log-likelihoods of all labels' tokens, (labels · width,), 0 where `labels` (labels, width) is -1."""
+    told = torch.zeros(labels.shape)
+    for row, label in zip(told, labels, strict=True):
+        answer = label[label >= 0]
+        logits = _logits(model, backbone, parts, ids, None, answer=answer[:-1])
+        row[: len(answer)] = logits[0, -len(answer) :].log_softmax(-1).gather(-1, answer[:, None])[:, 0]
+    return told.flatten()
+
+
 def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None) -> Tensor:
+    found = _logits(model, backbone, parts, ids, types, answer=ids[:0])
+    return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)
+
+
+def _logits(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None, *, answer: Tensor) -> Tensor:
+    """Outputs (1, positions, width or vocabulary) behind a text, and behind the `answer` that follows it; a prompt in front."""
+    decodes = backbone.family == "encoder-decoder"
     prompts = [(method, p) for method, p in parts if isinstance(method, SoftPrompt)]
     embeds = model.get_input_embeddings()(ids) * backbone.conventions.scale
     for method, p in prompts:
         embeds = method.embeddings(p, embeds)
+    if not decodes:
+        embeds = torch.cat([embeds, model.get_input_embeddings()(answer) * backbone.conventions.scale])
+        ids = torch.cat([ids, answer])
     fronts = [method.prompt(p) for method, p in prompts]
     whole = torch.cat([*fronts, embeds])[None]
     given: dict[str, Tensor] = {"inputs_embeds": whole} if prompts else {"input_ids": ids[None]}
@@ -62,13 +84,13 @@ def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tenso
     if types is not None:
         given["token_type_ids"] = pad(types, (whole.shape[1] - len(ids), 0))[None]
     moved, first = sum(method.length for method, _ in parts if isinstance(method, KeysValues)), backbone.conventions.first_position
-    if backbone.family == "encoder-decoder":
-        given["decoder_input_ids"] = torch.tensor([[model.config.decoder_start_token_id]])
+    if decodes:
+        given["decoder_input_ids"] = torch.cat([torch.tensor([model.config.decoder_start_token_id]), answer])[None]
     elif moved and first is not None:
         given["position_ids"] = torch.arange(whole.shape[1])[None] + first + moved
     output = model(**given)
-    found = output.last_hidden_state if backbone.family == "encoder" else output.logits
-    return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)
+    found: Tensor = output.last_hidden_state if backbone.family == "encoder" else output.logits
+    return found
 
 
 def _hook(module: nn.Module, method: LinearEffect, p: dict[str, Tensor], site: Linear) -> None:

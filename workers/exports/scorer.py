@@ -8,6 +8,7 @@ from typing import Any
 import safetensors.torch
 
 from ..model.readouts.cosine import Cosine
+from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.words import Words
 from .card import LABELS, Card
 
@@ -16,10 +17,14 @@ MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize
 """How sentence-transformers reads a merged encoder: mean over the text, then unit length, as training scored it."""
 
 
-def write(folder: Path, card: Card, readout: Cosine | Words) -> Card:
+def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model."""
+    if isinstance(readout, Words | Likelihood):
+        card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
     if isinstance(readout, Words):
         return replace(card, label_tokens=tuple(readout.words.tolist()))
+    if isinstance(readout, Likelihood):
+        return replace(card, label_sequences=readout.tree.labels, scoring=readout.wording.scoring)
     matrix = readout.matrix.contiguous()
     safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
     if card.format == "merged":

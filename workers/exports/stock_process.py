@@ -39,7 +39,10 @@ def answer(order: dict[str, str]) -> None:
 
 @torch.no_grad()
 def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
-    """Outputs where labels are read, (rows, width or vocabulary)."""
+    """Outputs where labels are read, (rows, width or vocabulary), or of `labels` (labels, width) the log-likelihoods of all tokens."""
+    if "labels" in inputs:
+        rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
+        return torch.stack([likelihoods(model, row, inputs["labels"], family) for row in rows])
     if family == "encoder-decoder":
         start = torch.full((len(inputs["input_ids"]), 1), model.config.decoder_start_token_id)
         return model(**inputs, decoder_input_ids=start).logits[:, 0].contiguous()  # type: ignore[no-any-return]
@@ -48,6 +51,22 @@ def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
     if family == "decoder":
         return found[torch.arange(len(found)), mask.sum(1) - 1].contiguous()  # type: ignore[no-any-return]
     return ((found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).contiguous()  # type: ignore[no-any-return]
+
+
+def likelihoods(model: Any, row: torch.Tensor, labels: torch.Tensor, family: str) -> torch.Tensor:
+    """Log-likelihoods of all tokens of `labels` (labels, width) behind a text, or as the decoder's answer to it; 0 where they are -1."""
+    count, width = labels.shape
+    tokens, present = labels.clamp(min=0), (labels >= 0).long()
+    texts, before = row.expand(count, -1), tokens[:, :-1]
+    if family == "encoder-decoder":
+        start = torch.full((count, 1), model.config.decoder_start_token_id)
+        answers = torch.cat([start, before], 1)
+        logits = model(input_ids=texts, attention_mask=torch.ones_like(texts), decoder_input_ids=answers).logits
+    else:
+        mask = torch.cat([torch.ones_like(texts), present[:, 1:]], 1)
+        logits = model(input_ids=torch.cat([texts, before], 1), attention_mask=mask).logits
+    told = logits[:, -width:].log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+    return (told * present).flatten()
 
 
 def serve(answer: Callable[[dict[str, str]], None]) -> None:

@@ -20,9 +20,10 @@ from ..training.provenance import known_as
 from ..training.scoring import score
 from ..training.worker import frozen_digest
 from .card import Card
-from .outputs import run_model, trained_outputs
+from .outputs import label_table, trained_reading
 from .outside import check_adapter, check_files, elements_of, tensors_of
-from .reading import label_scores, read
+from .reading import label_scores
+from .stock_process import run
 
 ROWS_AT_ONCE = 64
 
@@ -60,12 +61,14 @@ class Predictor:
         inputs = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
         types = data.batch_types(rows, device=torch.device("cpu"))
         inputs = inputs if types is None else {**inputs, "token_type_ids": types}
+        if self.card.label_sequences is not None:
+            inputs["labels"] = label_table(self.card.label_sequences)
         if self.pack is not None:
-            outputs = trained_outputs(self.backbone, self.pack, inputs)
+            found = trained_reading(self.backbone, self.pack, inputs)
         else:
             with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
-                outputs = run_model(self.model or self.backbone.model, inputs)
-        return label_scores(read(outputs, inputs["attention_mask"], self.card.family), self.card, self.folder)
+                found = run(self.model or self.backbone.model, inputs, self.card.family)
+        return label_scores(found, self.card, self.folder)
 
 
 def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:

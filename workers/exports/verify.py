@@ -150,7 +150,8 @@ class _Proof:
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:
-        return padded(self._encoded, pad=int(self._backbone.tokenizer.pad_token_id or 0))
+        pad = int(self._backbone.tokenizer.pad_token_id or 0)
+        return padded(self._encoded, pad=pad, labels=self.card.label_sequences)
 
     @cached_property
     def _answer(self) -> dict[str, Tensor]:

@@ -48,8 +48,7 @@ class Likelihood(Readout):
         self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
     ) -> Tensor:
         """Log-likelihoods of all labels."""
-        texts = Texts(embeds, fronts, lengths, shifts)
-        told = self._told_in_tree(texts) if self.packed else self._told_in_paths(texts)
+        told = self.told(Texts(embeds, fronts, lengths, shifts))
         return self._calibrated(told.sum(-1) / self._lengths.to(told.dtype))
 
     def training_scores(
@@ -106,8 +105,12 @@ class Likelihood(Readout):
     def _calibrated(self, scores: Tensor) -> Tensor:
         return scores if self.prior is None else scores - self.prior.to(scores)
 
+    def told(self, texts: Texts) -> Tensor:
+        """Log-probability of each label's tokens, (rows, labels, width)."""
+        return self._told_in_tree(texts) if self.packed else self._told_in_paths(texts)
+
     def _told_in_tree(self, texts: Texts) -> Tensor:
-        """Log-probability of each label's tokens, (rows, labels, width), out of one sequence a row."""
+        """The same out of one sequence a row."""
         return self._tables.in_tree.of(precise(self._tree_logits(texts)))
 
     def _told_in_paths(self, texts: Texts) -> Tensor:
