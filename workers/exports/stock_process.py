@@ -66,7 +66,7 @@ def likelihoods(model: Any, row: torch.Tensor, labels: torch.Tensor, family: str
         mask = torch.cat([torch.ones_like(texts), present[:, 1:]], 1)
         logits = model(input_ids=torch.cat([texts, before], 1), attention_mask=mask).logits
     told = logits[:, -width:].log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
-    return (told * present).flatten()
+    return (told * present).flatten()  # type: ignore[no-any-return]
 
 
 def serve(answer: Callable[[dict[str, str]], None]) -> None:

@@ -111,7 +111,7 @@ def tokenizer_of(spec: ModelSpec) -> transformers.PreTrainedTokenizerBase:
     """Return the tokenizer of a model; `WrongInput` where there is none."""
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(resolve(spec.name), trust_remote_code=False)  # type: ignore[no-any-return]
+            return AutoTokenizer.from_pretrained(resolve(spec.name), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise WrongInput(f"model {spec.name}: its tokenizer cannot be loaded: {reason(error)}") from error
 
