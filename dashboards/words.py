@@ -76,6 +76,6 @@ def command(line: str, *, home: str = "") -> str:
 
 
 def export_command(study: str, trial: int, *, home: str = "") -> str:
-    """The command that writes one point's adapter where stock PEFT loads it."""
+    """The command that writes one point's adapter, as stock PEFT loads it where that is exact."""
     folder = shell(f"{study}-trial-{trial}")
-    return command(f"export {shell(study)} --trial {trial} --format peft --out {folder}", home=home)
+    return command(f"export {shell(study)} --trial {trial} --out {folder}", home=home)

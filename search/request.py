@@ -37,6 +37,8 @@ class Request:
     store: str | None = None
     tracking_uri: str | None = None
     full_hash: bool = False
+    check: bool = False
+    """Of `plan`: load the model, and compare its frozen scores."""
     quiet: bool = False
     as_json: bool = False
     began: float = field(default_factory=time.monotonic, compare=False)

@@ -89,6 +89,22 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Handling:
+    """What a model does with embeddings, keys and values that others hand it in place of token ids."""
+
+    segments: bool = False
+    """Whether it tells a pair's texts apart by token types."""
+    scales: bool = False
+    """Whether it multiplies the embeddings of token ids, but not those that it is given."""
+    cached: bool = True
+    """Whether its forward takes keys and values from outside, and its attentions need nothing else."""
+    counted: bool = False
+    """Encoder-decoders: whether keys and values in front move the decoder's positions."""
+    window: int | None = None
+    """Tokens that its narrowest attention looks back; None: to the start."""
+
+
+@dataclass(frozen=True)
 class Shape:
     """A frozen model as numbers. `layers` counts encoder blocks first, then decoder blocks."""
 
@@ -103,6 +119,7 @@ class Shape:
     attentions: tuple[Attention, ...]
     positions: int | None = None
     """Tokens that the model has places for, virtual ones included; None: as many as one likes."""
+    handling: Handling = Handling()
     rows: Rows | None = field(default=None, compare=False, repr=False)
     """Token embeddings of some ids, (ids, width), for prompts that start from words; None where no weights are loaded."""
 

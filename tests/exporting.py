@@ -8,7 +8,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count, method
-from ulpt_search.workers.exports import formats
+from ulpt_search.workers.exports import Reading, forms_of
 from ulpt_search.workers.training import worker
 
 from . import task_files, toy, zoo
@@ -50,7 +50,12 @@ def fits(family: str, name: str, style: str) -> Trial | None:
         config = trial(family, name)
     except WrongInput:
         return None
-    return config if style in formats(config, zoo.backbone(family).shape) else None
+    return config if style in exact(family, config) else None
+
+
+def exact(family: str, config: Trial) -> tuple[str, ...]:
+    """The formats that hold a trial exactly on the family's model, for the toy task."""
+    return forms_of(config.method, config.hyperparameters, zoo.backbone(family).shape, Reading(32)).exact
 
 
 _DIGESTS: dict[str, str] = {}

@@ -388,4 +388,4 @@ def test_the_files_are_what_the_functions_return(tmp_path: Path) -> None:
 
 
 def test_a_study_with_a_space_in_its_name_is_quoted_in_commands() -> None:
-    assert export_command("my study", 3) == "ulpt-search export 'my study' --trial 3 --format peft --out 'my study-trial-3'"
+    assert export_command("my study", 3) == "ulpt-search export 'my study' --trial 3 --out 'my study-trial-3'"

@@ -269,7 +269,7 @@ def test_commands_can_be_pasted() -> None:
     assert commands == [
         "ulpt-search frontier 'my study' --html 'my study.html'",
         "ulpt-search ui",
-        "ulpt-search export 'my study' --trial 3 --format peft --out 'my study-trial-3'",
+        "ulpt-search export 'my study' --trial 3 --out 'my study-trial-3'",
     ]
 
 

@@ -75,6 +75,11 @@ def parts(name: str, hyperparameters: Hyperparameters) -> tuple[Method, ...]:
     return tuple(method(part).create(_own(part, hyperparameters)) for part in joined if part not in rules())
 
 
+def has_prefix(name: str) -> bool:
+    """Whether a method, or a part of a composition, puts keys and values in front, beside which positions are said."""
+    return any(issubclass(method(part), KeysValues) for part in _joined(name) if part not in rules())
+
+
 def rule(name: str, hyperparameters: Hyperparameters) -> Optimizer:
     """Return the training rule of a configuration with its hyperparameters filled in; AdamW where it names none."""
     chosen = next((part for part in _joined(name) if part in rules()), "adamw")

@@ -45,6 +45,10 @@ def print_plan(plan: "SearchPlan") -> None:
     climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
     click.echo(f"labels are read as the {plan.readout}")
+    click.echo(plan.frozen_scores.said if plan.frozen_scores.agree is False else f"frozen scores: {plan.frozen_scores.said}")
+    for method, promise in plan.exports.items():
+        if promise.why:
+            click.echo(f"{method}: {promise.why}")
     click.echo(f"finals: about {cost.finals} trials under fresh seeds; {cost.trial_steps:,} trial-steps in all")
     click.echo(f"at most {cost.operations:.1e} floating-point operations, with every text as long as allowed")
     if plan.seconds is not None:

@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ...spaces.space import Space
 from ..brain.feasibility import Feasibility
 from ..brain.promotion import ratios, rungs_of
 from ..request import Request
-from .inspection import judge_methods
+from .inspection import compare_frozen_scores, judge_methods
+from .promised_formats import Promise, promises
 from .resources import own_cpus, own_gpus, resources
 
 if TYPE_CHECKING:
+    from ...workers.tasks import Task
     from .speed import Pace
 
 _PASSES = 4
@@ -59,6 +62,10 @@ class SearchPlan:
     """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
     readout: str
     """How the task is read off the model."""
+    exports: Mapping[str, Promise]
+    """What each method that fits can leave as."""
+    frozen_scores: "Compared"
+    """Whether the model without an adapter computes here what it computes by itself."""
     notes: tuple[str, ...] = ()
     """What was done to the task's data beyond reading it."""
 
@@ -72,28 +79,59 @@ class SearchPlan:
             "readout": self.readout,
             "trials": self.space.trials,
             "methods": {name: one.to_json() for name, one in self.methods.items()},
+            "exports": {name: one.to_json() for name, one in self.exports.items()},
             **self.cost.to_json(),
             "workers": self.workers,
             "expected_seconds": self.seconds,
+            "frozen_scores": asdict(self.frozen_scores),
             "notes": list(self.notes),
         }
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What came of comparing frozen scores with the plain model's, which `run` does before anything is trained."""
+
+    agree: bool | None
+    """None where it was not tried."""
+    said: str
+
+
+UNTRIED = Compared(None, "not compared with the plain model's, for the model was not loaded: plan --check does it, run always")
+
+
 def make_plan(request: Request) -> SearchPlan:
-    """Return the plan of a request. Reads the task, the model's configuration and tokenizer, not its weights, and writes nothing."""
+    """Return the plan of a request. Reads the task, the model's configuration and tokenizer, weights only to `check`; write nothing."""
     from ...workers.model.backbone import shape_of, tokenizer_of
     from ...workers.model.readouts.choice import about
     from ...workers.tasks import load_task
     from .speed import SpeedCache
 
     space = request.space()
-    shape, task = shape_of(space.model), load_task(space.task)
-    readout = about(tokenizer_of(space.model), shape.family, task)
+    shape, task, tokenizer = shape_of(space.model), load_task(space.task), tokenizer_of(space.model)
+    readout = about(tokenizer, shape.family, task)
     judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
-    return SearchPlan(request.name(space), request.budget, space, judged, expected, means.workers, seconds, readout, task.notes)
+    exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)
+    compared = _compared(space, task) if request.check else UNTRIED
+    name = request.name(space)
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, readout, exports, compared, task.notes)
+
+
+def _compared(space: Space, task: "Task") -> Compared:
+    """Load the model and compare; `WrongInput` where it cannot be loaded, or its labels cannot be told apart."""
+    from ...workers.model.backbone import load
+    from ...workers.model.readouts.choice import readout_of
+
+    backbone = load(space.model)
+    readout = readout_of(backbone, task)
+    try:
+        far = compare_frozen_scores(backbone, readout, task, space)
+    except WrongInput as refused:
+        return Compared(False, str(refused))
+    return Compared(True, f"those of the plain model, but for {far:.0e} of the largest")
 
 
 def cost(space: Space, shape: Shape) -> CostEstimate:

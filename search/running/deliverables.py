@@ -30,13 +30,15 @@ def deliver(request: Request, history: History) -> Path | None:
 
 
 def _export_best(history: History, folder: Path, *, store: str) -> Path:
-    from ...workers.exports import export, formats, is_export
-    from ...workers.model.backbone import shape_of
+    from ...workers.exports import export, forms_of, is_export, reading_of
+    from ...workers.model.backbone import shape_of, tokenizer_of
+    from ...workers.tasks import load_task
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
     setup = history.setup(store)
-    possible = formats(trial, shape_of(setup.model))
-    style = next(style for style in ("peft", "merged", "native") if style in possible)
+    shape = shape_of(setup.model)
+    reading = reading_of(load_task(setup.task), shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: tokenizer_of(setup.model))
+    style = forms_of(trial.method, trial.hyperparameters, shape, reading).best
     out = folder / f"trial-{trial.number}-{style}"
     if not holds(out, result, setup):
         export(setup, trial, result.adapter, style=style, out=out, force=True)

@@ -27,7 +27,7 @@ from ..tracking.mirror import Mirror
 from ..tracking.run_records import Status
 from .cluster import Cluster
 from .deliverables import deliver
-from .former_studies import recognise
+from .former_studies import adopt
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
 from .resources import Resources, own_cpus, own_gpus, resources
@@ -209,7 +209,7 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
         budget=request.budget,
         seed=request.seed,
         identity=inspection.identity,
-        recognise=lambda record: recognise(record, space, inspection),
+        recognise=lambda record: adopt(record, space, inspection),
     )
     if record.has_former_rates:
         request.say(f"{record.name}: begun when learning rates had another unit; a new --study compares like with like")

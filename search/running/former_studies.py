@@ -1,6 +1,7 @@
 """Studies from before there were identities: recognised once, by what was written down then."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...spaces.identity import Difference
 from ...spaces.space import Space
@@ -8,6 +9,26 @@ from ..ledger.ledger import StudyRecord
 from .inspection import Inspection
 
 Sides = tuple[Sequence[Difference], Sequence[Difference]]
+
+
+def adopt(record: StudyRecord, space: Space, inspection: Inspection) -> Sides:
+    """Return what `recognise` finds; where that is nothing, raise `WrongInput` if the model was read otherwise then."""
+    sides = recognise(record, space, inspection)
+    if not any(sides):
+        _require_same_reading(record, space)
+    return sides
+
+
+def _require_same_reading(record: StudyRecord, space: Space) -> None:
+    from ...workers.catalogue import has_prefix
+    from ...workers.model.backbone import load
+    from ...workers.model.former_scores import refuse_moved
+    from ...workers.tasks import load_task
+
+    backbone = load(replace(space.model, dtype="float32", device="cpu"))
+    prefixes = any(has_prefix(name) for name in record.space["methods"])
+    what = f"--study {record.name}"
+    refuse_moved(what, backbone, load_task(space.task), max_tokens=space.task.max_tokens, prefixes=prefixes)
 
 
 def recognise(record: StudyRecord, space: Space, inspection: Inspection) -> Sides:

@@ -11,9 +11,11 @@ from ...spaces.shape import Shape
 from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
 from ..request import Request
+from .promised_formats import promises
 
 if TYPE_CHECKING:
     from ...workers.model.backbone import Backbone
+    from ...workers.model.readouts.readout import Readout
     from ...workers.tasks import Task
     from .speed import Speed
 
@@ -69,10 +71,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     measured how a worker with so many `threads` trains fastest, unless on another's cluster, of which this machine says nothing.
     """
     from ...workers.model.backbone import load
-    from ...workers.model.frozen_scores import require_same_scores
     from ...workers.model.hash_cache import HashCache
     from ...workers.model.readouts.choice import readout_of
-    from ...workers.model.readouts.encoding import encode
     from ...workers.tasks import load_task
     from ...workers.training.provenance import identity_of
     from .speed import SpeedCache, fastest
@@ -85,14 +85,25 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     text = _longest(backbone, task, space.task.max_tokens)
     methods = _fitting(request, space, backbone.shape, text=text)
-    some = task.validation.take(range(min(64, len(task.validation))))
-    require_same_scores(backbone, readout, encode(backbone, some, max_tokens=space.task.max_tokens))
+    for method, promise in promises(space, methods, backbone.shape, task, tokenizer=lambda: backbone.tokenizer).items():
+        if promise.why:
+            request.say(f"{method}: {promise.why}")
+    compare_frozen_scores(backbone, readout, task, space)
     speed = None
     if request.address is None:
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
     return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text)
+
+
+def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:
+    """Return how far the model's frozen scores are from the plain model's; `WrongInput` where that is no noise."""
+    from ...workers.model.frozen_scores import require_same_scores
+    from ...workers.model.readouts.encoding import encode
+
+    some = task.validation.take(range(min(64, len(task.validation))))
+    return require_same_scores(backbone, readout, encode(backbone, some, max_tokens=space.task.max_tokens))
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:

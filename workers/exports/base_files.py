@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import torch
 from huggingface_hub import try_to_load_from_cache
 
 from ..model.backbone import Backbone
+from ..model.identity import ModelFiles
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
 
@@ -34,8 +37,25 @@ def copy_tokenizer(backbone: Backbone, out: Path) -> None:
         shutil.copyfile(path, out / path.name)
 
 
-def copy_config(backbone: Backbone, out: Path) -> None:
-    """Put the base's configuration beside merged weights; only the class that holds them and their dtype are said anew.
+def dtype_of(backbone: Backbone) -> torch.dtype:
+    """What the base's files hold: bfloat16 or float16 where all of their numbers are, else float32."""
+    files = [path for path in ModelFiles.of(backbone.source).weights.paths if path.suffix == ".safetensors"]
+    found = {kind for path in files for kind in _kinds(path)}
+    return _NARROW.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
+
+
+_NARROW = {"BF16": torch.bfloat16, "F16": torch.float16}
+
+
+def _kinds(path: Path) -> set[str]:
+    """What a safetensors file calls the kinds of its numbers; whole numbers are left out."""
+    with safetensors.safe_open(path, "pt") as file:
+        kinds = {str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    return {kind for kind in kinds if "F" in kind}
+
+
+def copy_config(backbone: Backbone, out: Path, *, dtype: torch.dtype) -> None:
+    """Put the base's configuration beside merged weights; only the class that holds them is said anew, and a dtype that is not the base's.
 
     Code that a base brings along stays behind: what was loaded is transformers' own class.
     """
@@ -45,8 +65,8 @@ def copy_config(backbone: Backbone, out: Path) -> None:
     config.pop("auto_map", None)
     config["architectures"] = [type(backbone.model).__name__]
     stored = "dtype" if "dtype" in config else "torch_dtype"
-    if config.get(stored) not in (None, "float32"):
-        config[stored] = "float32"
+    if dtype != dtype_of(backbone):
+        config[stored] = str(dtype).removeprefix("torch.")
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf8")
     generation = find(backbone, "generation_config.json")
     (out / "generation_config.json").unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from torch import Tensor
 
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Assignment, Trial
-from ...spaces.shape import Shape
 from ...spaces.space import Setup
-from ..catalogue import parts
+from ..catalogue import has_prefix, parts
 from ..model.backbone import Backbone, load, quiet
+from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
 from ..model.readouts.choice import readout_of
 from ..model.readouts.encoding import encode
@@ -29,6 +30,7 @@ from . import merged, readme, scorer, stock
 from .base_files import copy_tokenizer, revision
 from .card import MINILM, Card
 from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
+from .forms import forms_of, reading_of
 from .outputs import padded, trained_reading
 from .outside import manifest, tensors_of
 from .placing import aside, claim, place
@@ -38,6 +40,8 @@ from .stock_process import stock_model
 from .verify import verify
 
 Tensors = dict[str, Tensor]
+Check = Callable[[], None]
+"""Raises `Failure` where the model, changed in place, no longer computes what the trained adapter did."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,12 @@ class Exported:
         return asdict(self)
 
 
-def formats(trial: Trial, shape: Shape) -> tuple[str, ...]:
-    """The formats that represent a trial exactly on a model of this shape."""
-    return stock.formats(parts(trial.method, trial.hyperparameters), shape)
-
-
-def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fresh: Fresh | None = None, force: bool = False) -> Exported:
+def export(
+    setup: Setup, trial: Trial, digest: str, *, style: str | None = None, out: Path, fresh: Fresh | None = None, force: bool = False
+) -> Exported:
     """Write the adapter that a trial's state `digest` holds as `style` (native, peft or merged) into the folder `out`.
+
+    Without a style, as the one that most programs load of those that hold it exactly.
 
     With `force`, `out` may hold an earlier export, which stays until the new one is proven; no other file there is touched.
 
@@ -74,31 +77,42 @@ def export(setup: Setup, trial: Trial, digest: str, *, style: str, out: Path, fr
     its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails.
     """
     folder = claim(out, force=force)
-    backbone = load(replace(setup.model, dtype="float32", device="cpu"))
-    possible = formats(trial, backbone.shape)
-    if style not in possible:
-        raise WrongInput(f"export: this {trial.method} has no exact {style} form; it has {', '.join(possible)}")
+    backbone, task = load(replace(setup.model, dtype="float32", device="cpu")), load_task(setup.task)
+    style = _possible(setup, backbone, task, trial, style)
     try:
         with aside(folder) as made, contextlib.nullcontext(fresh) if fresh else Fresh() as process:
-            report = _write_and_prove(setup, backbone, trial, digest, style=style, folder=made, out=folder, fresh=process)
+            report = _write_and_prove(setup, backbone, task, trial, digest, style=style, folder=made, out=folder, fresh=process)
             place(made, folder)
     except OSError as error:
         raise Failure(f"export: cannot write {out}: {error.strerror or error}") from error
     return replace(report, path=str(out))
 
 
+def _possible(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: str | None) -> str:
+    """The style asked for, or the best; `WrongInput` where that would not compute what was trained."""
+    reading = reading_of(task, backbone.shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: backbone.tokenizer)
+    found = forms_of(trial.method, trial.hyperparameters, backbone.shape, reading)
+    if style is not None and style not in found.exact:
+        raise WrongInput(f"export: this {trial.method} has no exact {style} form: {found.why_not(style)}")
+    return style or found.best
+
+
 def _write_and_prove(
-    setup: Setup, backbone: Backbone, trial: Trial, digest: str, *, style: str, folder: Path, out: Path, fresh: Fresh
+    setup: Setup, backbone: Backbone, task: Task, trial: Trial, digest: str, *, style: str, folder: Path, out: Path, fresh: Fresh
 ) -> Exported:
-    task, store = load_task(setup.task), AdapterStore(setup.store)
+    store = AdapterStore(setup.store)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = of_study(setup, backbone, identity)
     pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])
     _, stored = store.get(digest)
+    if from_metadata(stored) is None:
+        what, prefixes = f"export: trial {trial.number}", has_prefix(trial.method)
+        refuse_moved(what, backbone, task, max_tokens=setup.task.max_tokens, prefixes=prefixes)
     card = replace(_card(setup, backbone, task, trial, style, out), adapter=digest, step=int(stored["step"]))
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout_of(backbone, task))
     card = replace(card, evidence=_evidence(backbone, pack, task, card, folder, fresh))
-    WRITERS[style](backbone, pack, folder)
+    noted = WRITERS[style](backbone, pack, folder, partial(_as_trained, backbone, card))
+    card = _with_note(card, noted)
     if style == "peft":
         stock.name_base(folder, card.hub or card.backbone, card.revision)
     readme.write(folder, card, start=getattr(backbone.model.config, "decoder_start_token_id", None))
@@ -143,31 +157,50 @@ def _compare(intended: Tensors, written: Tensors) -> None:
         raise Failure(f"export: {len(odd)} tensors were not written as they were trained, e.g. {odd[0]}; nothing was written")
 
 
-def _native(backbone: Backbone, pack: Pack, folder: Path) -> None:
+def _as_trained(backbone: Backbone, card: Card) -> None:
+    """`Failure` where the model as it is now, without an adapter, does not compute what the trained adapter did."""
+    assert card.evidence is not None, "taken before anything is written"
+    data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens)
+    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
+    card.evidence.outputs.judge(sketch(trained_reading(backbone, _nothing(backbone), inputs)), None, what="outputs")
+
+
+def _with_note(card: Card, noted: str) -> Card:
+    """The card with one more thing that a reader should know."""
+    assert card.evidence is not None
+    return replace(card, evidence=replace(card.evidence, note="; it ".join(filter(None, (card.evidence.note, noted)))))
+
+
+def _native(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
     tensors, path = pack.of_trial(pack.flat, 0), folder / "adapter.safetensors"
     safetensors.torch.save_file(tensors, path)
     _compare(tensors, tensors_of(path))
+    return ""
 
 
-def _peft(backbone: Backbone, pack: Pack, folder: Path) -> None:
+def _peft(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
     (group,) = pack.groups
     config, tensors = stock.to_peft(backbone, group.method, {name: value[0].detach() for name, value in bound_values(pack)[0].items()})
     stock.write(backbone, (config, tensors), folder)
     copy_tokenizer(backbone, folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model-card template says nothing about this adapter; ours follows
     _compare(tensors, tensors_of(folder / "adapter_model.safetensors"))
+    return ""
 
 
-def _merged(backbone: Backbone, pack: Pack, folder: Path) -> None:
-    merged.write(backbone, pack, folder)
+def _merged(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
+    merged.fold(backbone, pack)
+    dtype, noted = merged.narrowed(backbone, check)
+    merged.write(backbone, folder, dtype=dtype)
     intended = backbone.model.state_dict()
     with quiet():
         loaded = stock_model(str(folder), backbone.family).state_dict()
     drawn = set(backbone.lacks) - set(intended)  # a pooler that no folder holds and no pass uses
     _compare(intended, {name: tensor for name, tensor in loaded.items() if name not in drawn})
+    return noted
 
 
-WRITERS: dict[str, Callable[[Backbone, Pack, Path], None]] = {"native": _native, "peft": _peft, "merged": _merged}
+WRITERS: dict[str, Callable[[Backbone, Pack, Path, Check], str]] = {"native": _native, "peft": _peft, "merged": _merged}
 
 
 def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any, out: Path) -> Card:

@@ -4,31 +4,28 @@ Any change under which a linear stays affine is found by probing: with the trial
 `f(I) - f(0)` the new weight. So every linear method merges through the code that trained it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from ...spaces.errors import WrongInput
+from ...spaces.errors import Failure, WrongInput
 from ...spaces.shape import Linear, Norm
 from ..method import LinearEffect, Method, NormEffect
 from ..model.backbone import Backbone, quiet
 from ..model.pack import Pack
+from ..model.precision import cast
 from ..model.sites import Sites, local
 from ..training.trainer import bound_values
-from .base_files import copy_config, copy_tokenizer
+from .base_files import copy_config, copy_tokenizer, dtype_of
 
 
 @torch.no_grad()
-def write(backbone: Backbone, pack: Pack, out: Path) -> None:
-    """Fold a pack of one trial into `backbone.model` (which is changed) and save it with the base's own config and tokenizer."""
+def fold(backbone: Backbone, pack: Pack) -> None:
+    """Fold a pack of one trial into `backbone.model`, which is changed."""
     methods = [group.method for group in pack.groups]
-    blocked = next((m for m in methods if "merged" not in m.exports), None)
-    if blocked is not None:
-        raise WrongInput(
-            f"export: {type(blocked).__name__.lower()} cannot be folded into weights; use --format {' or '.join(blocked.exports)}"
-        )
     with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=1):
         maps = {site: _probe(backbone.model.get_submodule(site.name), site.inputs) for site in _touched(backbone, methods)}
     for site, (weight, bias) in maps.items():
@@ -37,10 +34,38 @@ def write(backbone: Backbone, pack: Pack, out: Path) -> None:
         if isinstance(group.method, NormEffect):
             for norm in group.method.norms(backbone.shape):
                 _fold_norm(backbone.model.get_submodule(norm.name), group.method, values, norm)
+
+
+def write(backbone: Backbone, out: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Save a folded model, whose numbers `dtype` must hold as they are, with the base's own config and tokenizer."""
+    cast(backbone.model, dtype)
     with quiet():
         backbone.model.save_pretrained(out)
-    copy_config(backbone, out)
+    cast(backbone.model, torch.float32)
+    copy_config(backbone, out, dtype=dtype)
     copy_tokenizer(backbone, out)
+
+
+@torch.no_grad()
+def narrowed(backbone: Backbone, check: Callable[[], None]) -> tuple[torch.dtype, str]:
+    """Round a folded model to what its base's files hold, unless `check` then raises `Failure`.
+
+    Returns the dtype that it can be saved in, and why that is not the base's.
+    """
+    dtype = dtype_of(backbone)
+    if dtype == torch.float32:
+        return dtype, ""
+    weights = dict(backbone.model.named_parameters())
+    exact = {name: tensor.clone() for name, tensor in weights.items() if not torch.equal(tensor, tensor.to(dtype).float())}
+    cast(backbone.model, dtype)
+    cast(backbone.model, torch.float32)
+    try:
+        check()
+    except Failure as problem:
+        for name, tensor in exact.items():
+            backbone.model.get_parameter(name).copy_(tensor)
+        return torch.float32, f"is merged in float32: rounded to the base's {str(dtype).removeprefix('torch.')}, {problem}"
+    return dtype, ""
 
 
 def _touched(backbone: Backbone, methods: list[Method]) -> list[Linear]:

@@ -5,7 +5,6 @@ from peft import PeftConfig, PrefixTuningConfig, PromptTuningConfig, TaskType
 from torch import Tensor
 
 from ...spaces.errors import WrongInput
-from ...spaces.shape import Shape
 from ..configurable import file_name
 from ..method import KeysValues, SoftPrompt
 from ..model.backbone import Backbone
@@ -27,7 +26,7 @@ def soft_prompt(backbone: Backbone, method: SoftPrompt, values: Tensors) -> Buil
         num_transformer_submodules=1,
         token_dim=backbone.shape.width,
         num_layers=backbone.shape.layers,
-        num_attention_heads=backbone.shape.attentions[0].heads,
+        num_attention_heads=1,  # PEFT asks for a number and makes nothing of it: recurrent models have no heads
         inference_mode=True,
     )
     return config, {"prompt_embeddings": method.prompt(values)}
@@ -40,9 +39,6 @@ def keys_values(backbone: Backbone, method: KeysValues, values: Tensors) -> Buil
     pair 2l of as many as `num_layers` says: the real pairs stand in the even places of twice as many.
     """
     sites = method.sites(backbone.shape)
-    if not fills(backbone.shape, method):
-        chosen = f"{len(sites)} of {len(backbone.shape.attentions)}"
-        raise WrongInput(f"export: PEFT cannot limit a prefix to {chosen} attentions; use --format native")
     pairs = [method.keys_values(local(values, site.key), site) for site in sites]
     if backbone.family == "encoder-decoder":
         nothing = torch.zeros_like(pairs[0][0])
@@ -57,10 +53,3 @@ def keys_values(backbone: Backbone, method: KeysValues, values: Tensors) -> Buil
         inference_mode=True,
     )
     return config, {"prompt_embeddings": torch.cat([tensor for pair in pairs for tensor in pair], -1)}
-
-
-def fills(shape: Shape, method: KeysValues) -> bool:
-    """Whether a method touches just the attentions that PREFIX_TUNING does: all, of one size; in an encoder-decoder the decoder's."""
-    decoder = {linear.layer for linear in shape.linears if linear.role.startswith("cross_")}
-    filled = tuple(site for site in shape.attentions if not decoder or site.layer in decoder)
-    return method.sites(shape) == filled and len({(site.kv_heads, site.head_dim) for site in filled}) == 1

@@ -132,7 +132,8 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 {HERE}
-vector = SentenceTransformer(HERE).encode({_texts(card, glue=" ")}, convert_to_tensor=True).cpu()
+model = SentenceTransformer(HERE, model_kwargs={{"dtype": torch.float32}})
+vector = model.encode({_texts(card, glue=" ")}, convert_to_tensor=True).cpu()
 scores = load_file(f"{{HERE}}/{LABELS}")["labels"] @ vector / {TEMPERATURE}
 names = {list(card.labels)!r}
 print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"""

@@ -6,7 +6,7 @@ itself would ignore it without a word.
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import peft
 from peft import LNTuningConfig, PromptLearningConfig
 
 from ...spaces.errors import Failure, WrongInput
-from ...spaces.shape import Shape
 from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
 from ..model.backbone import Backbone
 from ..peft_bridge import PeftTuner
@@ -103,12 +102,3 @@ CONVERSIONS: dict[type, Callable[..., Built]] = {
     NormEffect: _norms,
     PeftTuner: lambda backbone, method, values: to_stock(backbone.model, backbone.shape, method, values),
 }
-
-
-def formats(methods: Sequence[Method], shape: Shape) -> tuple[str, ...]:
-    """The formats that represent a configuration exactly on a model: a composition can be merged only if all of it can."""
-    if len(methods) > 1:
-        return ("native", "merged") if all("merged" in method.exports for method in methods) else ("native",)
-    (method,) = methods
-    stock = not isinstance(method, KeysValues) or prompts.fills(shape, method)
-    return tuple(style for style in method.exports if style != "peft" or stock)

@@ -17,6 +17,7 @@ from ..training.trainer import bound_values
 from . import merged, stock
 from .card import Card
 from .evidence import Evidence, digest_of, sketch
+from .forms import Reading, forms
 from .outputs import padded
 from .outside import check_adapter, check_files
 from .reading import label_scores
@@ -176,14 +177,15 @@ def _other_form(backbone: Backbone, pack: Any, inputs: dict[str, Tensor], fresh:
     """How else a native adapter was computed, and its outputs where labels are read. Changes `backbone` where it is merged."""
     methods = [group.method for group in pack.groups]
     values = [{name: value[0].detach() for name, value in bound.items()} for bound in bound_values(pack)]
-    possible = stock.formats(methods, backbone.shape)
-    style = next((style for style in ("peft", "merged") if style in possible), None)
-    if style is None:
+    reading = Reading(inputs["input_ids"].shape[1], bool(inputs["token_type_ids"].any()) if "token_type_ids" in inputs else False)
+    style = forms(methods, backbone.shape, reading).best
+    if style == "native":
         yield "plain hooks", reference_outputs(backbone, list(zip(methods, values, strict=True)), inputs)
         return
     with tempfile.TemporaryDirectory() as room:
         if style == "peft":
             stock.write(backbone, stock.to_peft(backbone, methods[0], values[0]), Path(room))
         else:
-            merged.write(backbone, pack, Path(room))
+            merged.fold(backbone, pack)
+            merged.write(backbone, Path(room))
         yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.family}")["outputs"]

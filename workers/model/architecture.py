@@ -203,11 +203,15 @@ def _asks_interface(attention: nn.Module) -> bool:
 
 
 def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
-    """The module with the table of relative position biases that the attention of this name shares with its stack; None without one."""
-    if not hasattr(model.get_submodule(attention), "compute_bias"):
+    """The module with the table of relative position biases that the attention of this name reads; None without one.
+
+    In T5 a stack shares that of its first layer, in UMT5 every layer has its own.
+    """
+    own = model.get_submodule(attention)
+    if not hasattr(own, "compute_bias"):
         return None
     stack = model.get_submodule(attention.partition(".")[0])
-    return next((module for module in stack.modules() if getattr(module, "has_relative_attention_bias", False)), None)
+    return next((module for module in (own, *stack.modules()) if getattr(module, "has_relative_attention_bias", False)), None)
 
 
 def rms(table: torch.Tensor, *, fallback: float) -> float:

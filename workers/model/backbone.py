@@ -32,6 +32,7 @@ from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
 from .conventions import Conventions, conventions_of, positions_of
+from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import cast
@@ -103,8 +104,8 @@ def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
     config = _config(spec)
     with torch.device("meta"), quiet():
-        model = LOADERS[family_of(config)].from_config(config)
-    return replace(read_shape(model), positions=positions_of(model))
+        model = LOADERS[family_of(config)].from_config(config).eval()
+    return replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
 
 
 def tokenizer_of(spec: ModelSpec) -> transformers.PreTrainedTokenizerBase:
@@ -136,7 +137,7 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
     _check(model, spec.name)
     model.config.use_cache = False
     frozen = _recognise(model, tokenizer, files, hashes, spec.name)
-    shape = replace(read_shape(model), positions=positions_of(model))
+    shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
     cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
         model.set_attn_implementation(name_of(execution.attention))

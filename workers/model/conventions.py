@@ -49,9 +49,14 @@ class Conventions:
 
 def conventions_of(model: PreTrainedModel) -> Conventions:
     """Read a model's ways off its forward, its configuration and its tables."""
+    told = "position_ids" in inspect.signature(model.forward).parameters
+    return Conventions(_first(model) if told else None, segments_of(model), positions_of(model) or UNLIMITED, _scale(model))
+
+
+def segments_of(model: PreTrainedModel) -> bool:
+    """Whether a model tells the first and the second text of a pair apart by token types. Works on the meta device, too."""
     arguments, config = inspect.signature(model.forward).parameters, model.config
-    segments = family_of(config) == "encoder" and "token_type_ids" in arguments and getattr(config, "type_vocab_size", 2) > 1
-    return Conventions(_first(model) if "position_ids" in arguments else None, segments, positions_of(model) or UNLIMITED, _scale(model))
+    return family_of(config) == "encoder" and "token_type_ids" in arguments and getattr(config, "type_vocab_size", 2) > 1
 
 
 def positions_of(model: PreTrainedModel) -> int | None:
@@ -76,8 +81,7 @@ def _padded_table(model: nn.Module) -> nn.Embedding | None:
 def _scale(model: PreTrainedModel) -> float:
     """The factor, found by trying those that the model's modules carry; 1 where none does, or the table itself multiplies."""
     table = model.get_input_embeddings()
-    carried = {getattr(module, name, None) for module in model.modules() if module is not table for name in SCALES}
-    factors = sorted(float(value) for value in carried if isinstance(value, int | float) and value != 1)
+    factors = factors_of(model)
     if not factors:
         return 1.0
     body, ids = model.get_encoder() if model.config.is_encoder_decoder else model.base_model, torch.tensor([[1, 2, 3]], device=model.device)
@@ -87,6 +91,13 @@ def _scale(model: PreTrainedModel) -> float:
         return float((body(inputs_embeds=table(ids) * factor).last_hidden_state - wanted).abs().max())
 
     return min((1.0, *factors), key=far)
+
+
+def factors_of(model: PreTrainedModel) -> list[float]:
+    """The factors of token embeddings that a model's modules carry, but its table of embeddings, which multiplies by itself."""
+    table = model.get_input_embeddings()
+    carried = {getattr(module, name, None) for module in model.modules() if module is not table for name in SCALES}
+    return sorted(float(value) for value in carried if isinstance(value, int | float) and value != 1)
 
 
 def _behind(fronts: Tensor, types: Tensor, columns: Tensor) -> Tensor:

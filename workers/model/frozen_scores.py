@@ -26,8 +26,8 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 """Largest difference, relative to the largest score, that the order of sums may cause. Bfloat16 has 8 bits: its sums say little."""
 
 
-def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> None:
-    """Compare a few rows of a split; `WrongInput` names the family and the difference."""
+def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> float:
+    """Compare a few rows of a split; return the difference as a share of the largest score, `WrongInput` names it where it is no noise."""
     family = f"{backbone.model.config.model_type} ({type(backbone.model).__name__})"
     rows = probe_rows(data, tokens=OPERATIONS / (6 * sum(weight.numel() for weight in backbone.model.parameters())))
     with _precise(backbone):
@@ -43,6 +43,7 @@ def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> 
             f"model: frozen scores of a {family} in padded batches of embeddings differ from the plain model's by {far:.1e} of the largest "
             f"({tolerance:.0e} is float noise), so nothing trained on them would hold; give another model"
         )
+    return far
 
 
 def relative(found: Tensor, wanted: Tensor) -> float:

@@ -15,7 +15,7 @@ _STYLE = click.Choice(["native", "peft", "merged"])
 @click.option("--best", is_flag=True, help="The best of the curve; the default.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="This trial.")
 @click.option("--max-parameters", callback=count, metavar="N", help="The best with at most this many parameters.")
-@click.option("--format", "style", type=_STYLE, default="peft", show_default=True, help="Who shall load it.")
+@click.option("--format", "style", type=_STYLE, help="Who shall load it; default: the first of peft, merged, native that is exact.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder.")
 @click.option("--force", is_flag=True, help="Replace an earlier export in that folder.")
 @home_options
@@ -26,7 +26,7 @@ def command(
     best: bool,
     trial: int | None,
     max_parameters: int | None,
-    style: str,
+    style: str | None,
     out: Path,
     force: bool,
     home: str,
