@@ -16,6 +16,7 @@ from ulpt_search.workers.model.readouts.choice import about, readout_of, templat
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.readouts.likelihood import Likelihood
 from ulpt_search.workers.model.readouts.words import Words
+from ulpt_search.workers.tasks import Rows
 from ulpt_search.workers.training.trainer import Trainer
 
 from . import families, toy, whole_labels, zoo
@@ -211,3 +212,17 @@ def test_memory_counts_what_stands_behind_the_text() -> None:
     readout.packed = False
     assert readout.tokens(10, training=True) == len(readout.tree.paths) * (10 + readout.tree.depth)
     assert not readout.resumes
+
+
+def test_a_text_leaves_room_for_its_labels() -> None:
+    """Trap: a table of positions that is shorter than text and label together."""
+    backbone = families.backbone("gpt2")
+    readout = read(backbone)
+    room = readout.room(1000, backbone.conventions.room)
+    assert room == families.POSITIONS - readout.tree.depth
+    long = encode(backbone, Rows((" ".join(["w1"] * 200),), (None,), (0,)), max_tokens=room)
+    assert long.lengths == (room - 1,), "an end token is taken off"
+    wanted = reference(backbone, readout, long)
+    for packed in (True, False):
+        readout.packed = packed
+        assert frozen_scores.relative(frozen_scores.own_scores(backbone, readout, long, [0]), wanted) < 1e-5

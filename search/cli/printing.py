@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..home import Home
     from ..ledger.reading import History, Summary
     from ..request import Request
-    from ..running.cost_estimate import SearchPlan
+    from ..running.cost_estimate import LabelText, SearchPlan
     from ..running.driver import Ended
     from .doctor import Check
     from .listings import Listing, MethodListing, RuleListing
@@ -45,6 +45,8 @@ def print_plan(plan: "SearchPlan") -> None:
     climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
     click.echo(f"labels are read as the {plan.readout}")
+    for line in label_lines(plan.labels):
+        click.echo(line)
     click.echo(plan.frozen_scores.said if plan.frozen_scores.agree is False else f"frozen scores: {plan.frozen_scores.said}")
     for method, promise in plan.exports.items():
         if promise.why:
@@ -56,6 +58,28 @@ def print_plan(plan: "SearchPlan") -> None:
         click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
     for note in plan.notes:
         click.echo(f"{plan.space.task.name}: {note}")
+
+
+LABELS_SHOWN = 12
+"""A plan shows at most this many labels' texts; `--json` all."""
+ORIGINS = {
+    "name": "its name",
+    "task.labels": "from task.labels",
+    "ours": "written by hand for this set of labels; label_texts: names goes without",
+}
+
+
+def label_lines(labels: "Sequence[LabelText]") -> Iterator[str]:
+    """What stands for each label and whose words these are, a line a label; one line for all where they are their own names."""
+    if all(label.origin == "name" for label in labels):
+        shown = ", ".join(label.text for label in labels[:LABELS_SHOWN])
+        more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""
+        yield from [f"label texts are the labels' names: {shown}{more}"] * bool(labels)
+        return
+    for label in labels[:LABELS_SHOWN]:
+        yield f"  {label.label}: {label.text!r} ({ORIGINS[label.origin]})"
+    if len(labels) > LABELS_SHOWN:
+        yield f"  and {len(labels) - LABELS_SHOWN} more"
 
 
 def print_studies(found: "Sequence[Summary]", home: "Home") -> None:

@@ -49,6 +49,16 @@ class CostEstimate:
 
 
 @dataclass(frozen=True)
+class LabelText:
+    """A label, the text that the model gets for it, and whose text that is."""
+
+    label: str
+    text: str
+    origin: str
+    """`name`: the label's own; `task.labels`: the user's; `ours`: a description that we wrote for a well-known set of labels."""
+
+
+@dataclass(frozen=True)
 class SearchPlan:
     """A search before it runs."""
 
@@ -62,6 +72,8 @@ class SearchPlan:
     """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
     readout: str
     """How the task is read off the model."""
+    labels: tuple[LabelText, ...]
+    """What stands for each label, and where that comes from."""
     exports: Mapping[str, Promise]
     """What each method that fits can leave as."""
     frozen_scores: "Compared"
@@ -77,6 +89,7 @@ class SearchPlan:
             "model": self.space.model.name,
             "task": self.space.task.name,
             "readout": self.readout,
+            "labels": [asdict(label) for label in self.labels],
             "trials": self.space.trials,
             "methods": {name: one.to_json() for name, one in self.methods.items()},
             "exports": {name: one.to_json() for name, one in self.exports.items()},
@@ -117,7 +130,8 @@ def make_plan(request: Request) -> SearchPlan:
     exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)
     compared = _compared(space, task) if request.check else UNTRIED
     name = request.name(space)
-    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, readout, exports, compared, task.notes)
+    read = (readout, labels_of(task), exports, compared)
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes)
 
 
 def _compared(space: Space, task: "Task") -> Compared:
@@ -132,6 +146,11 @@ def _compared(space: Space, task: "Task") -> Compared:
     except WrongInput as refused:
         return Compared(False, str(refused))
     return Compared(True, f"those of the plain model, but for {far:.0e} of the largest")
+
+
+def labels_of(task: "Task") -> tuple[LabelText, ...]:
+    """Return what stands for each label of a task."""
+    return tuple(LabelText(*each) for each in zip(task.labels, task.descriptions, task.origins, strict=True))
 
 
 def cost(space: Space, shape: Shape) -> CostEstimate:

@@ -83,7 +83,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
     readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
-    text = _longest(backbone, task, space.task.max_tokens)
+    allowed = readout.room(space.task.max_tokens, backbone.conventions.room)
+    text = _longest(backbone, task, allowed, behind=readout.behind)
     methods = _fitting(request, space, backbone.shape, text=text)
     for method, promise in promises(space, methods, backbone.shape, task, tokenizer=lambda: backbone.tokenizer).items():
         if promise.why:
@@ -103,7 +104,8 @@ def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task"
     from ...workers.model.readouts.encoding import encode
 
     some = task.validation.take(range(min(64, len(task.validation))))
-    return require_same_scores(backbone, readout, encode(backbone, some, max_tokens=space.task.max_tokens))
+    allowed = readout.room(space.task.max_tokens, backbone.conventions.room)
+    return require_same_scores(backbone, readout, encode(backbone, some, max_tokens=allowed))
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:
@@ -115,14 +117,17 @@ def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identit
     return replace(found, numerics=replace(found.numerics, dtype=dtype, attention=execution.attention))
 
 
-def _longest(backbone: "Backbone", task: "Task", allowed: int) -> int:
-    """Tokens of the longest text: as many as allowed, unless so many leave no room for a prompt; then the task is looked at."""
+def _longest(backbone: "Backbone", task: "Task", allowed: int, *, behind: int) -> int:
+    """Tokens of the longest text with labels `behind` it: as many as allowed, unless so many leave no room for a prompt.
+
+    Then the task is looked at.
+    """
     from ...workers.model.readouts.encoding import encode
 
     positions = backbone.shape.positions
-    if positions is None or allowed + ROOM <= positions:
-        return allowed
-    return max(max(encode(backbone, rows, max_tokens=allowed).lengths) for rows in (task.train, task.validation, task.test))
+    if positions is None or allowed + behind + ROOM <= positions:
+        return allowed + behind
+    return behind + max(max(encode(backbone, rows, max_tokens=allowed).lengths) for rows in (task.train, task.validation, task.test))
 
 
 def _fitting(request: Request, space: Space, shape: Shape, *, text: int) -> dict[str, Feasibility]:

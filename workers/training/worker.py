@@ -62,8 +62,9 @@ def session(setup: Setup) -> Session:
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = of_study(setup, backbone, identity)
     share_weights(backbone, folder)
-    splits = encoded(backbone, task, max_tokens=setup.task.max_tokens, folder=folder)
-    trainer = Trainer(backbone, readout_of(backbone, task), setup.training)
+    readout = readout_of(backbone, task)
+    splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
+    trainer = Trainer(backbone, readout, setup.training)
     return Session(backbone, task, trainer, AdapterStore(setup.store), splits, identity)
 
 

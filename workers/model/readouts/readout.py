@@ -62,6 +62,10 @@ class Readout(ABC):
         """How many tokens a pass may put behind a text."""
         return 0
 
+    def room(self, max_tokens: int, positions: int) -> int:
+        """How many tokens of a text are read where `max_tokens` are asked for and the model has so many positions."""
+        return min(max_tokens, positions - self.behind)
+
     @property
     def resumes(self) -> bool:
         """Whether scores can be read from what leaves the lower blocks for the text alone."""
