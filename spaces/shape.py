@@ -120,6 +120,10 @@ class Shape:
     positions: int | None = None
     """Tokens that the model has places for, virtual ones included; None: as many as one likes."""
     handling: Handling = Handling()
+    labels: int = 0
+    """Labels of the task, for heads; 0 where none is known."""
+    pooler: bool = False
+    """Whether it holds a trained pooler, as BERT does: a layer over its first hidden state."""
     rows: Rows | None = field(default=None, compare=False, repr=False)
     """Token embeddings of some ids, (ids, width), for prompts that start from words; None where no weights are loaded."""
 
@@ -135,6 +139,12 @@ class Shape:
     def attention(self, tensor: str) -> Attention:
         """Return the attention that a tensor called `layer.attention/name` belongs to; `KeyError` where there is none."""
         return self._attentions[_place(tensor)]
+
+    @cached_property
+    def state_length(self) -> float:
+        """Length of a hidden state: √width times the gain of the last norm that it comes out of, 1 where there is none."""
+        gains = [norm.gain for norm in self.norms if norm.width == self.width]
+        return (gains[-1] if gains else 1.0) * sqrt(self.width)
 
     @cached_property
     def _linears(self) -> dict[str, Linear]:

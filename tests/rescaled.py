@@ -21,7 +21,7 @@ def fresh(family: str) -> Backbone:
 
 def measured(backbone: Backbone) -> Backbone:
     """The same after its weights were changed."""
-    return replace(backbone, shape=read_shape(backbone.model))
+    return replace(backbone, shape=replace(read_shape(backbone.model), labels=3))
 
 
 def embeddings(family: str, size: float) -> Backbone:

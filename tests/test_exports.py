@@ -31,6 +31,8 @@ COMPOSITIONS = [
     ("prefix+lora", "native"),
     ("ulpt+ln_tuning", "native"),
     ("prompt+lora", "native"),
+    ("ulpt+head", "native"),
+    ("lora+head", "native"),
 ]
 
 

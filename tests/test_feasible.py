@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from .shapes import shape
 from .simulated import METHODS
 from .simulated import count as simulated_count
 
-MINILM = shape(width=384, layers=6, heads=12, bias=True)
+MINILM = replace(shape(width=384, layers=6, heads=12, bias=True), labels=6)
 WHOLE = {"layers": "all", "modules": "k,v,down"}
 
 

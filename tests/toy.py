@@ -52,5 +52,6 @@ def train(backbone: Backbone, configs: Sequence[Config], *, steps: int) -> tuple
     fresh = pack(backbone, configs)
     run, data = trainer(backbone, steps=steps), encode(backbone, rows(), max_tokens=32)
     follow = rule(*configs[0][:2])
+    run.heads.begin(fresh, data)
     trained = run.train(fresh, follow, follow.start(fresh), [seed for _, _, seed in configs], data, start=0, stop=steps)
     return fresh, trained, run.predict(fresh, data)

@@ -21,7 +21,7 @@ from . import methods
 from . import optimizers as updates
 from . import peft_bridge as bridge
 from .configurable import file_name
-from .method import KeysValues, Method, SoftPrompt
+from .method import KeysValues, Method, Pooled, SoftPrompt
 from .optimizer import Optimizer
 
 Kind = TypeVar("Kind")
@@ -72,7 +72,10 @@ def parts(name: str, hyperparameters: Hyperparameters) -> tuple[Method, ...]:
     joined = _joined(name)
     if len(joined) == 1:
         return (method(name).create(hyperparameters),)
-    return tuple(method(part).create(_own(part, hyperparameters)) for part in joined if part not in rules())
+    made = tuple(method(part).create(_own(part, hyperparameters)) for part in joined if part not in rules())
+    if sum(isinstance(part, Pooled) for part in made) > 1:
+        raise WrongInput(f"methods.{name}: a trial's labels are read once; keep one of its heads")
+    return made
 
 
 def has_prefix(name: str) -> bool:

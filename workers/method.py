@@ -1,20 +1,15 @@
 """What a method is: typed hyperparameters with their own axes, a parameter count, initial tensors and an effect on the model.
 
 A method's file holds one final, frozen dataclass that subclasses one of the abstract effects below and reads like its
-paper's equation, written for ONE trial. Packing (many trials at once), dtypes, devices, rows, saving, counting and
-optimisation are done outside.
-
-    @dataclass(frozen=True)
-    class Lora(LowRank):
-        rank: int = hyperparameter(4, Int(1, 16, log=True))
-        ...
+paper's equation, written for ONE trial, with its `hyperparameter`s as fields. Packing (many trials at once), dtypes, devices,
+rows, saving, counting and optimisation are done outside.
 
 Tensors are named `name` when the whole model shares them and `layer.role/name` when they belong to one site; an effect sees
 both under the plain `name`. A tensor `layer.role/weight` is one that is added to that linear's frozen weight.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -27,6 +22,7 @@ from .configurable import Configurable
 
 Named = Mapping[str, Tensor]
 
+POOLINGS = ("mean", "first", "last", "pooler")
 LAYERS = Choice(("all", "last:50%", "last:1"))
 MODULES = Choice(("q,v", "v", "down", "q,k,v,o", "all"))
 
@@ -140,6 +136,32 @@ class KeysValues(Method):
     @abstractmethod
     def keys_values(self, p: Named, site: Attention) -> tuple[Tensor, Tensor]:
         """Keys and values of shape (n, kv) each."""
+
+
+@dataclass(frozen=True)
+class Pooled(Method):
+    """Label scores from one pooled hidden state of the text, in the place of the task's own readout."""
+
+    @property
+    def batches(self) -> int:
+        """Rows of a step over the recipe's batch, where nothing else is trained: frozen states are kept, so that many cost little."""
+        return 1
+
+    @abstractmethod
+    def place(self, shape: Shape) -> str:
+        """What of the hidden states is read: one of `POOLINGS`; `WrongInput` where the model has no such place."""
+
+    @abstractmethod
+    def scores(self, p: Named, h: Tensor) -> Tensor:
+        """Label scores (rows, labels) of pooled states `h` (rows, width)."""
+
+    def start(self, shape: Shape, rows: Callable[[], tuple[Tensor, Tensor]], described: Callable[[], Tensor]) -> dict[str, Tensor]:
+        """Trainable tensors to begin with in the place of `build`'s, seen in what the frozen model makes of the task.
+
+        `rows` gives the states (rows, width) and label numbers of training rows, `described` the states (labels, width) of the labels'
+        descriptions.
+        """
+        return {}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...spaces.errors import WrongInput
@@ -121,7 +121,8 @@ def make_plan(request: Request) -> SearchPlan:
     from .speed import SpeedCache
 
     space = request.space()
-    shape, task, tokenizer = shape_of(space.model), load_task(space.task), tokenizer_of(space.model)
+    task, tokenizer = load_task(space.task), tokenizer_of(space.model)
+    shape = replace(shape_of(space.model), labels=len(task.labels))
     readout = about(tokenizer, shape.family, task)
     judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)

@@ -72,7 +72,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     """
     from ...workers.model.backbone import load
     from ...workers.model.hash_cache import HashCache
-    from ...workers.model.readouts.choice import readout_of
+    from ...workers.model.readouts.choice import for_task, readout_of
     from ...workers.tasks import load_task
     from ...workers.training.provenance import identity_of
     from .speed import SpeedCache, fastest
@@ -80,7 +80,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     task = load_task(space.task)
     for note in task.notes:
         request.say(f"{task.name}: {note}")
-    backbone = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
+    backbone = for_task(load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash)), task)
     readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     allowed = readout.room(space.task.max_tokens, backbone.conventions.room)

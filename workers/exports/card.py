@@ -48,6 +48,8 @@ class Card:
     """Of a label's tokens, what makes its score: the first one's logit, the sum or the mean of their log-likelihoods."""
     prior: tuple[float, ...] | None = None
     """What is taken off each label's score: the frozen model's without a text."""
+    pooling: str | None = None
+    """Where a trial with a head of its own reads hidden states; None where the task's readout is used."""
     revision: str | None = None
     """The commit of a frozen model from the hub."""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -68,10 +68,14 @@ class Trace:
         return said
 
 
-def trace(base: Tensor, again: Tensor, trained: Tensor) -> Trace:
-    """A trace of base outputs by the plain library, the same by our own code, and the trained adapter's; (rows, numbers) each."""
+def trace(base: Tensor, again: Tensor, trained: Tensor, *, without: Tensor | None = None) -> Trace:
+    """A trace of base outputs by the plain library, the same by our own code, and the trained adapter's; (rows, numbers) each.
+
+    The effect is what is changed of `without`: the base, unless there is nothing without the adapter, as without a head.
+    """
     noise = max(_norm(again - base), ROUNDING * _norm(base))
-    return Trace(pack(base), pack(trained), base.shape[1], _norm(trained - base), noise)
+    start = base if without is None else without
+    return Trace(pack(start), pack(trained), base.shape[1], _norm(trained - start), noise)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Assignment, Trial
 from ...spaces.space import Setup
 from ..catalogue import has_prefix, parts
+from ..method import Pooled
 from ..model.backbone import Backbone, load, quiet
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
-from ..model.readouts.choice import readout_of
+from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import encode
 from ..tasks import Task, load_task
 from ..training.provenance import from_metadata, identity_of, of_study
@@ -29,12 +30,12 @@ from ..training.worker import frozen_digest, restore_from
 from . import merged, readme, scorer, stock
 from .base_files import copy_tokenizer, revision
 from .card import MINILM, Card
-from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
+from .evidence import sketch
 from .forms import forms_of, reading_of
 from .outputs import padded, trained_reading
 from .outside import manifest, tensors_of
 from .placing import aside, claim, place
-from .reading import label_scores
+from .probing import evidence_of
 from .reloading import Fresh
 from .stock_process import stock_model
 from .verify import verify
@@ -102,7 +103,7 @@ def _write_and_prove(
 ) -> Exported:
     store = AdapterStore(setup.store)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
-    backbone = of_study(setup, backbone, identity)
+    backbone = for_task(of_study(setup, backbone, identity), task)
     pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])
     _, stored = store.get(digest)
     if from_metadata(stored) is None:
@@ -112,7 +113,7 @@ def _write_and_prove(
     readout = readout_of(backbone, task)
     card = replace(card, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room))
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout)
-    card = replace(card, evidence=_evidence(backbone, pack, task, card, folder, fresh))
+    card = replace(card, evidence=evidence_of(backbone, pack, task, card, folder, fresh))
     noted = WRITERS[style](backbone, pack, folder, partial(_as_trained, backbone, card))
     card = _with_note(card, noted)
     if style == "peft":
@@ -128,30 +129,6 @@ def _write_and_prove(
     return Exported(str(folder), style, trial.number, trial.parameters, card.evidence.outputs.effect, said["outputs"], verdict.note)
 
 
-def _evidence(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: Path, fresh: Fresh) -> Evidence:
-    """What the trained adapter and the frozen model compute for a few rows of the validation split."""
-    rows = chosen(task.validation)
-    data = encode(backbone, rows, max_tokens=card.max_tokens)
-    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
-    base = fresh.outputs(folder, backbone.source, inputs, style=f"base:{backbone.family}")["outputs"]
-    found = [trained_reading(backbone, p, inputs) for p in (_nothing(backbone), pack)]
-    outputs = trace(*(sketch(each) for each in (base, *found)))
-    if outputs.noise > STRANGE * float(sketch(base).double().norm()):
-        raise Failure(f"export: without any adapter, our outputs differ by {outputs.noise:.1e} from those of the plain model; {_REPORT}")
-    scores = trace(*(label_scores(each, card, folder) for each in (base, *found)))
-    texts = tuple(zip(rows.texts_a, rows.texts_b, strict=True))
-    note = f"does next to nothing: {outputs.effect:.1e} on the probe rows, where float32 has a noise of {outputs.noise:.1e}"
-    return Evidence(texts, digest_of(data.ids), outputs, scores, note if outputs.faint else "")
-
-
-_REPORT = "this model family is not trained as it is used; please report it with the model's name"
-
-
-def _nothing(backbone: Backbone) -> Pack:
-    """A pack of one trial without an adapter."""
-    return Pack([[]], device=backbone.device)
-
-
 def _compare(intended: Tensors, written: Tensors) -> None:
     """What was written is what was meant, name by name and bit by bit: outputs alone say little about an adapter that does little."""
     odd = sorted(set(intended) ^ set(written)) or [name for name, tensor in intended.items() if not torch.equal(tensor, written[name])]
@@ -164,7 +141,7 @@ def _as_trained(backbone: Backbone, card: Card) -> None:
     assert card.evidence is not None, "taken before anything is written"
     data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens)
     inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
-    card.evidence.outputs.judge(sketch(trained_reading(backbone, _nothing(backbone), inputs)), None, what="outputs")
+    card.evidence.outputs.judge(sketch(trained_reading(backbone, Pack([[]], device=backbone.device), inputs)), None, what="outputs")
 
 
 def _with_note(card: Card, noted: str) -> Card:
@@ -206,7 +183,8 @@ WRITERS: dict[str, Callable[[Backbone, Pack, Path, Check], str]] = {"native": _n
 
 
 def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any, out: Path) -> Card:
-    built = build_parts(0, parts(trial.method, trial.hyperparameters), backbone.shape, trial.seed)
+    methods = parts(trial.method, trial.hyperparameters)
+    built = build_parts(0, methods, backbone.shape, trial.seed)
     return Card(
         format=style,
         trial=trial.number,
@@ -224,6 +202,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         descriptions=task.descriptions,
         metric=task.metric,
         max_tokens=min(setup.task.max_tokens, backbone.conventions.room),
+        pooling=next((method.place(backbone.shape) for method in methods if isinstance(method, Pooled)), None),
     )
 
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..method import Pooled
 from ..model.backbone import Backbone
 from ..model.pack import Pack
+from ..model.pooling import Body
 from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.likelihood import Likelihood
@@ -45,7 +47,13 @@ def label_table(labels: Sequence[Sequence[int]]) -> Tensor:
 
 @torch.no_grad()
 def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
-    """What the trained adapter computes where labels are read, (rows, width or vocabulary), or of `labels` all tokens' log-likelihoods."""
+    """What the trained adapter computes where labels are read, (rows, width or vocabulary), or of `labels` all tokens' log-likelihoods.
+
+    With a head of its own, the label scores themselves.
+    """
+    head = head_of(pack)
+    if head is not None:
+        return head[0].scores(head[1], pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
     if "labels" not in inputs:
         return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family)
     labels = tuple(tuple(int(token) for token in label if token >= 0) for label in inputs["labels"])
@@ -71,6 +79,22 @@ def trained_outputs(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
             embeds[0], fronts=fronts.expand(len(ids)), lengths=lengths, shifts=moved, types=inputs.get("token_type_ids")
         )
         return run_model(backbone.model, given)
+
+
+@torch.no_grad()
+def pooled_states(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], how: str) -> Tensor:
+    """The trained adapter's pooled states (rows, width)."""
+    body, lengths = Body(backbone), inputs["attention_mask"].sum(1)
+    with body.watched() as seen:
+        trained_outputs(backbone, pack, inputs)
+    fronts = (seen[-1].shape[1] - inputs["input_ids"].shape[1]) * torch.ones_like(lengths)
+    return body.pool(seen[-1], how, fronts=fronts, lengths=lengths)
+
+
+def head_of(pack: Pack) -> tuple[Pooled, dict[str, Tensor]] | None:
+    """The head of a pack of one trial with its tensors; None where it has none."""
+    heads = ((group.method, values) for group, values in zip(pack.groups, bound_values(pack), strict=True))
+    return next(((m, {name: value[0].detach() for name, value in v.items()}) for m, v in heads if isinstance(m, Pooled)), None)
 
 
 def run_model(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:

@@ -37,7 +37,12 @@ def read(outputs: Tensor, mask: Tensor, family: Family) -> Tensor:
 
 
 def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
-    """Label scores (rows, labels) of what `read` returns, or of whole labels' tokens, by what travels with the export."""
+    """Label scores (rows, labels) of what `read` returns, or of whole labels' tokens, by what travels with the export.
+
+    Those of a head have been read already.
+    """
+    if card.pooling is not None:
+        return found
     if card.family != "encoder":
         scores = found[:, torch.tensor(card.label_tokens)] if card.label_sequences is None else scored(found, card)
         return scores if card.prior is None else scores - torch.tensor(card.prior)

@@ -16,7 +16,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear, Shape
-from ..method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
+from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
 from ..model.architecture import relative_bias, weight_of
 from ..model.backbone import Backbone, quiet
 from ..model.sites import local
@@ -30,12 +30,13 @@ ATTENTION = "ulpt_reference"
 
 @torch.no_grad()
 def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor]) -> Tensor:
-    """What `reading.read` gives of the adapter's outputs, (rows, width or vocabulary)."""
+    """What `outputs.trained_reading` gives of the adapter's outputs, (rows, width or vocabulary); of a head, its scores (rows, labels)."""
     with quiet():
         model, shape = stock_model(backbone.source, backbone.family), backbone.shape
     for method, p in parts:
-        if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt):
-            raise Failure(f"no reference for {type(method).__name__.lower()}: it is neither a prompt, a prefix, a norm nor a linear effect")
+        if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt | Pooled):
+            name = type(method).__name__.lower()
+            raise Failure(f"no reference for {name}: it is neither a prompt, a prefix, a norm, a linear effect nor a head")
         if isinstance(method, LinearEffect):
             for site in method.sites(shape):
                 _hook(model.get_submodule(site.name), method, local(p, site.key), site)
@@ -63,12 +64,23 @@ def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: T
 
 
 def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None) -> Tensor:
+    head = next(((method, p) for method, p in parts if isinstance(method, Pooled)), None)
+    if head is not None:
+        how = head[0].place(backbone.shape)
+        return head[0].scores(head[1], _pooled(model, backbone, _given(model, backbone, parts, ids, types, answer=ids[:0]), how, len(ids)))
     found = _logits(model, backbone, parts, ids, types, answer=ids[:0])
     return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)
 
 
 def _logits(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None, *, answer: Tensor) -> Tensor:
     """Outputs (1, positions, width or vocabulary) behind a text, and behind the `answer` that follows it; a prompt in front."""
+    output = model(**_given(model, backbone, parts, ids, types, answer=answer))
+    found: Tensor = output.last_hidden_state if backbone.family == "encoder" else output.logits
+    return found
+
+
+def _given(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None, *, answer: Tensor) -> dict[str, Tensor]:
+    """Arguments of a pass over a text, a prompt in front and the `answer` behind."""
     decodes = backbone.family == "encoder-decoder"
     prompts = [(method, p) for method, p in parts if isinstance(method, SoftPrompt)]
     embeds = model.get_input_embeddings()(ids) * backbone.conventions.scale
@@ -88,9 +100,19 @@ def _logits(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Te
         given["decoder_input_ids"] = torch.cat([torch.tensor([model.config.decoder_start_token_id]), answer])[None]
     elif moved and first is not None:
         given["position_ids"] = torch.arange(whole.shape[1])[None] + first + moved
-    output = model(**given)
-    found: Tensor = output.last_hidden_state if backbone.family == "encoder" else output.logits
-    return found
+    return given
+
+
+def _pooled(model: Any, backbone: Backbone, given: dict[str, Tensor], how: str, length: int) -> Tensor:
+    """The one text's pooled state (1, width)."""
+    if backbone.family == "encoder-decoder":
+        found: Tensor = model(**given, output_hidden_states=True).decoder_hidden_states[-1][:, 0]
+        return found
+    text: Tensor = (model if backbone.family == "encoder" else model.base_model)(**given).last_hidden_state[:, -length:]
+    if how == "pooler":
+        pooled: Tensor = model.pooler(text)
+        return pooled
+    return text.mean(1) if how == "mean" else text[:, -1 if how == "last" else 0]
 
 
 def _hook(module: nn.Module, method: LinearEffect, p: dict[str, Tensor], site: Linear) -> None:

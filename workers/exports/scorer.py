@@ -18,7 +18,12 @@ MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize
 
 
 def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood) -> Card:
-    """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model."""
+    """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model.
+
+    A trial with a head of its own needs neither.
+    """
+    if card.pooling is not None:
+        return card
     if isinstance(readout, Words | Likelihood):
         card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
     if isinstance(readout, Words):

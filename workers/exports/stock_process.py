@@ -25,10 +25,18 @@ def stock_model(source: str, family: str) -> Any:
 
 
 def answer(order: dict[str, str]) -> None:
-    """Answer one probe: `outputs` of the export, and for a peft one `base`, those of the model that it is put on."""
+    """Answer one probe: `outputs` of the export, and for a peft one `base`, those of the model that it is put on.
+
+    `states:family:pooling` asks for the base's pooled states.
+    """
     style, _, family = order["style"].partition(":")
-    inputs, model = load_file(order["asked"]), stock_model(order["folder"] if style == "merged" else order["base"], family)
+    inputs = load_file(order["asked"])
     found = {}
+    if style == "states":
+        family, _, how = family.partition(":")
+        save_file({"outputs": states(stock_model(order["base"], family), inputs, family, how)}, order["answered"])
+        return
+    model = stock_model(order["folder"] if style == "merged" else order["base"], family)
     if style == "peft":
         from peft import PeftModel
 
@@ -67,6 +75,24 @@ def likelihoods(model: Any, row: torch.Tensor, labels: torch.Tensor, family: str
         logits = model(input_ids=torch.cat([texts, before], 1), attention_mask=mask).logits
     told = logits[:, -width:].log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
     return (told * present).flatten()  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def states(model: Any, inputs: Tensors, family: str, how: str) -> torch.Tensor:
+    """Pooled hidden states (rows, width), as the plain library computes them."""
+    mask = inputs["attention_mask"]
+    rows = torch.arange(len(mask))
+    if family == "encoder-decoder":
+        start = torch.full((len(mask), 1), model.config.decoder_start_token_id)
+        output = model(**inputs, decoder_input_ids=start, output_hidden_states=True)
+        return output.decoder_hidden_states[-1][:, 0].contiguous()  # type: ignore[no-any-return]
+    output = (model if family == "encoder" else model.base_model)(**inputs)
+    if how == "pooler":
+        return output.pooler_output.contiguous()  # type: ignore[no-any-return]
+    hidden = output.last_hidden_state
+    if how == "mean":
+        return ((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).contiguous()  # type: ignore[no-any-return]
+    return hidden[rows, mask.sum(1) - 1 if how == "last" else 0 * rows].contiguous()  # type: ignore[no-any-return]
 
 
 def serve(answer: Callable[[dict[str, str]], None]) -> None:

@@ -1,7 +1,7 @@
 """Using an exported adapter, whatever its format: labels for texts, and the score on a task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
     path = Path(folder)
     card = Card.read(path)
     check_files(path, card.files)
-    backbone = base_of(card, path, model=model)
+    loaded = base_of(card, path, model=model)
+    backbone = replace(loaded, shape=replace(loaded.shape, labels=len(card.labels)))
     stock = _stock(backbone, path) if card.format == "peft" else None
     return Predictor(path, card, backbone, stock, _native(backbone, card, path) if card.format == "native" else None)
 

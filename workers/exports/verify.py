@@ -164,8 +164,8 @@ class _Proof:
 
     @cached_property
     def _base(self) -> Tensor | None:
-        """The frozen model's own outputs; None for a merged export, which no longer needs it."""
-        if self.card.format == "merged":
+        """The frozen model's own outputs; None for a merged export, which no longer needs it, and for a head's scores, which it lacks."""
+        if self.card.format == "merged" or self.card.pooling is not None:
             return None
         if "base" in self._answer:
             return self._answer["base"]

@@ -72,8 +72,18 @@ def read_shape(model: PreTrainedModel) -> Shape:
         linears=tuple(linear for own in linears for linear in own),
         norms=tuple(_norms(model, blocks)),
         attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
+        pooler=_has_pooler(model),
         rows=None if table.device.type == "meta" else partial(_rows, model.get_input_embeddings()),
     )
+
+
+def _has_pooler(model: PreTrainedModel) -> bool:
+    """Whether an encoder has BERT's dense layer over its first hidden state, with numbers in it."""
+    pooler = getattr(model, "pooler", None)
+    dense = getattr(pooler, "dense", None)
+    if not isinstance(dense, nn.Linear) or not hasattr(pooler, "activation"):
+        return False
+    return dense.weight.device.type == "meta" or bool(dense.weight.any())
 
 
 def has_rows(model: PreTrainedModel, name: str) -> bool:

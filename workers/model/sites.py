@@ -16,7 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ...spaces.shape import Linear, Norm, Shape
 from ..configurable import file_name
-from ..method import KeysValues, LinearEffect, Method, NormEffect, SoftPrompt
+from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
 from ..peft_bridge import PeftTuner, holding
 from .architecture import relative_bias, standardise, weight_of
 from .attention import Prefix
@@ -95,14 +95,14 @@ class Sites:
         for index in self._of(SoftPrompt):
             group, values = self._groups[index], self._values[index]
             changed = _texts(group.method, values, embedded[group.first : group.first + group.count])
-            made = _each(lambda p, m=group.method: m.prompt(p), values)
+            made = each(lambda p, m=group.method: m.prompt(p), values)
             for k in range(group.count):
                 position = group.first + k
                 texts[position] = texts[position] if changed is None else changed[k].to(embedded.dtype)
                 fronts[position] = torch.cat([fronts[position], made[k].to(embedded.dtype)])
         longest = max(len(front) for front in fronts)
         rows = [_lay_out(front, text, longest=longest) for front, text in zip(fronts, texts, strict=True)]
-        return torch.stack(rows), self._constant([len(front) for front in fronts], embedded.device)
+        return torch.stack(rows), self.constant([len(front) for front in fronts], embedded.device)
 
     @cached_property
     def untouched(self) -> int:
@@ -120,9 +120,9 @@ class Sites:
         for group in (self._groups[index] for index in self._of(KeysValues)):
             for k in range(group.count):
                 lengths[group.first + k] += group.method.length  # type: ignore[attr-defined]
-        return self._constant(lengths, device)
+        return self.constant(lengths, device)
 
-    def _constant(self, values: Sequence[int], device: torch.device) -> Tensor:
+    def constant(self, values: Sequence[int], device: torch.device) -> Tensor:
         """Whole numbers on the device, not to be changed; they are the same at every step, so they are copied there once."""
         key = (tuple(values), device)
         if key not in self._constants:
@@ -215,7 +215,7 @@ class Sites:
             for index, place in places.items():
                 count = self._groups[index].count
                 arguments = [own[place].reshape(count, -1, own[place].shape[-1]) for own in pieces]
-                changed = _each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
+                changed = each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
                 pieces[0][place] = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
             y = pieces[0][0] if len(cuts) == 1 else torch.cat(pieces[0])
         return y
@@ -247,7 +247,7 @@ class Sites:
         longest = max(sum(len(k) for k, _ in pairs) for pairs in kv)
         keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
         values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
-        lengths = self._constant([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
+        lengths = self.constant([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
         present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
 
         def heads(tensor: Tensor) -> Tensor:
@@ -262,7 +262,9 @@ class Sites:
 
 
 def lowest_block(method: Method, shape: Shape) -> int:
-    """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position."""
+    """The lowest block that a method touches; 0 for prompts, and for prefixes, which move every position; past all of them for heads."""
+    if isinstance(method, Pooled):
+        return shape.layers
     layers = [site.layer for site in method.sites(shape)] if isinstance(method, LinearEffect) else []
     layers += [target.layer for target in method.targets(shape)] if isinstance(method, PeftTuner) else []
     layers += [norm.layer for norm in method.norms(shape)] if isinstance(method, NormEffect) else []
@@ -279,7 +281,7 @@ def _plain(name: str, key: str) -> str | None:
     return plain if not slash or site == key else None
 
 
-def _each(function: Callable[..., Tensor], values: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+def each(function: Callable[..., Tensor], values: dict[str, Tensor], *inputs: Tensor) -> Tensor:
     """Apply a one-trial function to every trial: stacked results, (trials, ...). A group of one skips vmap's bookkeeping."""
     if next(iter(values.values())).shape[0] == 1:
         return function({name: v[0] for name, v in values.items()}, *(t[0] for t in inputs))[None]
@@ -299,7 +301,7 @@ def _texts(method: Method, values: dict[str, Tensor], embedded: Tensor) -> Tenso
     def rows(p: dict[str, Tensor], texts: Tensor) -> Any:
         return torch.vmap(lambda text: method.embeddings(p, text))(texts)  # type: ignore[attr-defined]
 
-    return _each(rows, values, embedded)
+    return each(rows, values, embedded)
 
 
 def _lay_out(front: Tensor, texts: Tensor, *, longest: int) -> Tensor:

@@ -16,11 +16,13 @@ from ..method import Method
 from ..model.backbone import Backbone
 from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
+from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
-from ..model.readouts.readout import Readout
+from ..model.readouts.readout import Readout, precise
 from ..model.sites import Sites
 from ..optimizer import Adam, Optimizer, State, StepContext
 from .batches import Batches
+from .heads import Draws, Heads, joined, occupied
 from .heap import EVERY, release
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 512}
@@ -55,7 +57,8 @@ class Trainer:
         """Take every trial of `pack` from step `start` to step `stop`, in place; trial k draws its rows from `seeds[k]`."""
         began = time.perf_counter()
         rates = rule.rates(pack)
-        batches = Batches(data.lengths, batch=self.training.batch)
+        batches, draws = Batches(data.lengths, batch=self.training.batch), Draws(pack, data, seeds, batch=self.training.batch)
+        self.heads.prepare(pack, data, draws, range(start, stop))
         total = torch.zeros(pack.size, device=pack.flat.device)
         effects: dict[str, Tensor] = {}
         with Sites(
@@ -63,10 +66,12 @@ class Trainer:
         ) as sites:
             for step in range(start, stop):
                 effects.clear()
-                rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
                 noise = pack.noise(self.backbone.shape, seeds, step)
                 again = pack.noise(self.backbone.shape, seeds, step, again=True) if pack.twice else None
-                pieces = self._pieces(pack, sites, data, rows, noise, again)
+                rows = np.stack([batches.rows(seed=seed, step=step) for seed in seeds])
+                pieces = self._pieces(pack, sites, data, rows, noise, again) if occupied(pack) else []
+                if draws.teams:
+                    pieces.append(partial(self._resting, pack, data, draws, step, alone=not pieces))
                 at = rates * rate_factor(self.training, step)
                 context = StepContext(step, self.training.steps, at, self.training.clip, seeds, pieces, self._adam, effects)
                 total += rule.step(pack, state, context)
@@ -78,15 +83,21 @@ class Trainer:
     @torch.no_grad()
     def predict(self, pack: Pack, data: Encoded) -> Tensor:
         """Return every trial's label scores for all rows of a split: (trials, rows, labels), on the CPU."""
+        values = bound_values(pack)
+        kept = self.heads.predict(pack, values, data)
+        passes = self._predict(pack, values, data) if occupied(pack) else ()
+        release()
+        return torch.stack([kept[position] if position in kept else passes[position] for position in range(pack.size)])
+
+    def _predict(self, pack: Pack, values: Sequence[dict[str, Tensor]], data: Encoded) -> Tensor:
+        """Every trial's label scores (trials, rows, labels) by passes."""
         order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
         pieces = []
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
-            values = bound_values(pack)
             for chosen in self._portions(data, order, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size):
                 rows = chosen * pack.size
                 batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
-        release()
         scores = torch.cat(pieces, 1)
         return torch.empty_like(scores).index_copy_(1, torch.tensor(order), scores)
 
@@ -114,6 +125,8 @@ class Trainer:
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch, training=again is None)
         losses = self.readout.loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
+        for position in set(range(pack.size)) - occupied(pack):  # its loss is that of its kept states
+            losses = losses.index_fill(0, sites.constant([position], losses.device), 0.0)
         penalties = _penalties(pack, values)
         if again is not None:
             second = self._scores(pack, sites, _whole(pack, flat, again), batch)
@@ -128,26 +141,43 @@ class Trainer:
             yield order[:count]
             order = order[count:]
 
+    def _resting(self, pack: Pack, data: Encoded, draws: Draws, step: int, flat: Tensor, *, alone: bool) -> tuple[Tensor, Tensor]:
+        """The same of trials that train a head alone, on the states that are kept of the frozen model; penalties where they are `alone`."""
+        values = _whole(pack, flat, [{}] * len(pack.groups))
+        losses = self.heads.losses(pack, values, data, draws, step=step)
+        return losses, _penalties(pack, values) if alone else torch.zeros_like(losses)
+
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch", *, training: bool = False) -> Tensor:
         """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another; what a loss takes in training."""
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
-                fronts = torch.zeros_like(batch.lengths)
-                return self.readout.scores(embeds, fronts=fronts, lengths=batch.lengths).view(pack.size, rows, -1)
+                return self._read(pack, values, Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths), batch)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
-        with sites.bind(values, rows=rows, copies=self.readout.copies(training=training)):
+        copies = 1 if joined(pack) else self.readout.copies(training=training)
+        with sites.bind(values, rows=rows, copies=copies):
             embeds, fronts = sites.prompts(embedded)
-            shifts = sites.shifts(batch.ids.device).repeat_interleave(rows)
-            read = partial(self.readout.training_scores, targets=batch.targets) if training else self.readout.scores
-            scores = read(
-                embeds.flatten(0, 1),
-                fronts=fronts.repeat_interleave(rows),
-                lengths=batch.lengths,
-                shifts=shifts if sites.has_prefix else None,
-                types=batch.types,
-            )
-        return scores.view(pack.size, rows, -1)
+            shifts = sites.shifts(batch.ids.device).repeat_interleave(rows) if sites.has_prefix else None
+            texts = Texts(embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts)
+            return self._read(pack, values, texts, batch, training=training)
+
+    def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, batch: "Batch", *, training: bool = False) -> Tensor:
+        """Label scores (trials, rows, labels), by the task's readout or a trial's own head."""
+        embeds, fronts, lengths, shifts = texts.embeds, texts.fronts, texts.lengths, texts.shifts
+        heads, whole = joined(pack), (pack.size, len(texts) // pack.size, -1)
+        if heads and heads == occupied(pack):
+            given = self.backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types)
+            hidden = self.heads.body.hidden(given)
+            nothing = precise(hidden).new_zeros(*whole[:2], self.backbone.shape.labels)
+            return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
+        read = partial(self.readout.training_scores, targets=batch.targets) if training else self.readout.scores
+        if not heads:
+            return read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types).view(whole)
+        if not self.readout.joins:
+            raise ValueError(f"trials {sorted(heads)} have heads, to which these passes are of no use; give them a pack of their own")
+        with self.heads.body.watched() as seen:
+            scores = read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types).view(whole)
+        return self.heads.read(pack, values, scores, seen[0], fronts=fronts, lengths=lengths)
 
     def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":
         """The rows of a pass, with what the first `blocks` blocks make of them."""
@@ -157,6 +187,11 @@ class Trainer:
 
     def _skippable(self, sites: Sites) -> int:
         return sites.untouched if self.lower.possible and self.readout.resumes else 0
+
+    @cached_property
+    def heads(self) -> Heads:
+        """What heads need of this model and task, for all packs of this trainer."""
+        return Heads(self.backbone, self.readout)
 
     @cached_property
     def lower(self) -> LowerBlocks:

@@ -5,9 +5,9 @@ A worker keeps nothing but caches: the backbone, the tokenised task and the adap
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import safetensors.torch
@@ -19,12 +19,13 @@ from ...spaces.identity import Identity
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
+from ..method import Pooled
 from ..model import backbone as backbones
 from ..model.architecture import weight_of
 from ..model.backbone import Backbone
 from ..model.hash_cache import HashCache
 from ..model.pack import Pack, Part, build_parts
-from ..model.readouts.choice import readout_of
+from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import Encoded
 from ..model.seeds import sha256_of
 from ..model.shared_weights import share_weights
@@ -60,7 +61,7 @@ def session(setup: Setup) -> Session:
     folder = None if setup.cache is None else Path(setup.cache)
     backbone, task = backbones.load(setup.model, setup.execution, hashes=HashCache(folder)), load_task(setup.task)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
-    backbone = of_study(setup, backbone, identity)
+    backbone = for_task(of_study(setup, backbone, identity), task)
     share_weights(backbone, folder)
     readout = readout_of(backbone, task)
     splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
@@ -79,21 +80,25 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     except Foreign as error:
         return Outcome(job.number, refused=str(error))
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
-    backbone, packs = session(setup).backbone, dict[tuple[Optimizer, bool, int, int], list[Assignment]]()
+    packs: dict[tuple[object, ...], list[Assignment]] = {}
     for assignment in ordered:
-        packs.setdefault(_company(backbone, assignment.trial), []).append(assignment)
+        packs.setdefault(_company(session(setup).trainer, assignment.trial), []).append(assignment)
     return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
 
 
-def _company(backbone: Backbone, trial: Trial) -> tuple[Optimizer, bool, int, int]:
+def _company(trainer: Trainer, trial: Trial) -> tuple[object, ...]:
     """Equal for trials that share a pack: those of one training rule and number of passes whose methods touch nothing but their own rows.
 
-    A CPU is busy with one trial already; there, trials that leave the lower blocks alone are not held up by others.
+    A CPU is busy with one trial already; there, trials that leave the lower blocks alone are not held up by others. Nowhere are those
+    that train a head alone, or that have one where the others' passes are of no use to it.
     """
-    methods = parts(trial.method, trial.hyperparameters)
-    lowest = min(lowest_block(method, backbone.shape) for method in methods) if backbone.device.type == "cpu" else 0
+    backbone, methods = trainer.backbone, parts(trial.method, trial.hyperparameters)
+    lowest = min(lowest_block(method, backbone.shape) for method in methods)
+    if backbone.device.type != "cpu" and lowest < backbone.shape.layers:
+        lowest = 0
     twice = any(method.consistency for method in methods)
-    return rule_of(trial), twice, lowest, -1 if all(method.packable for method in methods) else trial.number
+    apart = not trainer.readout.joins and any(isinstance(method, Pooled) for method in methods)
+    return rule_of(trial), twice, lowest, apart, None if all(method.packable for method in methods) else trial.number
 
 
 def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:
@@ -136,7 +141,8 @@ class Finished:
 
 def _train_and_score(session: Session, job: Job) -> Outcome:
     began = time.perf_counter()
-    pack, follow, state = restore_from(session.backbone, session.store, job.assignments)
+    begin = partial(session.trainer.heads.begin, data=session.splits["train"])
+    pack, follow, state = restore_from(session.backbone, session.store, job.assignments, begin=begin)
     start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
     trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
     scores = {split: _score(session, pack, split) for split in job.splits}
@@ -147,13 +153,19 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     return Outcome(job.number, tuple(results), tuple(problems))
 
 
-def restore_from(backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment]) -> tuple[Pack, Optimizer, State]:
-    """Build the pack of some assignments of one training rule at the step they stand at, with the rule and its state."""
+def restore_from(
+    backbone: Backbone, store: AdapterStore, assignments: Sequence[Assignment], *, begin: Callable[[Pack], None] = lambda pack: None
+) -> tuple[Pack, Optimizer, State]:
+    """Build the pack of some assignments of one training rule at the step they stand at, with the rule and its state.
+
+    `begin` puts the pack where trials start that look at the task first (`Heads.begin`).
+    """
     built = [
         build_parts(position, parts(a.trial.method, a.trial.hyperparameters), backbone.shape, a.trial.seed)
         for position, a in enumerate(assignments)
     ]
     pack = Pack(built, device=backbone.device)
+    begin(pack)
     follow = rule_of(assignments[0].trial)
     state = follow.start(pack, reference(backbone, pack) if follow.uses_reference else None)
     for position, assignment in enumerate(assignments):

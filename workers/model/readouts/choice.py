@@ -1,5 +1,7 @@
 """The rule that gives a task on a model its readout."""
 
+from dataclasses import replace
+
 from transformers import PreTrainedTokenizerBase
 
 from ....spaces.errors import WrongInput
@@ -32,9 +34,17 @@ def template_of(backbone: Backbone, task: Task) -> str:
     return chosen.template if isinstance(chosen, Wording) else TEMPLATES[backbone.family]
 
 
+def for_task(backbone: Backbone, task: Task) -> Backbone:
+    """The backbone with the task's number of labels in its shape, which heads are made for."""
+    return replace(backbone, shape=replace(backbone.shape, labels=len(task.labels)))
+
+
 def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood:
     """Return the readout of a task, ready to read this model; `WrongInput` where its labels cannot be told apart by it."""
     chosen = choose(backbone.tokenizer, backbone.family, task)
     if not isinstance(chosen, Wording):
-        return chosen(backbone, task)
-    return Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)
+        made: Cosine | Words | Likelihood = chosen(backbone, task)
+    else:
+        made = Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)
+    made.descriptions = task.descriptions
+    return made

@@ -12,8 +12,9 @@ from torch.nn.functional import normalize
 
 from ...tasks import Rows, Task
 from ..backbone import Backbone
+from ..pooling import mean
 from .encoding import encode
-from .readout import Readout, precise
+from .readout import Readout
 
 TEMPERATURE = 0.05
 """Cosines are divided by this, the scale that sentence encoders such as MiniLM were trained with (1/20)."""
@@ -45,9 +46,7 @@ class Cosine(Readout):
 
 def pooled(hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
     """Mean of the text's hidden states, prompt and padding left out, as unit vectors (rows, width), float32 at least."""
-    positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
-    text = (positions >= fronts[:, None]) & (positions < (fronts + lengths)[:, None])
-    return normalize((precise(hidden) * text[..., None]).sum(1) / lengths[:, None], dim=-1)
+    return normalize(mean(hidden, fronts=fronts, lengths=lengths), dim=-1)
 
 
 @torch.no_grad()

@@ -102,6 +102,11 @@ class Likelihood(Readout):
         """Not where labels are read behind the text: what leaves the lower blocks is kept for texts only."""
         return not self.tree.nodes
 
+    @property
+    def joins(self) -> bool:
+        """Not where rows are copied, or training knows the right label's likelihood alone."""
+        return not self.tree.nodes
+
     def _calibrated(self, scores: Tensor) -> Tensor:
         return scores if self.prior is None else scores - self.prior.to(scores)
 

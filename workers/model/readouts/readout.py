@@ -17,6 +17,8 @@ class Readout(ABC):
 
     about: ClassVar[str]
     """What it computes, for `plan`: one line."""
+    descriptions: tuple[str, ...] = ()
+    """The text that stands for each label."""
 
     @abstractmethod
     def scores(
@@ -69,6 +71,11 @@ class Readout(ABC):
     @property
     def resumes(self) -> bool:
         """Whether scores can be read from what leaves the lower blocks for the text alone."""
+        return True
+
+    @property
+    def joins(self) -> bool:
+        """Whether its passes serve trials with a head as well: a row of theirs is the text, and scores in training are all labels'."""
         return True
 
 

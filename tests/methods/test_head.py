@@ -1,0 +1,172 @@
+"""A head's equation and counts by hand, its starts, what it reads of a text, and its company in a pack."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.catalogue import count
+from ulpt_search.workers.methods.head import Head
+from ulpt_search.workers.methods.maths.discriminant import discriminant
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.frozen_scores import own_scores
+from ulpt_search.workers.model.pooled_states import PooledStates
+from ulpt_search.workers.model.pooling import Body
+from ulpt_search.workers.model.readouts.encoding import Encoded, encode
+
+from .. import toy, zoo
+from ..shapes import shape
+
+SHAPE = replace(shape(width=384), labels=77)
+
+
+def test_equation() -> None:
+    h = torch.tensor([[1.0, 2.0]])
+    whole = {"W": torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), "c": torch.tensor([0.0, 0.0, -5.0])}
+    assert Head().scores(whole, h).tolist() == [[1.0, 2.0, -2.0]]
+    low = {"U": torch.tensor([[1.0], [-1.0], [0.0]]), "V": torch.tensor([[1.0, 1.0]])}
+    assert Head(rank=1, bias=False).scores(low, h).tolist() == [[3.0, -3.0, 0.0]]
+
+
+@pytest.mark.parametrize(("changes", "wanted"), [({}, 29_645), ({"rank": 16}, 7_453), ({"rank": 21, "bias": False}, 9_681)])
+def test_counts_of_banking77_on_minilm(changes: dict[str, int], wanted: int) -> None:
+    assert count("head", changes, SHAPE) == wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "family", "told"),
+    [
+        ({"rank": 77}, "decoder", "head.rank: 77 is no less than W with 77 labels; use 76 or less, or 0 for W whole"),
+        ({"pooling": "first"}, "decoder", "has seen no other; use last, mean or auto"),
+        ({"pooling": "mean"}, "encoder-decoder", "would not see what its decoder does; use first or auto"),
+        ({"pooling": "pooler"}, "encoder", "no trained pooler; use first, mean or auto"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_on_paper(changes: dict[str, str | int], family: str, told: str) -> None:
+    with pytest.raises(WrongInput, match=told):
+        count("head", changes, replace(SHAPE, family=family))  # type: ignore[arg-type]
+
+
+def test_a_task_without_labels_and_a_second_head_are_refused() -> None:
+    with pytest.raises(WrongInput, match="head: needs a task of two labels or more, got 0"):
+        count("head", {}, shape(width=8))
+    with pytest.raises(WrongInput, match="names every method once"):
+        count("head+head", {}, SHAPE)
+
+
+def gaussians(rows: int, labels: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """States around means of their own with one covariance, their labels, and the best rule's logits."""
+    draw = torch.Generator().manual_seed(1)
+    means, mix = torch.randn(labels, width, generator=draw), torch.randn(width, width, generator=draw) / 2
+    y = torch.randint(labels, (rows,), generator=draw)
+    h = means[y] + torch.randn(rows, width, generator=draw) @ mix.T
+    inverse = torch.linalg.inv(mix @ mix.T)
+    return h, y, h @ inverse @ means.T - (means @ inverse * means).sum(1) / 2
+
+
+def test_discriminants_are_the_best_rule_of_gaussian_classes() -> None:
+    h, y, best = gaussians(4000, 4, 6)
+    (w,), c = discriminant(h, y, labels=4)
+    assert ((h @ w.T + c).argmax(1) == best.argmax(1)).double().mean() > 0.95
+    (u, v), c = discriminant(h, y, labels=4, rank=3)
+    assert ((h @ v.T @ u.T + c).argmax(1) == best.argmax(1)).double().mean() > 0.95, "three directions tell four classes apart"
+    assert (u.shape, v.shape) == ((4, 3), (3, 6))
+
+
+def test_a_label_without_rows_and_more_numbers_than_rows_leave_a_rule() -> None:
+    h, y, _ = gaussians(12, 3, 40)
+    (w,), c = discriminant(h, y, labels=5)
+    assert torch.isfinite(w).all()
+    assert (h @ w.T + c).argmax(1).tolist() == y.tolist()
+
+
+def test_descriptions_start_as_the_cosine_readout_answers() -> None:
+    backbone = zoo.backbone("encoder")
+    run, data = toy.trainer(backbone), encode(backbone, toy.rows(), max_tokens=32)
+    begun = toy.pack(backbone, [("head", {"init": "descriptions"}, 0)])
+    run.heads.begin(begun, data)
+    wanted = own_scores(backbone, run.readout, data, range(len(data.ids)))
+    assert torch.equal(run.predict(begun, data)[0].argmax(-1), wanted.argmax(-1))
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+@pytest.mark.parametrize(
+    "changes", [{}, {"rank": 2}, {"init": "descriptions"}, {"init": "descriptions", "rank": 2}, {"init": "zero"}], ids=str
+)
+def test_every_start_learns_and_looks_at_the_task_before_the_first_step(changes: dict[str, str | int], family: str) -> None:
+    backbone = zoo.backbone(family)
+    _, _, scores = toy.train(backbone, [("head", {**changes, "lr": 0.1}, 0)], steps=40)
+    run, data = toy.trainer(backbone), encode(backbone, toy.rows(), max_tokens=32)
+    begun = toy.pack(backbone, [("head", changes, 0)])
+    drawn = begun.flat.clone()
+    run.heads.begin(begun, data)
+    assert torch.equal(begun.flat, drawn) == (changes.get("init") == "zero")
+    before, after = (cross_entropy(found[0], torch.tensor(data.targets)) for found in (run.predict(begun, data), scores))
+    assert after < before - 0.01
+
+
+COMPANY: list[toy.Config] = [
+    ("prompt", {"prompt_length": 3}, 1),
+    ("head", {}, 2),
+    ("head", {"rank": 2, "batch": 1}, 3),
+    ("ulpt+head", {"ulpt.prompt_length": 4, "ulpt.lr": 0.05}, 4),
+    ("lora+head", {"lora.lr": 0.01, "head.init": "zero"}, 5),
+    ("head", {"batch": 1}, 6),
+]
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_heads_alone_and_joined_share_a_pack_with_trials_without_one(family: str) -> None:
+    backbone = zoo.backbone(family)
+    _, together, scores = toy.train(backbone, COMPANY, steps=4)
+    for position, config in enumerate(COMPANY):
+        _, single, own = toy.train(backbone, [config], steps=4)
+        torch.testing.assert_close(scores[position], own[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(together.losses[position], single.losses[0], rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "last", "pooler"])
+def test_poolings_share_a_pack(pooling: str) -> None:
+    backbone = zoo.backbone("encoder")
+    configs: list[toy.Config] = [("ln_tuning+head", {"head.pooling": name}, 1) for name in ("mean", pooling, "last")]
+    _, _, scores = toy.train(backbone, configs, steps=3)
+    torch.testing.assert_close(scores[1], toy.train(backbone, configs[1:2], steps=3)[2][0], rtol=1e-5, atol=1e-5)
+
+
+def plain(backbone: Backbone, data: Encoded, row: int, how: str) -> Tensor:
+    """What a plain call on one unpadded text gives."""
+    ids = torch.tensor(data.ids[row].tolist())[None]
+    model = backbone.model
+    hidden = (model if backbone.family == "encoder" else model.base_model)(input_ids=ids)
+    found: dict[str, Tensor] = {
+        "mean": hidden.last_hidden_state[0].mean(0),
+        "first": hidden.last_hidden_state[0, 0],
+        "last": hidden.last_hidden_state[0, -1],
+        **({"pooler": hidden.pooler_output[0]} if backbone.family == "encoder" else {}),
+    }
+    return found[how]
+
+
+@pytest.mark.parametrize(
+    ("family", "how"), [*(("encoder", how) for how in ("mean", "first", "last", "pooler")), ("decoder", "last"), ("gpt2", "mean")]
+)
+def test_a_pooled_state_is_the_plain_models_alone_or_padded(family: str, how: str) -> None:
+    """Neighbours of other lengths, and the side on which a tokenizer would pad, are nothing to it."""
+    backbone = zoo.backbone(family)
+    data = encode(backbone, toy.rows(24), max_tokens=32)
+    found = PooledStates(backbone, Body(backbone)).rows(data, torch.arange(24).numpy(), how)
+    for row in range(24):
+        torch.testing.assert_close(found[row], plain(backbone, data, row, how), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("how", ["mean", "first", "last", "pooler"])
+def test_virtual_tokens_do_not_move_what_is_pooled(how: str) -> None:
+    """A prompt in front: the pooled vector is that of the text's own places, whatever the prompt holds where nobody attends to it."""
+    backbone = zoo.backbone("encoder")
+    body, hidden = Body(backbone), torch.randn(2, 9, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([4, 3])
+    bare = body.pool(hidden[:, 5:], how, fronts=torch.tensor([0, 0]), lengths=lengths)
+    torch.testing.assert_close(body.pool(hidden, how, fronts=torch.tensor([5, 5]), lengths=lengths), bare)

@@ -1,0 +1,114 @@
+"""Head: label scores straight from a pooled hidden state, in the place of the task's own readout.
+
+    y = W h + c        h (d) pooled over the text, prompt and padding left out; W (C×d), c (C)
+    y = U V h + c      of rank r: U (C×r), V (r×d), from V's directions, which all labels share
+
+What `…ForSequenceClassification` puts on a model, and a linear probe where nothing else is trained; then the frozen states are
+computed once a row. h is the mean of the text's hidden states in encoders, the last token's in decoders, and in encoder-decoders that
+of the decoder's first position, the one place to which all of the model's sites lead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from ...spaces.axes import Choice, Float
+from ...spaces.errors import WrongInput
+from ...spaces.shape import Shape
+from ..method import Named, Pooled, Tensors, hyperparameter, normal
+from .maths.discriminant import discriminant
+
+SENSIBLE = {"encoder": "mean", "decoder": "last", "encoder-decoder": "first"}
+SHARPNESS = 20.0
+"""Scores of a start from descriptions, for states of mean length: the scale by which cosines are read, 1/0.05."""
+
+
+@dataclass(frozen=True)
+class Head(Pooled):
+    """A linear map from pooled hidden states to label scores."""
+
+    formula: ClassVar[str] = "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]"
+    citation: ClassVar[str] = "Alain & Bengio 2016, arXiv 1610.01644 (linear probes)"
+    published: ClassVar[str] = "none: a probe is fitted to its end"
+    deviations: ClassVar[str] = "trained for the study's steps, from a solution in closed form"
+
+    pooling: str = hyperparameter("auto", Choice(("auto",), also=("mean", "first", "last", "pooler")))
+    rank: int = hyperparameter(0, Choice((0, 1, 2, 3, 4, 6, 8, 12, 16, 21, 32), also=None))
+    """r; 0 for a W of its own."""
+    init: str = hyperparameter("ridge", Choice(("zero", "descriptions", "ridge")), structural=False)
+    bias: bool = hyperparameter(True, Choice((True,), also=(False,)))
+    batch: int = hyperparameter(8, Choice((8, 32), also=None), structural=False)
+    """Rows of a step, as a multiple of the recipe's batch, in a trial that trains nothing else; 1 for any that does."""
+    lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
+
+    @property
+    def batches(self) -> int:
+        """The recipe's batches in one step over kept states."""
+        return self.batch
+
+    def place(self, shape: Shape) -> str:
+        """The pooling; `WrongInput` where this family or this model has no such place."""
+        chosen = SENSIBLE[shape.family] if self.pooling == "auto" else self.pooling
+        if shape.family == "encoder-decoder" and chosen != "first":
+            raise WrongInput(f"head.pooling: {chosen} in an encoder-decoder would not see what its decoder does; use first or auto")
+        if shape.family == "decoder" and chosen == "first":
+            raise WrongInput("head.pooling: first in a decoder is a token that has seen no other; use last, mean or auto")
+        if chosen == "pooler" and not shape.pooler:
+            raise WrongInput("head.pooling: this model has no trained pooler; use first, mean or auto")
+        return chosen
+
+    def parameters(self, shape: Shape) -> int:
+        """C·d or r·(C + d), and C with bias."""
+        if shape.labels < 2:
+            raise WrongInput(f"head: needs a task of two labels or more, got {shape.labels}; give one with a fixed set of labels")
+        if self.rank >= min(shape.labels, shape.width):
+            most = min(shape.labels, shape.width) - 1
+            raise WrongInput(f"head.rank: {self.rank} is no less than W with {shape.labels} labels; use {most} or less, or 0 for W whole")
+        self.place(shape)
+        weights = self.rank * (shape.labels + shape.width) if self.rank else shape.labels * shape.width
+        return weights + (shape.labels if self.bias else 0)
+
+    def unit(self, name: str, shape: Shape) -> float:
+        """W and V: one over the length of a hidden state; U: 1/√r."""
+        return {"W": 1 / shape.state_length, "V": 1 / shape.state_length, "U": 1 / sqrt(max(1, self.rank))}.get(name, 1.0)
+
+    def build(self, shape: Shape, generator: Generator) -> Tensors:
+        """W = 0, or U = 0 and V ~ N(0, 1/|h|²), c = 0; then, by `init`, the ridge discriminants of training rows or the descriptions."""
+        bias = {"c": torch.zeros(shape.labels)} if self.bias else {}
+        if not self.rank:
+            return Tensors({"W": torch.zeros(shape.labels, shape.width), **bias})
+        directions = normal(self.rank, shape.width, generator=generator, std=1 / shape.state_length)
+        return Tensors({"U": torch.zeros(shape.labels, self.rank), "V": directions, **bias})
+
+    def start(self, shape: Shape, rows: Callable[[], tuple[Tensor, Tensor]], described: Callable[[], Tensor]) -> dict[str, Tensor]:
+        """The ridge discriminants of the training rows, or what the labels' descriptions say."""
+        if self.init == "zero":
+            return {}
+        states, targets = rows()
+        if self.init == "ridge":
+            weights, c = discriminant(states, targets, labels=shape.labels, rank=self.rank)
+        else:
+            weights, c = _described(described(), states, rank=self.rank), torch.zeros(shape.labels)
+        made = dict(zip(("U", "V") if self.rank else ("W",), weights, strict=True))
+        return {**made, "c": c} if self.bias else made
+
+    def scores(self, p: Named, h: Tensor) -> Tensor:
+        """W h + c, or U V h + c."""
+        y = (h @ p["V"].mT.to(h.dtype)) @ p["U"].mT.to(h.dtype) if self.rank else h @ p["W"].mT.to(h.dtype)
+        return y + p["c"].to(h.dtype) if self.bias else y
+
+
+def _described(vectors: Tensor, states: Tensor, *, rank: int) -> list[Tensor]:
+    """W, or U and V, for cosines between a state of mean length and each description, less what all labels share."""
+    v, h = vectors.detach().to("cpu", torch.float64), states.detach().to("cpu", torch.float64)
+    unit = v / v.norm(dim=1, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny)
+    w = SHARPNESS / h.norm(dim=1).mean() * (unit - unit.mean(0))
+    if not rank:
+        return [w.float()]
+    left, sizes, right = torch.linalg.svd(w, full_matrices=False)
+    root = sizes[:rank].sqrt()
+    return [(left[:, :rank] * root).float(), (root[:, None] * right[:rank]).float()]
