@@ -78,13 +78,13 @@ def swapped(tensors: Tensors) -> Tensors:
 CORRUPTIONS: tuple[Callable[[Tensors], Tensors], ...] = (zeroed, halved, permuted, flipped, swapped)
 
 
-def corrupt(path: Path, change: Callable[[Tensors], Tensors], style: str) -> bool:
+def corrupt(path: Path, change: Callable[[Tensors], Tensors], style: str, family: str = "encoder") -> bool:
     """Change the export's tensors as a wrong writer would, its card agreeing; whether anything changed. Indices are left alone."""
     file = path / FILES[style]
     before = safetensors.torch.load_file(file)
     learnt = {name: tensor for name, tensor in before.items() if tensor.is_floating_point()}
     if style == "merged":  # what the adapter changed, not the frozen weights
-        base = zoo.model("encoder").state_dict()
+        base = zoo.model(family).state_dict()
         learnt = {name: tensor - base[name] for name, tensor in learnt.items() if not torch.equal(tensor, base[name])}
     after = change(learnt)
     if style == "merged":
@@ -115,23 +115,28 @@ def moved(path: Path) -> float:
     return float((found - wanted).norm()) / card.evidence.scores.effect
 
 
+def refusals(good: Path, style: str, room: Path, fresh: Fresh, *, family: str = "encoder") -> int:
+    """How many ways of spoiling an export are refused, as all must be that change what it computes."""
+    refused = 0
+    for change in CORRUPTIONS:
+        bad = Path(shutil.copytree(good, room / change.__name__))
+        if not corrupt(bad, change, style, family):
+            continue
+        symmetric = style == "native" and moved(bad) < 1e-4
+        verdict = verify(bad, fresh=fresh)
+        assert verdict.fine == symmetric, f"{style}, {change.__name__}: {verdict.checks}"
+        assert symmetric or verdict.failed.name == "outputs"  # type: ignore[union-attr]
+        refused += not symmetric
+    return refused
+
+
 @pytest.mark.parametrize(("name", "style"), CLAIMS)
 def test_what_computes_something_else_is_refused(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     if fits("encoder", name, style) is None:
         pytest.skip(f"{name} has no {style} form on the encoder")
     good = made(folder, name, style, tmp_path / "good", fresh)
     assert verify(good, fresh=fresh).fine
-    refused = 0
-    for change in CORRUPTIONS:
-        bad = Path(shutil.copytree(good, tmp_path / change.__name__))
-        if not corrupt(bad, change, style):
-            continue
-        symmetric = style == "native" and moved(bad) < 1e-4
-        verdict = verify(bad, fresh=fresh)
-        assert verdict.fine == symmetric, f"{name} as {style}, {change.__name__}: {verdict.checks}"
-        assert symmetric or verdict.failed.name == "outputs"  # type: ignore[union-attr]
-        refused += not symmetric
-    assert refused >= 3, f"{name} as {style}: nothing could be made wrong about it"
+    assert refusals(good, style, tmp_path, fresh) >= 3, f"{name} as {style}: nothing could be made wrong about it"
 
 
 FAMILIES = {"encoder": ("lora", "prompt"), "decoder": ("lora", "prefix"), "encoder-decoder": ("lora", "prompt")}

@@ -12,6 +12,7 @@ from ...spaces.errors import WrongInput
 from ...spaces.identity import Identity
 from ...spaces.shape import Family
 from .evidence import Evidence
+from .kept import Kept
 
 NAME = "ulpt.json"
 MINILM = ("sentence-transformers/all-MiniLM-L6-v2", "c9745ed1d9f207416be6d2e6f8de32d1f16199bf")
@@ -61,6 +62,9 @@ class Card:
     step: int | None = None
     identity: Identity | None = None
     """What the adapter was trained on."""
+
+    kept: Kept | None = None
+    """Of a merged export, what the frozen model left in it; None in others, and in exports of earlier versions."""
 
     @property
     def hub(self) -> str | None:

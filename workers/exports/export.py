@@ -41,8 +41,6 @@ from .stock_process import stock_model
 from .verify import verify
 
 Tensors = dict[str, Tensor]
-Check = Callable[[], None]
-"""Raises `Failure` where the model, changed in place, no longer computes what the trained adapter did."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,7 @@ def _write_and_prove(
     card = replace(card, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room))
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout)
     card = replace(card, evidence=evidence_of(backbone, pack, task, card, folder, fresh))
-    noted = WRITERS[style](backbone, pack, folder, partial(_as_trained, backbone, card))
-    card = _with_note(card, noted)
+    card = WRITERS[style](backbone, pack, folder, card)
     if style == "peft":
         stock.name_base(folder, card.hub or card.backbone, card.revision)
     readme.write(folder, card, start=getattr(backbone.model.config, "decoder_start_token_id", None))
@@ -146,40 +143,40 @@ def _as_trained(backbone: Backbone, card: Card) -> None:
 
 def _with_note(card: Card, noted: str) -> Card:
     """The card with one more thing that a reader should know."""
-    assert card.evidence is not None
+    assert card.evidence is not None, "taken before anything is written"
     return replace(card, evidence=replace(card.evidence, note="; it ".join(filter(None, (card.evidence.note, noted)))))
 
 
-def _native(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
+def _native(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
     tensors, path = pack.of_trial(pack.flat, 0), folder / "adapter.safetensors"
     safetensors.torch.save_file(tensors, path)
     _compare(tensors, tensors_of(path))
-    return ""
+    return card
 
 
-def _peft(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
+def _peft(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
     (group,) = pack.groups
     config, tensors = stock.to_peft(backbone, group.method, {name: value[0].detach() for name, value in bound_values(pack)[0].items()})
     stock.write(backbone, (config, tensors), folder)
     copy_tokenizer(backbone, folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model-card template says nothing about this adapter; ours follows
     _compare(tensors, tensors_of(folder / "adapter_model.safetensors"))
-    return ""
+    return card
 
 
-def _merged(backbone: Backbone, pack: Pack, folder: Path, check: Check) -> str:
-    merged.fold(backbone, pack)
-    dtype, noted = merged.narrowed(backbone, check)
+def _merged(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
+    kept = merged.fold(backbone, pack)
+    dtype, noted = merged.narrowed(backbone, partial(_as_trained, backbone, card))
     merged.write(backbone, folder, dtype=dtype)
     intended = backbone.model.state_dict()
     with quiet():
         loaded = stock_model(str(folder), backbone.family).state_dict()
     drawn = set(backbone.lacks) - set(intended)  # a pooler that no folder holds and no pass uses
     _compare(intended, {name: tensor for name, tensor in loaded.items() if name not in drawn})
-    return noted
+    return _with_note(replace(card, kept=kept), noted)
 
 
-WRITERS: dict[str, Callable[[Backbone, Pack, Path, Check], str]] = {"native": _native, "peft": _peft, "merged": _merged}
+WRITERS: dict[str, Callable[[Backbone, Pack, Path, Card], Card]] = {"native": _native, "peft": _peft, "merged": _merged}
 
 
 def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any, out: Path) -> Card:

@@ -4,7 +4,7 @@ Any change under which a linear stays affine is found by probing: with the trial
 `f(I) - f(0)` the new weight. So every linear method merges through the code that trained it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -20,11 +20,32 @@ from ..model.precision import cast
 from ..model.sites import Sites, local
 from ..training.trainer import bound_values
 from .base_files import copy_config, copy_tokenizer, dtype_of
+from .kept import Kept
 
 
 @torch.no_grad()
-def fold(backbone: Backbone, pack: Pack) -> None:
-    """Fold a pack of one trial into `backbone.model`, which is changed."""
+def fold(backbone: Backbone, pack: Pack) -> Kept:
+    """Fold a pack of one trial into `backbone.model`, which is changed; return what it leaves as the frozen model has it."""
+    folded = set(_folded(backbone, [group.method for group in pack.groups]))
+    own = {id(tensor) for module in folded for tensor in backbone.model.get_submodule(module).parameters(recurse=False)}
+    kept = Kept.of(backbone.model, [name for name, tensor in _tensors(backbone.model) if id(tensor) in own])
+    _fold_all(backbone, pack)
+    return kept
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters under all of their names: of a tied pair, both change."""
+    return model.named_parameters(remove_duplicate=False)
+
+
+def _folded(backbone: Backbone, methods: list[Method]) -> Iterator[str]:
+    """Names of the modules that methods change."""
+    yield from (site.name for site in _touched(backbone, methods))
+    for method in methods:
+        yield from (norm.name for norm in method.norms(backbone.shape)) if isinstance(method, NormEffect) else ()
+
+
+def _fold_all(backbone: Backbone, pack: Pack) -> None:
     methods = [group.method for group in pack.groups]
     with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=1):
         maps = {site: _probe(backbone.model.get_submodule(site.name), site.inputs) for site in _touched(backbone, methods)}

@@ -18,6 +18,7 @@ from . import merged, stock
 from .card import Card
 from .evidence import Evidence, digest_of, sketch
 from .forms import Reading, forms
+from .kept import Kept
 from .outputs import padded
 from .outside import check_adapter, check_files
 from .reading import label_scores
@@ -107,8 +108,13 @@ class _Proof:
 
     def base(self) -> str:
         """The frozen model is the one that the adapter was trained on."""
-        name = "in the folder" if self.card.format == "merged" else self._backbone.fingerprint[:12]
-        return f"frozen model {name}"
+        if self.card.format != "merged":
+            return f"frozen model {self._backbone.fingerprint[:12]}"
+        if self.card.kept is None:
+            return "frozen model in the folder; the card, of an earlier version, does not say which"
+        if Kept.of(self._backbone.model, self.card.kept.changed) != self.card.kept:
+            raise Failure("the tensors that the adapter left alone are not those of the model that it was trained on")
+        return f"frozen model in the folder, as it was but for {len(self.card.kept.changed)} tensors"
 
     def tokens(self) -> str:
         """The tokenizer makes the same tokens of the probe texts."""

@@ -126,7 +126,7 @@ def _weights(model: PreTrainedModel) -> str:
     """sha256 over names, shapes and bytes of all that a pass uses, as loaded: a tied or renamed checkpoint is the same."""
     used = dict(_in_use(model))
     with ThreadPoolExecutor(THREADS) as threads:
-        hashes = threads.map(_bytes_sha256, used.values())
+        hashes = threads.map(sha256_of_tensor, used.values())
         return sha256_of_json(sorted([key, list(tensor.shape), each] for (key, tensor), each in zip(used.items(), hashes, strict=True)))
 
 
@@ -172,6 +172,7 @@ def _outputs(model: PreTrainedModel) -> Tensor:
     return outputs
 
 
-def _bytes_sha256(tensor: Tensor) -> str:
+def sha256_of_tensor(tensor: Tensor) -> str:
+    """sha256 of a CPU tensor's bytes."""
     flat = tensor.detach().contiguous().flatten()
     return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()
