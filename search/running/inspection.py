@@ -81,6 +81,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     for note in task.notes:
         request.say(f"{task.name}: {note}")
     backbone = for_task(load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash)), task)
+    if backbone.part:
+        request.say(f"{space.model.name}: reads more than text; its text part alone is used, a {type(backbone.model).__name__}")
     readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     allowed = readout.room(space.task.max_tokens, backbone.conventions.room)

@@ -63,6 +63,8 @@ def copy_config(backbone: Backbone, out: Path, *, dtype: torch.dtype) -> None:
     assert found is not None, f"{backbone.source} was loaded without a config.json"
     config: dict[str, Any] = json.loads(found.read_text(encoding="utf8"))
     config.pop("auto_map", None)
+    if backbone.part:
+        config = _of_text(config, backbone)
     config["architectures"] = [type(backbone.model).__name__]
     stored = "dtype" if "dtype" in config else "torch_dtype"
     if dtype != dtype_of(backbone):
@@ -72,3 +74,11 @@ def copy_config(backbone: Backbone, out: Path, *, dtype: torch.dtype) -> None:
     (out / "generation_config.json").unlink(missing_ok=True)
     if generation is not None:
         shutil.copyfile(generation, out / "generation_config.json")
+
+
+def _of_text(whole: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
+    """The part of a multimodal model's configuration that is its text part's, with what stands outside that part in the file."""
+    config = backbone.model.config
+    text = whole.get("text_config") or {key: value for key, value in config.to_diff_dict().items() if key != "use_cache"}
+    dtype = {key: whole[key] for key in ("dtype", "torch_dtype") if key in whole and key not in text}
+    return {**text, **dtype, "model_type": config.model_type, "tie_word_embeddings": config.tie_word_embeddings}

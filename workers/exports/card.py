@@ -63,6 +63,8 @@ class Card:
     identity: Identity | None = None
     """What the adapter was trained on."""
 
+    part: bool = False
+    """Whether the frozen model is the text part of a multimodal one."""
     kept: Kept | None = None
     """Of a merged export, what the frozen model left in it; None in others, and in exports of earlier versions."""
 

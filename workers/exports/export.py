@@ -194,6 +194,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         revision=MINILM[1] if setup.model.name == "minilm" else revision(backbone),
         backbone_fingerprint=backbone.fingerprint,
         family=backbone.family,
+        part=backbone.part,
         task=task.name,
         labels=task.labels,
         descriptions=task.descriptions,

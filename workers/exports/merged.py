@@ -61,7 +61,8 @@ def write(backbone: Backbone, out: Path, *, dtype: torch.dtype = torch.float32) 
     """Save a folded model, whose numbers `dtype` must hold as they are, with the base's own config and tokenizer."""
     cast(backbone.model, dtype)
     with quiet():
-        backbone.model.save_pretrained(out)
+        # of a text part, under its own class's names, not those of the folder that it came from
+        backbone.model.save_pretrained(out, **({"save_original_format": False} if backbone.part else {}))
     cast(backbone.model, torch.float32)
     copy_config(backbone, out, dtype=dtype)
     copy_tokenizer(backbone, out)

@@ -1,5 +1,7 @@
 """Run as a module in a fresh process: load native exports and write their outputs for a probe. Speaks as `stock_process` does."""
 
+from typing import Any
+
 from safetensors.torch import load_file, save_file
 
 from .outputs import trained_reading
@@ -7,7 +9,7 @@ from .stock_process import serve
 from .use import load_export
 
 
-def answer(order: dict[str, str]) -> None:
+def answer(order: dict[str, Any]) -> None:
     """Answer one probe."""
     predictor, inputs = load_export(order["folder"], model=order["base"]), load_file(order["asked"])
     if predictor.pack is None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.encoding import SUFFIX
+from ..model.text_part import KEYS
 from .card import LABELS, Card
 
 LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
@@ -46,7 +47,7 @@ def _stock(card: Card, start: int | None) -> str:
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
     imports += ["from safetensors.torch import load_file"] if card.family == "encoder" else []
-    imports += [f"from transformers import {loader}, AutoTokenizer"]
+    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
     lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {list(card.labels)!r}"]
     return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
 
@@ -60,7 +61,20 @@ def _model(card: Card, loader: str) -> list[str]:
     else:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
     loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32)"
+    if _parted(card):
+        base += "\n" + _PART
+        loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32)"
     return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
+
+
+def _parted(card: Card) -> bool:
+    """Whether the lines have to find the text part of a multimodal model first."""
+    return card.part and card.format == "peft"
+
+
+_PART = """whole = AutoConfig.from_pretrained(BASE, revision=REVISION)
+text = whole.get_text_config()  # the adapter belongs to the part that reads text
+text.tie_word_embeddings = whole.tie_word_embeddings"""
 
 
 def _scoring(card: Card, start: int | None) -> list[str]:

@@ -20,6 +20,7 @@ from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftP
 from ..model.architecture import relative_bias, weight_of
 from ..model.backbone import Backbone, quiet
 from ..model.sites import local
+from ..model.text_part import KEYS
 from .reading import read
 from .stock_process import stock_model
 
@@ -32,7 +33,7 @@ ATTENTION = "ulpt_reference"
 def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor]) -> Tensor:
     """What `outputs.trained_reading` gives of the adapter's outputs, (rows, width or vocabulary); of a head, its scores (rows, labels)."""
     with quiet():
-        model, shape = stock_model(backbone.source, backbone.family), backbone.shape
+        model, shape = stock_model(backbone.source, backbone.family, dict(KEYS)), backbone.shape
     for method, p in parts:
         if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt | Pooled):
             name = type(method).__name__.lower()

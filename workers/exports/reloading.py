@@ -12,6 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from ...spaces.errors import Failure
+from ..model.text_part import KEYS
 
 
 class Fresh:
@@ -41,7 +42,8 @@ class Fresh:
         with tempfile.TemporaryDirectory() as room:
             asked, answered = Path(room, "asked.safetensors"), Path(room, "answered.safetensors")
             safetensors.torch.save_file(inputs, asked)
-            order = {"folder": str(folder), "base": base, "style": style, "asked": str(asked), "answered": str(answered)}
+            places = {"folder": str(folder), "base": base, "asked": str(asked), "answered": str(answered)}
+            order = {**places, "style": style, "keys": dict(KEYS)}
             error = self._ask(order, native=style.startswith("native"))
             if error is not None:
                 raise Failure(f"the reloading process cannot use {folder.name}: {error}")

@@ -18,13 +18,20 @@ LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decod
 Tensors = dict[str, torch.Tensor]
 
 
-def stock_model(source: str, family: str) -> Any:
-    """A plain transformers model in float32, with the attention that transformers chooses."""
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    return LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False).eval()
+def stock_model(source: str, family: str, keys: dict[str, str] | None = None) -> Any:
+    """A plain transformers model in float32, with the attention that transformers chooses.
+
+    Of a folder that holds a multimodal model its text part, whose tensors are called by patterns `keys` as its own class has them.
+    """
+    config, options = AutoConfig.from_pretrained(source, trust_remote_code=False), {}
+    text = config.get_text_config()
+    if family == "decoder" and text is not config:
+        text.tie_word_embeddings = getattr(config, "tie_word_embeddings", text.tie_word_embeddings)
+        config, options = text, {"key_mapping": keys}
+    return LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
 
 
-def answer(order: dict[str, str]) -> None:
+def answer(order: dict[str, Any]) -> None:
     """Answer one probe: `outputs` of the export, and for a peft one `base`, those of the model that it is put on.
 
     `states:family:pooling` asks for the base's pooled states.
@@ -34,9 +41,9 @@ def answer(order: dict[str, str]) -> None:
     found = {}
     if style == "states":
         family, _, how = family.partition(":")
-        save_file({"outputs": states(stock_model(order["base"], family), inputs, family, how)}, order["answered"])
+        save_file({"outputs": states(stock_model(order["base"], family, order["keys"]), inputs, family, how)}, order["answered"])
         return
-    model = stock_model(order["folder"] if style == "merged" else order["base"], family)
+    model = stock_model(order["folder"] if style == "merged" else order["base"], family, order["keys"])
     if style == "peft":
         from peft import PeftModel
 
@@ -95,7 +102,7 @@ def states(model: Any, inputs: Tensors, family: str, how: str) -> torch.Tensor:
     return hidden[rows, mask.sum(1) - 1 if how == "last" else 0 * rows].contiguous()  # type: ignore[no-any-return]
 
 
-def serve(answer: Callable[[dict[str, str]], None]) -> None:
+def serve(answer: Callable[[dict[str, Any]], None]) -> None:
     """Answer orders until stdin ends; whatever libraries print goes to stderr."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

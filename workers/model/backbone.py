@@ -36,6 +36,7 @@ from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import cast
+from .text_part import KEYS, is_whole, text_config
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
@@ -54,6 +55,8 @@ class Backbone:
     """The folder or hub id that it was loaded from."""
     lacks: tuple[str, ...] = ()
     """Parameters of its class that its checkpoint does not hold, all of a pooler, which no pass uses."""
+    part: bool = False
+    """Whether it is the text part of a folder that holds a multimodal model."""
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +105,7 @@ def resolve(name: str) -> str:
 
 def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
-    config = _config(spec)
+    config, _ = _read_config(spec)
     with torch.device("meta"), quiet():
         model = LOADERS[family_of(config)].from_config(config).eval()
     return replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
@@ -122,13 +125,14 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
 
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
-    source, config = resolve(spec.name), _config(spec)
+    source, (config, part) = resolve(spec.name), _read_config(spec)
     family = family_of(config)
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
     try:
         with quiet():
             files = ModelFiles.of(source)
             options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
+            options |= {"key_mapping": dict(KEYS)} if part else {}
             model, report = LOADERS[family].from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -143,7 +147,7 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
         model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])))
+    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part)
 
 
 def _recognise(
@@ -189,12 +193,15 @@ def _embedded() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _config(spec: ModelSpec) -> PretrainedConfig:
+def _read_config(spec: ModelSpec) -> tuple[PretrainedConfig, bool]:
+    """The configuration of what is trained, and whether that is the text part of a model that reads more."""
     source = resolve(spec.name)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise WrongInput(f"model {spec.name}: no usable config.json: {reason(error)}") from error
+    if is_whole(config):
+        return text_config(config, spec.name), True
     if getattr(config, "vocab_size", None) is None:
         raise WrongInput(f"model {spec.name}: a {config.model_type} has no vocabulary; give a text encoder, decoder or encoder-decoder")
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
@@ -202,7 +209,7 @@ def _config(spec: ModelSpec) -> PretrainedConfig:
             f"model {spec.name}: its config.json names no decoder_start_token_id, which every answer starts with; "
             f"add it (a {config.model_type} has its own; T5's is its pad_token_id)"
         )
-    return config  # type: ignore[no-any-return]
+    return config, False
 
 
 def _settle(model: PreTrainedModel, missing: Iterable[str], name: str) -> None:
