@@ -62,7 +62,7 @@ def write(backbone: Backbone, out: Path, *, dtype: torch.dtype = torch.float32) 
     cast(backbone.model, dtype)
     with quiet():
         # of a text part, under its own class's names, not those of the folder that it came from
-        backbone.model.save_pretrained(out, **({"save_original_format": False} if backbone.part else {}))
+        backbone.model.save_pretrained(out, save_original_format=not backbone.part)
     cast(backbone.model, torch.float32)
     copy_config(backbone, out, dtype=dtype)
     copy_tokenizer(backbone, out)
