@@ -4,12 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from .space import Calibration, Decline, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training
+from .space import Calibration, Decline, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
 from .validation_errors import Section
 
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
+MaskText = Annotated[str, Field(pattern=r"^[^{}]*\{mask\}[^{}]*$", examples=["' It was {mask}.'"])]
+"""Holds the gap just once."""
 
 LISTED, GEOMETRIC = "a list", "first and factor"
 
@@ -42,6 +44,8 @@ class TaskSection(Section):
     scoring: Scoring = Field(default=TaskSpec.scoring, description="language models: how a label's tokens make its score")
     calibration: Calibration = Field(default=TaskSpec.calibration, description="without_text: less a label's score without the text")
     label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")
+    readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder's own head for masked words fills in label words")
+    mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")
 
 
 class Geometric(Section):

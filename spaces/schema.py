@@ -1,6 +1,7 @@
 """YAML -> `Space`. Every error is one line that names file, line and key, what was given, what was wanted and the nearest right answer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -46,6 +47,7 @@ def load_space(source: str, *, catalogue: Catalogue, overrides: Sequence[str] = 
         model = model_spec(checked.model, folders)
     with document.blame(("task",)):
         task = task_spec(checked.task, folders)
+    model = replace(model, mask=task.mask_text) if task.readout == "mask" else model
     return Space(
         name=path.stem,
         model=model,

@@ -14,6 +14,7 @@ Decline = Literal["linear", "cosine", "constant"]
 Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
 LabelTexts = Literal["names", "described"]
+Way = Literal["auto", "mask"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class TaskSpec:
     """As in `Reading`, like the next two."""
     calibration: Calibration = Reading.calibration
     label_texts: LabelTexts = Reading.label_texts
+    readout: Way = "auto"
+    """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word."""
+    mask_text: str = " Answer: {mask}."
+    """What stands behind a text, or behind a pair's second, where a mask is read."""
 
     @property
     def reading(self) -> Reading:
@@ -70,6 +75,8 @@ class ModelSpec:
     """`minilm` (the embedded default), a folder, or a hub id."""
     dtype: Dtype = "auto"
     device: str = "auto"
+    mask: str | None = None
+    """The text with `{mask}` in it by which an encoder is read as a masked language model; None where it is not."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.model.readouts.encoding import SUFFIX, encode
-from ulpt_search.workers.model.readouts.label_tokens import behind, ended, label_tokens
+from ulpt_search.workers.model.readouts.in_context import behind
+from ulpt_search.workers.model.readouts.label_tokens import ended, label_tokens
 from ulpt_search.workers.model.readouts.label_tree import LabelTree
 
 from . import families, toy

@@ -17,7 +17,7 @@ import torch
 
 from ...spaces.errors import reason
 from ...spaces.hashing import sha256_of_json
-from ...spaces.space import Space
+from ...spaces.space import Space, TaskSpec
 from ...workers.model.backbone import native_dtypes
 from ...workers.training.speed_measurement import Fastest, measure
 
@@ -123,6 +123,8 @@ def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
         "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
         "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
     }  # fmt: skip
+    if space.task.scoring != TaskSpec.scoring:  # whole labels may cost several passes
+        what["scoring"] = space.task.scoring
     return sha256_of_json(what)[:16]
 
 

@@ -49,6 +49,10 @@ class Card:
     """Of a label's tokens, what makes its score: the first one's logit, the sum or the mean of their log-likelihoods."""
     prior: tuple[float, ...] | None = None
     """What is taken off each label's score: the frozen model's without a text."""
+    mask: str | None = None
+    """Encoders read as masked language models: what stands behind a text, with `{mask}` in it."""
+    mask_words: tuple[tuple[int, ...], ...] | None = None
+    """The tokens of each label word there; of several, the mean logit counts."""
     pooling: str | None = None
     """Where a trial with a head of its own reads hidden states; None where the task's readout is used."""
     revision: str | None = None
@@ -67,6 +71,11 @@ class Card:
     """Whether the frozen model is the text part of a multimodal one."""
     kept: Kept | None = None
     """Of a merged export, what the frozen model left in it; None in others, and in exports of earlier versions."""
+
+    @property
+    def kind(self) -> str:
+        """By which class its model is loaded, and where it is read: its family, or masked."""
+        return self.family if self.mask is None else "masked"
 
     @property
     def hub(self) -> str | None:

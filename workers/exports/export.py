@@ -32,7 +32,7 @@ from .base_files import copy_tokenizer, revision
 from .card import MINILM, Card
 from .evidence import sketch
 from .forms import forms_of, reading_of
-from .outputs import padded, trained_reading
+from .outputs import asked, trained_reading
 from .outside import manifest, tensors_of
 from .placing import aside, claim, place
 from .probing import evidence_of
@@ -137,8 +137,8 @@ def _as_trained(backbone: Backbone, card: Card) -> None:
     """`Failure` where the model as it is now, without an adapter, does not compute what the trained adapter did."""
     assert card.evidence is not None, "taken before anything is written"
     data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens)
-    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
-    card.evidence.outputs.judge(sketch(trained_reading(backbone, Pack([[]], device=backbone.device), inputs)), None, what="outputs")
+    found = trained_reading(backbone, Pack([[]], device=backbone.device), asked(backbone, data, card))
+    card.evidence.outputs.judge(sketch(found), None, what="outputs")
 
 
 def _with_note(card: Card, noted: str) -> Card:
@@ -170,7 +170,7 @@ def _merged(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
     merged.write(backbone, folder, dtype=dtype)
     intended = backbone.model.state_dict()
     with quiet():
-        loaded = stock_model(str(folder), backbone.family).state_dict()
+        loaded = stock_model(str(folder), backbone.kind).state_dict()
     drawn = set(backbone.lacks) - set(intended)  # a pooler that no folder holds and no pass uses
     _compare(intended, {name: tensor for name, tensor in loaded.items() if name not in drawn})
     return _with_note(replace(card, kept=kept), noted)
@@ -195,6 +195,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         backbone_fingerprint=backbone.fingerprint,
         family=backbone.family,
         part=backbone.part,
+        mask=backbone.mask,
         task=task.name,
         labels=task.labels,
         descriptions=task.descriptions,

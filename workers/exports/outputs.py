@@ -16,6 +16,7 @@ from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.wording import Wording
 from ..model.sites import Sites
 from ..training.trainer import bound_values
+from .card import Card
 from .reading import read
 
 ROWS = 4
@@ -40,6 +41,19 @@ def padded(data: Encoded, *, pad: int, rows: int | None = None, labels: Labels =
     return given if labels is None else {**given, "labels": label_table(labels)}
 
 
+def asked(backbone: Backbone, data: Encoded, card: Card) -> dict[str, Tensor]:
+    """A split as an export's model is asked about it: `padded`, with the labels whose tokens all count or the places of masks."""
+    given = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
+    return with_places(backbone, given) if card.pooling is None else given
+
+
+def with_places(backbone: Backbone, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs with `places` (rows,), where their masks are, if masks are read."""
+    if backbone.mask is None:
+        return inputs
+    return {**inputs, "places": (inputs["input_ids"] == backbone.tokenizer.mask_token_id).long().argmax(1)}
+
+
 def label_table(labels: Sequence[Sequence[int]]) -> Tensor:
     """Labels' tokens (labels, width), -1 behind their ends."""
     return pad_sequence([torch.tensor(label) for label in labels], batch_first=True, padding_value=-1)
@@ -55,7 +69,7 @@ def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
     if head is not None:
         return head[0].scores(head[1], pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
     if "labels" not in inputs:
-        return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family)
+        return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family, inputs.get("places"))
     labels = tuple(tuple(int(token) for token in label if token >= 0) for label in inputs["labels"])
     readout = Likelihood(backbone, Wording("sum", labels, False, False, backbone.family))
     ids = inputs["input_ids"]

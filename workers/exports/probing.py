@@ -12,7 +12,7 @@ from ..model.readouts.encoding import encode
 from ..tasks import Task
 from .card import Card
 from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
-from .outputs import head_of, padded, pooled_states, trained_reading
+from .outputs import asked, head_of, pooled_states, trained_reading
 from .reading import label_scores
 from .reloading import Fresh
 
@@ -23,8 +23,8 @@ def evidence_of(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: 
     """Measure it; `Failure` where our own pass of the frozen model is not the plain library's."""
     rows = chosen(task.validation)
     data = encode(backbone, rows, max_tokens=card.max_tokens)
-    inputs = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
-    how = f"base:{backbone.family}" if card.pooling is None else f"states:{backbone.family}:{card.pooling}"
+    inputs = asked(backbone, data, card)
+    how = f"base:{card.kind}" if card.pooling is None else f"states:{backbone.family}:{card.pooling}"
     plain = fresh.outputs(folder, backbone.source, inputs, style=how)["outputs"]
     found, without = _found(backbone, pack, inputs, plain)
     outputs = trace(*map(sketch, found), without=None if without is None else sketch(without))

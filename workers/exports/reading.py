@@ -22,8 +22,8 @@ def scored(told: Tensor, card: Card) -> Tensor:
     return total / sizes if card.scoring == "mean" else total
 
 
-def read(outputs: Tensor, mask: Tensor, family: Family) -> Tensor:
-    """Mean hidden state of the text (encoders), or the logits behind its last token or at the first decoder position.
+def read(outputs: Tensor, mask: Tensor, family: Family, places: Tensor | None = None) -> Tensor:
+    """Mean hidden state of the text (encoders), or the logits behind its last token, at the first decoder position or at `places` (rows,).
 
     `outputs` (rows, positions, width or vocabulary) may have a prompt in front of the text; `mask` (rows, tokens) is the text's own,
     padded on the right. Returns (rows, width or vocabulary).
@@ -31,6 +31,8 @@ def read(outputs: Tensor, mask: Tensor, family: Family) -> Tensor:
     if family == "encoder-decoder":
         return outputs[:, 0]
     text = outputs[:, -mask.shape[1] :]
+    if places is not None:
+        return text[torch.arange(len(text)), places]
     if family == "decoder":
         return text[torch.arange(len(text)), mask.sum(1) - 1]
     return (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
@@ -43,6 +45,9 @@ def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
     """
     if card.pooling is not None:
         return found
+    if card.mask is not None:
+        scores = torch.stack([found[:, list(label)].mean(1) for label in card.mask_words or ()], 1)
+        return scores if card.prior is None else scores - torch.tensor(card.prior)
     if card.family != "encoder":
         scores = found[:, torch.tensor(card.label_tokens)] if card.label_sequences is None else scored(found, card)
         return scores if card.prior is None else scores - torch.tensor(card.prior)

@@ -4,17 +4,23 @@ from pathlib import Path
 
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.encoding import SUFFIX
+from ..model.readouts.masking import GAP
 from ..model.text_part import KEYS
 from .card import LABELS, Card
 
-LOADERS = {"encoder": "AutoModel", "decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
+LOADERS = {
+    "encoder": "AutoModel",
+    "decoder": "AutoModelForCausalLM",
+    "encoder-decoder": "AutoModelForSeq2SeqLM",
+    "masked": "AutoModelForMaskedLM",
+}
 HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
 
 
 def write(folder: Path, card: Card, *, start: int | None = None) -> None:
     """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
     blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
-    if card.format == "merged" and card.family == "encoder":
+    if card.format == "merged" and card.kind == "encoder":
         blocks.append(_sentences(card))
     lines = "\n".join(f"```python\n{block}\n```\n" for block in blocks)
     note = f"\nThis adapter {card.evidence.note}.\n" if card.evidence and card.evidence.note else ""
@@ -43,10 +49,10 @@ print(answer["label"], answer["probability"])"""
 
 def _stock(card: Card, start: int | None) -> str:
     """Load the model, tokenise one text, score its labels."""
-    loader = LOADERS[card.family]
+    loader = LOADERS[card.kind]
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
-    imports += ["from safetensors.torch import load_file"] if card.family == "encoder" else []
+    imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" else []
     imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
     lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {list(card.labels)!r}"]
     return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
@@ -82,6 +88,8 @@ def _scoring(card: Card, start: int | None) -> list[str]:
     cut = f"truncation=True, max_length={card.max_tokens}"
     words = list(card.label_tokens or ())
     prior = "" if card.prior is None else f" - torch.tensor({[round(value, 5) for value in card.prior]})"
+    if card.mask is not None:
+        return [*_masked(card), f"scores = torch.stack([at_mask[word].mean() for word in words]){prior}"]
     if card.family == "encoder":
         return [
             f'batch = tokenizer({_texts(card, pair=True)}, {cut}, return_tensors="pt")',
@@ -105,6 +113,28 @@ def _scoring(card: Card, start: int | None) -> list[str]:
         "with torch.no_grad():",
         "    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]",
         f"scores = logits[{words}]{prior}  # the tokens that stand for the labels",
+    ]
+
+
+def _masked(card: Card) -> list[str]:
+    """Lines that put the mask behind one text and end with `at_mask` (vocabulary,)."""
+    before, _, after = str(card.mask).partition(GAP)
+    return [
+        f"gap = tokenizer({before!r} + tokenizer.mask_token + {after!r}, add_special_tokens=False)['input_ids']",
+        f"room = {card.max_tokens} - len(gap)",
+        f"text = tokenizer({_texts(card, pair=True)}, truncation=True, max_length=room, return_special_tokens_mask=True)",
+        'special = text.pop("special_tokens_mask")',
+        "cut = max(place for place, mark in enumerate(special) if not mark) + 1  # before what the tokenizer puts behind a text",
+        'filling = {"input_ids": gap, "attention_mask": [1] * len(gap)}',
+        "rows = {",
+        "    name: [*row[:cut], *filling.get(name, [row[cut - 1]] * len(gap)), *row[cut:]]",
+        "    for name, row in text.items()",
+        "}",
+        "with torch.no_grad():",
+        "    logits = model(**{name: torch.tensor([row]) for name, row in rows.items()}).logits[0]",
+        'ids = rows["input_ids"]',
+        "at_mask = logits[-len(ids) :][ids.index(tokenizer.mask_token_id)]  # a prompt stands in front of the text",
+        f"words = {[list(word) for word in card.mask_words or ()]}  # the tokens of each label word",
     ]
 
 

@@ -33,7 +33,7 @@ ATTENTION = "ulpt_reference"
 def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor]) -> Tensor:
     """What `outputs.trained_reading` gives of the adapter's outputs, (rows, width or vocabulary); of a head, its scores (rows, labels)."""
     with quiet():
-        model, shape = stock_model(backbone.source, backbone.family, dict(KEYS)), backbone.shape
+        model, shape = stock_model(backbone.source, backbone.kind, dict(KEYS)), backbone.shape
     for method, p in parts:
         if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt | Pooled):
             name = type(method).__name__.lower()
@@ -70,13 +70,14 @@ def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tenso
         how = head[0].place(backbone.shape)
         return head[0].scores(head[1], _pooled(model, backbone, _given(model, backbone, parts, ids, types, answer=ids[:0]), how, len(ids)))
     found = _logits(model, backbone, parts, ids, types, answer=ids[:0])
-    return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family)
+    places = None if backbone.mask is None else (ids == backbone.tokenizer.mask_token_id).long().argmax()[None]
+    return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family, places)
 
 
 def _logits(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None, *, answer: Tensor) -> Tensor:
     """Outputs (1, positions, width or vocabulary) behind a text, and behind the `answer` that follows it; a prompt in front."""
     output = model(**_given(model, backbone, parts, ids, types, answer=answer))
-    found: Tensor = output.last_hidden_state if backbone.family == "encoder" else output.logits
+    found: Tensor = output.last_hidden_state if backbone.kind == "encoder" else output.logits
     return found
 
 
@@ -109,7 +110,7 @@ def _pooled(model: Any, backbone: Backbone, given: dict[str, Tensor], how: str, 
     if backbone.family == "encoder-decoder":
         found: Tensor = model(**given, output_hidden_states=True).decoder_hidden_states[-1][:, 0]
         return found
-    text: Tensor = (model if backbone.family == "encoder" else model.base_model)(**given).last_hidden_state[:, -length:]
+    text: Tensor = (model if backbone.kind == "encoder" else model.base_model)(**given).last_hidden_state[:, -length:]
     if how == "pooler":
         pooled: Tensor = model.pooler(text)
         return pooled

@@ -9,6 +9,7 @@ import safetensors.torch
 
 from ..model.readouts.cosine import Cosine
 from ..model.readouts.likelihood import Likelihood
+from ..model.readouts.mask import Mask
 from ..model.readouts.words import Words
 from .card import LABELS, Card
 
@@ -17,19 +18,21 @@ MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize
 """How sentence-transformers reads a merged encoder: mean over the text, then unit length, as training scored it."""
 
 
-def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood) -> Card:
+def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model.
 
     A trial with a head of its own needs neither.
     """
     if card.pooling is not None:
         return card
-    if isinstance(readout, Words | Likelihood):
+    if isinstance(readout, Words | Likelihood | Mask):
         card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
     if isinstance(readout, Words):
         return replace(card, label_tokens=tuple(readout.words.tolist()))
+    if isinstance(readout, Mask):
+        return replace(card, mask_words=readout.wording.tokens)
     if isinstance(readout, Likelihood):
-        return replace(card, label_sequences=readout.tree.labels, scoring=readout.wording.scoring)
+        return replace(card, label_sequences=readout.wording.tokens, scoring=readout.wording.scoring)
     matrix = readout.matrix.contiguous()
     safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
     if card.format == "merged":

@@ -12,9 +12,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
-LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
+LOADERS = {
+    "encoder": AutoModel,
+    "decoder": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+    "masked": AutoModelForMaskedLM,
+}
 Tensors = dict[str, torch.Tensor]
 
 
@@ -54,15 +59,21 @@ def answer(order: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
-    """Outputs where labels are read, (rows, width or vocabulary), or of `labels` (labels, width) the log-likelihoods of all tokens."""
+    """Outputs where labels are read, (rows, width or vocabulary), or of `labels` (labels, width) the log-likelihoods of all tokens.
+
+    `places` (rows,), where given, are those of masks.
+    """
     if "labels" in inputs:
         rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
         return torch.stack([likelihoods(model, row, inputs["labels"], family) for row in rows])
     if family == "encoder-decoder":
         start = torch.full((len(inputs["input_ids"]), 1), model.config.decoder_start_token_id)
         return model(**inputs, decoder_input_ids=start).logits[:, 0].contiguous()  # type: ignore[no-any-return]
-    mask, output = inputs["attention_mask"], model(**inputs)
-    found = (output.logits if family == "decoder" else output.last_hidden_state)[:, -mask.shape[1] :]
+    places = inputs.get("places")
+    mask, output = inputs["attention_mask"], model(**{name: tensor for name, tensor in inputs.items() if name != "places"})
+    found = (output.last_hidden_state if family == "encoder" else output.logits)[:, -mask.shape[1] :]
+    if places is not None:
+        return found[torch.arange(len(found)), places].contiguous()  # type: ignore[no-any-return]
     if family == "decoder":
         return found[torch.arange(len(found)), mask.sum(1) - 1].contiguous()  # type: ignore[no-any-return]
     return ((found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).contiguous()  # type: ignore[no-any-return]

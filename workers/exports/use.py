@@ -20,7 +20,7 @@ from ..training.provenance import known_as
 from ..training.scoring import score
 from ..training.worker import frozen_digest
 from .card import Card
-from .outputs import label_table, trained_reading
+from .outputs import label_table, trained_reading, with_places
 from .outside import check_adapter, check_files, elements_of, tensors_of
 from .reading import label_scores
 from .stock_process import run
@@ -60,14 +60,16 @@ class Predictor:
         ids, lengths, _ = data.batch(rows, pad=pad, device=torch.device("cpu"))
         inputs = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
         types = data.batch_types(rows, device=torch.device("cpu"))
-        inputs = inputs if types is None else {**inputs, "token_type_ids": types}
+        if types is not None and not (self.model is not None and bool((types == 0).all())):  # PEFT warns of types that say nothing
+            inputs["token_type_ids"] = types
         if self.card.label_sequences is not None:
             inputs["labels"] = label_table(self.card.label_sequences)
+        inputs = with_places(self.backbone, inputs)
         if self.pack is not None:
             found = trained_reading(self.backbone, self.pack, inputs)
         else:
             with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
-                found = run(self.model or self.backbone.model, inputs, self.card.family)
+                found = run(self.model or self.backbone.model, inputs, self.card.kind)
         return label_scores(found, self.card, self.folder)
 
 
@@ -91,7 +93,7 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     Raises `WrongInput` where that is not found, or is another.
     """
     source = str(folder) if card.format == "merged" else model or _place(card, folder)
-    backbone = load(ModelSpec(source, dtype="float32", device="cpu"))
+    backbone = load(ModelSpec(source, dtype="float32", device="cpu", mask=card.mask))
     told = "" if card.format == "merged" else _other_model(card, backbone)
     if told:
         raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")

@@ -19,7 +19,7 @@ from .card import Card
 from .evidence import Evidence, digest_of, sketch
 from .forms import Reading, forms
 from .kept import Kept
-from .outputs import padded
+from .outputs import asked
 from .outside import check_adapter, check_files
 from .reading import label_scores
 from .reference import reference_outputs
@@ -157,12 +157,11 @@ class _Proof:
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:
-        pad = int(self._backbone.tokenizer.pad_token_id or 0)
-        return padded(self._encoded, pad=pad, labels=self.card.label_sequences)
+        return asked(self._backbone, self._encoded, self.card)
 
     @cached_property
     def _answer(self) -> dict[str, Tensor]:
-        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"{self.card.format}:{self.card.family}")
+        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"{self.card.format}:{self.card.kind}")
 
     @property
     def _found(self) -> Tensor:
@@ -175,7 +174,7 @@ class _Proof:
             return None
         if "base" in self._answer:
             return self._answer["base"]
-        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"base:{self.card.family}")["outputs"]
+        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"base:{self.card.kind}")["outputs"]
 
 
 @contextmanager
@@ -194,4 +193,4 @@ def _other_form(backbone: Backbone, pack: Any, inputs: dict[str, Tensor], fresh:
         else:
             merged.fold(backbone, pack)
             merged.write(backbone, Path(room))
-        yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.family}")["outputs"]
+        yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.kind}")["outputs"]

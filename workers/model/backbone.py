@@ -17,11 +17,13 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
 from transformers.utils import logging as transformers_logging
 
 from ...spaces.errors import WrongInput, reason
@@ -39,7 +41,12 @@ from .precision import cast
 from .text_part import KEYS, is_whole, text_config
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-LOADERS = {"encoder": AutoModel, "decoder": AutoModelForCausalLM, "encoder-decoder": AutoModelForSeq2SeqLM}
+LOADERS = {
+    "encoder": AutoModel,
+    "decoder": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+    "masked": AutoModelForMaskedLM,
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Backbone:
     """Parameters of its class that its checkpoint does not hold, all of a pooler, which no pass uses."""
     part: bool = False
     """Whether it is the text part of a folder that holds a multimodal model."""
+    mask: str | None = None
+    """What stands behind a text, with `{mask}` in it, where an encoder is read as a masked language model."""
 
     @property
     def fingerprint(self) -> str:
@@ -67,6 +76,11 @@ class Backbone:
     def family(self) -> Family:
         """encoder, decoder or encoder-decoder."""
         return self.shape.family
+
+    @property
+    def kind(self) -> str:
+        """Its family, or masked: which class it is loaded by, and where it is read."""
+        return self.family if self.mask is None else "masked"
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +121,7 @@ def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
     config, _ = _read_config(spec)
     with torch.device("meta"), quiet():
-        model = LOADERS[family_of(config)].from_config(config).eval()
+        model = LOADERS[_kind(spec, config)].from_config(config).eval()
     return replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
 
 
@@ -126,18 +140,18 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
     source, (config, part) = resolve(spec.name), _read_config(spec)
-    family = family_of(config)
+    kind = _kind(spec, config)
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
     try:
         with quiet():
             files = ModelFiles.of(source)
             options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
             options |= {"key_mapping": dict(KEYS)} if part else {}
-            model, report = LOADERS[family].from_pretrained(source, config=config, **options)
+            model, report = LOADERS[kind].from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
-    _settle(model, report["missing_keys"], spec.name)
+    _settle(model, report["missing_keys"], spec)
     _check(model, spec.name)
     model.config.use_cache = False
     frozen = _recognise(model, tokenizer, files, hashes, spec.name)
@@ -147,7 +161,7 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
         model.set_attn_implementation(name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part)
+    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask)
 
 
 def _recognise(
@@ -212,13 +226,25 @@ def _read_config(spec: ModelSpec) -> tuple[PretrainedConfig, bool]:
     return config, False
 
 
-def _settle(model: PreTrainedModel, missing: Iterable[str], name: str) -> None:
+def _kind(spec: ModelSpec, config: PretrainedConfig) -> str:
+    """By which class a model is loaded; `WrongInput` where it is to fill a mask and its family has no head for that."""
+    family = family_of(config)
+    if spec.mask is None:
+        return family
+    if type(config) not in MODEL_FOR_MASKED_LM_MAPPING or family != "encoder":
+        raise WrongInput(f"task.readout: mask, but a {config.model_type} fills no masks; give a masked language model, or readout: auto")
+    return "masked"
+
+
+def _settle(model: PreTrainedModel, missing: Iterable[str], spec: ModelSpec) -> None:
     """Take away a pooler that the folder does not hold: nothing uses it, and its numbers would be other ones at each load."""
     poolers = {key for key in missing if "pooler" in key}
     random = sorted(set(missing) - poolers)
+    if random and spec.mask is not None and not any(key.startswith(f"{model.base_model_prefix}.") for key in random):
+        raise WrongInput(f"task.readout: mask, but {spec.name} holds no {random[0]}: it was saved without that head; take readout: auto")
     if random:
         raise WrongInput(
-            f"model {name}: its folder lacks {len(random)} tensors, e.g. {random[0]}, which would be random; give a complete copy"
+            f"model {spec.name}: its folder lacks {len(random)} tensors, e.g. {random[0]}, which would be random; give a complete copy"
         )
     if poolers and "add_pooling_layer" in inspect.signature(type(model).__init__).parameters:
         model._modules["pooler"] = None

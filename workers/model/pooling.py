@@ -27,7 +27,7 @@ class Body:
     def module(self) -> nn.Module:
         """The module whose output they are; `WrongInput` where a family has none of its own."""
         model: Any = self._backbone.model
-        if self._backbone.family == "encoder":
+        if self._backbone.kind == "encoder":
             return model  # type: ignore[no-any-return]
         found = model.get_decoder() if self._backbone.family == "encoder-decoder" else model.base_model
         if found is None or found is model:

@@ -37,4 +37,5 @@ def _tensors(data: Encoded) -> Tensors:
 def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
     ways = [backbone.conventions.room, backbone.conventions.segments]
-    return sha256_of_json([TEMPLATES[backbone.family], task.digest, max_tokens, ways, backbone.frozen.tokenizer.loaded])
+    key = [TEMPLATES[backbone.family], task.digest, max_tokens, ways, backbone.frozen.tokenizer.loaded]
+    return sha256_of_json(key if backbone.mask is None else [*key, backbone.mask])

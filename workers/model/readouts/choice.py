@@ -11,26 +11,29 @@ from ..backbone import Backbone
 from ..identity import TEMPLATES
 from .cosine import Cosine
 from .likelihood import Likelihood
-from .wording import Wording, wording_of
+from .mask import Mask
+from .wording import Wording, masked_wording, wording_of
 from .words import Words
 
 
-def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> type[Cosine] | Wording:
+def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Wording:
     """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
     if not task.labels:
         raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
+    if mask is not None:
+        return masked_wording(tokenizer, mask, task)
     return Cosine if family == "encoder" else wording_of(tokenizer, family, task)
 
 
-def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> str:
+def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None = None) -> str:
     """Say for `plan` how a task is read off a model, in one line."""
-    chosen = choose(tokenizer, family, task)
+    chosen = choose(tokenizer, family, task, mask=mask)
     return str(chosen) if isinstance(chosen, Wording) else chosen.about
 
 
 def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
-    chosen = choose(backbone.tokenizer, backbone.family, task)
+    chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
     return chosen.template if isinstance(chosen, Wording) else TEMPLATES[backbone.family]
 
 
@@ -39,11 +42,13 @@ def for_task(backbone: Backbone, task: Task) -> Backbone:
     return replace(backbone, shape=replace(backbone.shape, labels=len(task.labels)))
 
 
-def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood:
+def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood | Mask:
     """Return the readout of a task, ready to read this model; `WrongInput` where its labels cannot be told apart by it."""
-    chosen = choose(backbone.tokenizer, backbone.family, task)
+    chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
     if not isinstance(chosen, Wording):
-        made: Cosine | Words | Likelihood = chosen(backbone, task)
+        made: Cosine | Words | Likelihood | Mask = chosen(backbone, task)
+    elif chosen.mask is not None:
+        made = Mask(backbone, chosen)
     else:
         made = Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)
     made.descriptions = task.descriptions

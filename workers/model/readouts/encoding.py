@@ -13,6 +13,7 @@ from ....spaces.errors import WrongInput
 from ...tasks import Rows
 from ..backbone import Backbone
 from ..transfer import sent
+from .masking import gap_of, unmasked, with_gap
 
 SUFFIX = "\nAnswer:"
 """Stands behind a decoder's text: what follows is the answer."""
@@ -64,7 +65,9 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
     """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text."""
     tokenizer, limit = backbone.tokenizer, min(max_tokens, backbone.conventions.room)
     pairs, types = zip(rows.texts_a, rows.texts_b, strict=True), None
-    if backbone.family == "encoder":
+    if backbone.mask is not None:
+        ids, types = _masked(backbone, rows, limit)
+    elif backbone.family == "encoder":
         read = [tokenizer(a, b, truncation=True, max_length=limit) for a, b in pairs]
         ids = [one["input_ids"] for one in read]
         types = _flat([one["token_type_ids"] for one in read], np.int8) if _typed(backbone) else None
@@ -78,6 +81,20 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types)
+
+
+def _masked(backbone: Backbone, rows: Rows, limit: int) -> tuple[list[list[int]], np.ndarray | None]:
+    """Texts, or pairs as the tokenizer joins them, cut to leave room for the gap behind them; and their token types."""
+    tokenizer, gap = backbone.tokenizer, gap_of(backbone.tokenizer, str(backbone.mask))
+    if limit <= len(gap.tokens) + 3:
+        raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(gap.tokens)} of task.mask_text; raise it")
+    pairs = [(unmasked(tokenizer, a), b if b is None else unmasked(tokenizer, b)) for a, b in zip(rows.texts_a, rows.texts_b, strict=True)]
+    read = [tokenizer(a, b, truncation=True, max_length=limit - len(gap.tokens)) for a, b in pairs]
+    ids = [with_gap(one["input_ids"], gap.tokens, gap) for one in read]
+    if not _typed(backbone):
+        return ids, None
+    types = [with_gap(one["token_type_ids"], one["token_type_ids"][-1:] * len(gap.tokens), gap) for one in read]
+    return ids, _flat(types, np.int8)
 
 
 def _flat(lists: Sequence[Sequence[int]], dtype: type) -> np.ndarray:

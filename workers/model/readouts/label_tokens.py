@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from ....spaces.errors import WrongInput
 from ....spaces.shape import Family
 from .encoding import SUFFIX
+from .in_context import behind
 from .label_tree import Tokens, begins_another
 
 
@@ -24,18 +25,6 @@ def label_tokens(tokenizer: PreTrainedTokenizerBase, family: Family, texts: Sequ
     if empty is not None:
         raise WrongInput(f"task.labels: the tokenizer makes nothing of {empty!r}; write it with other words")
     return tuple(map(tuple, found))
-
-
-def behind(tokenizer: PreTrainedTokenizerBase, before: str, word: str) -> list[int]:
-    """Tokens of `word` as it follows `before` after a space.
-
-    Read off both together, since some tokenizers begin every text with a token of their own, and some join a space to what follows
-    it; where a token would span the border, the word's own with the space in front of it.
-    """
-    first, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, f"{before} {word}"))
-    if both[: len(first)] == first and len(both) > len(first):
-        return list(both[len(first) :])
-    return list(tokenizer(f" {word}", add_special_tokens=False)["input_ids"])
 
 
 def first_differ(labels: Sequence[Tokens]) -> bool:

@@ -42,7 +42,7 @@ class Likelihood(Readout):
         self.packed = self._head is not None and bool(self.tree.nodes) and self._can_pack()
         self.prior: Tensor | None = None
         if wording.calibrated:
-            self.prior = self.plain(empty_text(backbone), None).detach()
+            self.prior = self.plain(*empty_text(backbone)).detach()
 
     def scores(
         self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None

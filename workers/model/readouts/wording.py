@@ -12,6 +12,7 @@ from ...tasks import Task
 from ..identity import TEMPLATES
 from .label_tokens import ended, first_differ, label_tokens
 from .label_tree import LabelTree, Tokens
+from .masking import word_tokens
 
 MANY = 16
 """Of more labels than this, training takes the right one's likelihood alone, where labels are read token by token."""
@@ -29,6 +30,8 @@ class Wording:
     ended: bool
     """Whether the end token was put behind every label."""
     family: Family
+    mask: str | None = None
+    """Where a mask is read, the text that it stands in."""
 
     @property
     def many(self) -> bool:
@@ -39,6 +42,11 @@ class Wording:
     def template(self) -> str:
         """How texts become tokens and outputs become scores, by which a study is recognised."""
         less = "; less the score without the text" if self.calibrated else ""
+        if self.mask is not None:
+            kind = "mean logit of all" if self.scoring == "mean" else "logit of the first"
+            return (
+                f"1: text, or a pair as the tokenizer joins it, with its token types; {self.mask!r}; {kind} tokens of the label there{less}"
+            )
         if self.scoring == "first":
             return TEMPLATES[self.family] + less
         text = TEMPLATES[self.family].partition("; ")[0].replace("2:", "3:")
@@ -49,6 +57,9 @@ class Wording:
     def __str__(self) -> str:
         """For `plan`, one line."""
         less = ", less the same without the text" if self.calibrated else ""
+        if self.mask is not None:
+            kind = "mean logit of all tokens" if self.scoring == "mean" else "logit of the first token"
+            return f"{kind} of each label word in {self.mask!r} behind the text{less}"
         if self.scoring == "first":
             return f"logit of each label word's first token {PLACES[self.family]}{less}"
         sizes = sorted(map(len, self.tokens))
@@ -59,6 +70,20 @@ class Wording:
         loss = "the right label's likelihood alone" if self.many else f"cross-entropy over all {len(self.tokens)} labels"
         what = f"{'mean' if self.scoring == 'mean' else 'sum'} of the log-likelihoods of each label's {long} tokens{end}"
         return f"{what} {PLACES[self.family]}{less} ({how}; trained by {loss})"
+
+
+def masked_wording(tokenizer: PreTrainedTokenizerBase, mask: str, task: Task) -> Wording:
+    """Return how a task's labels fill a mask: with their first token, or `mean`, all of their tokens at one mask.
+
+    Raises `WrongInput` for a `sum`, which one mask cannot tell, and for labels that their first tokens do not tell apart.
+    """
+    scoring, tokens = task.reading.scoring, word_tokens(tokenizer, mask, task.descriptions)
+    if scoring == "sum":
+        raise WrongInput("task.scoring: sum, but a mask holds one token; take mean, or first with label texts of one word")
+    if scoring != "mean":
+        _require_apart(task, tokens)
+        tokens = tuple(label[:1] for label in tokens)
+    return Wording("mean" if scoring == "mean" else "first", tokens, task.reading.calibration == "without_text", False, "encoder", mask)
 
 
 def wording_of(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task) -> Wording:

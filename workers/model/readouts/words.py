@@ -29,7 +29,7 @@ class Words(Readout):
         self._head = LabelHead(backbone.model, self.words) if backbone.family == "decoder" else None
         self.prior: Tensor | None = None
         if wording.calibrated:
-            self.prior = self.plain(empty_text(backbone), None).detach()
+            self.prior = self.plain(*empty_text(backbone)).detach()
 
     def scores(
         self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None

@@ -1,0 +1,80 @@
+"""An adapter of a masked language model leaves as one: reloaded scores are the search's, a README's lines and `fill-mask` agree."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import pipeline
+
+from ulpt_search.spaces.records import Assignment
+from ulpt_search.spaces.space import Setup
+from ulpt_search.workers.exports import export, load_export, verify
+from ulpt_search.workers.exports.card import Card
+from ulpt_search.workers.exports.reloading import Fresh
+from ulpt_search.workers.training import worker
+
+from . import masked, toy
+from .exporting import setup, task_folder, trained, trial
+from .test_proof import edited, run, snippets
+
+CASES = [
+    ("ulpt", "native"),
+    ("ulpt", "peft"),
+    ("lora", "peft"),
+    ("lora", "merged"),
+    ("bitfit", "merged"),
+    ("dept", "native"),
+    ("head", "native"),
+]
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Fresh]:
+    with Fresh() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return task_folder(tmp_path_factory.mktemp("masks"))
+
+
+def study(folder: Path) -> Setup:
+    """A study of a masked language model."""
+    plain = setup("encoder", folder)
+    return replace(plain, model=masked.spec("bert"), task=replace(plain.task, calibration="without_text"))
+
+
+@pytest.mark.parametrize(("name", "style"), CASES)
+def test_reloaded_scores_are_those_of_the_search(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    here, config, out = study(folder), trial("encoder", name), tmp_path / "out"
+    digest = trained(here, config)
+    export(here, config, digest, style=style, out=out, fresh=fresh)
+    assert verify(out, fresh=fresh).fine
+    session = worker.session(here)
+    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, digest)])
+    wanted = session.trainer.predict(pack, session.splits["validation"])[0]
+    torch.testing.assert_close(load_export(out).scores(session.task.validation), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_a_readme_s_lines_and_fill_mask_come_to_the_same_answer(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
+    here, config = replace(study(folder), task=setup("encoder", folder).task), trial("encoder", "lora")
+    jobs, wanted = [], []
+    for style in ("peft", "merged"):
+        out = tmp_path / style
+        export(here, config, trained(here, config), style=style, out=out, fresh=fresh)
+        evidence = Card.read(out).evidence
+        assert evidence is not None
+        (answer,) = load_export(out)([evidence.texts[-1][0]])
+        (lines,) = snippets(out)
+        jobs.append((tmp_path, edited(lines, out, str(masked.folder("bert")))))
+        wanted.append(answer)
+    for printed, answer in zip(run(jobs), wanted, strict=True):
+        label, chance = printed.split()
+        assert label == answer["label"]
+        assert float(chance) == pytest.approx(answer["probability"], abs=2e-4)
+    fill = pipeline("fill-mask", model=str(tmp_path / "merged"), targets=list(toy.LABELS))
+    best, *_ = fill(evidence.texts[-1][0] + masked.ENDING.replace("{mask}", "<mask>"))
+    assert best["token_str"] == wanted[1]["label"]
