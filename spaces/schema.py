@@ -47,10 +47,9 @@ def load_space(source: str, *, catalogue: Catalogue, overrides: Sequence[str] = 
         model = model_spec(checked.model, folders)
     with document.blame(("task",)):
         task = task_spec(checked.task, folders)
-    model = replace(model, mask=task.mask_text) if task.readout == "mask" else model
     return Space(
         name=path.stem,
-        model=model,
+        model=replace(model, mask=task.mask),
         task=task,
         training=recipe,
         methods=read_methods(document, catalogue),

@@ -58,8 +58,13 @@ class TaskSpec:
     label_texts: LabelTexts = Reading.label_texts
     readout: Way = "auto"
     """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word."""
-    mask_text: str = " Answer: {mask}."
-    """What stands behind a text, or behind a pair's second, where a mask is read."""
+    mask_text: str = "Answer: {mask}."
+    """What stands behind a text, or behind a pair's second, where a mask is read; a space comes between."""
+
+    @property
+    def mask(self) -> str | None:
+        """What a model that is read by a mask has behind its texts; None where none is."""
+        return f" {self.mask_text.strip()}" if self.readout == "mask" else None
 
     @property
     def reading(self) -> Reading:

@@ -20,6 +20,7 @@ _WANTED: Mapping[str, str] = {
     "bool_type": "true or false",
     "string_type": "text",
     "string_too_short": "some text",
+    "string_pattern_mismatch": "a text with {{mask}} in it, once and no other braces",
     "list_type": "a list",
     "dict_type": "a mapping of keys to values",
     "greater_than": "a number above {gt:g}",

@@ -14,7 +14,7 @@ from ulpt_search.workers.model.backbone import Backbone, load
 from . import families
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "albert", "modernbert", "deberta", "deberta-v2", "mpnet", "xlm-roberta")
-ENDING = TaskSpec.mask_text
+ENDING = str(TaskSpec(readout="mask").mask)
 
 
 def tokenizer(name: str) -> PreTrainedTokenizerFast:

@@ -76,5 +76,6 @@ def test_a_readme_s_lines_and_fill_mask_come_to_the_same_answer(folder: Path, tm
         assert label == answer["label"]
         assert float(chance) == pytest.approx(answer["probability"], abs=2e-4)
     fill = pipeline("fill-mask", model=str(tmp_path / "merged"), targets=list(toy.LABELS))
+    assert evidence is not None
     best, *_ = fill(evidence.texts[-1][0] + masked.ENDING.replace("{mask}", "<mask>"))
     assert best["token_str"] == wanted[1]["label"]

@@ -135,7 +135,21 @@ SECTIONS: list[tuple[type[Section], type]] = [(document.ModelSection, ModelSpec)
 
 @pytest.mark.parametrize(("section", "spec"), SECTIONS)
 def test_the_file_has_the_keys_of_the_values_it_becomes(section: type[Section], spec: type) -> None:
-    assert list(section.keys()) == [field.name for field in dataclasses.fields(spec)]
+    follows = {"mask"} if spec is ModelSpec else set()  # from the task's keys
+    assert list(section.keys()) == [field.name for field in dataclasses.fields(spec) if field.name not in follows]
+
+
+def test_a_task_that_is_read_by_a_mask_tells_the_model_so(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("methods: {lora: }\n", encoding="utf8")
+    source = str(tmp_path / "space.yaml")
+    assert load_space(source, catalogue=catalogue).model.mask is None
+    masked = ["task.readout=mask", "task.mask_text=It was {mask}."]
+    assert load_space(source, catalogue=catalogue, overrides=masked[:1]).model.mask == " Answer: {mask}."
+    assert load_space(source, catalogue=catalogue, overrides=masked).model.mask == " It was {mask}."
+    with pytest.raises(
+        WrongInput, match=r"^--set task.mask_text=It was.: wanted a text with \{mask\} in it, once and no other braces, got \"It was.\"$"
+    ):
+        load_space(source, catalogue=catalogue, overrides=["task.mask_text=It was."])
 
 
 def test_a_space_file_has_every_training_key_and_every_other_field() -> None:
