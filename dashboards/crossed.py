@@ -1,8 +1,9 @@
 """Scores of several seeds on the same rows: the interval of their mean, and of differences that share the rows.
 
 A table holds one number a seed and row, (S, n): 1 where the row is right and 0 where it is not, or for metrics that are no
-mean over rows the jackknife's pseudo-values, whose mean is the metric. Seeds and rows are both drawn at random and crossed, so the
-mean of all numbers varies by
+mean over rows the jackknife's pseudo-values, whose mean is the metric. Where rows belong together, such as questions on one passage,
+groups of them stand in the place of rows, by the same pseudo-values (`workers/training/scoring.py`).
+Seeds and rows are both drawn at random and crossed, so the mean of all numbers varies by
 
     σ² = σ²_seeds / S + σ²_rows / n + σ²_both / (S n)
 
@@ -10,10 +11,11 @@ whose parts the mean squares of the two-way table estimate without bias: rows = 
 and seeds = (MS_seeds - MS_both) / (S n), not below 0. With few seeds the second is known badly; an interval that is wide enough
 wherever one of them dominates adds their limits in quadrature (Graybill & Wang 1980):
 
-    half² = z² · rows + t(S - 1)² · seeds
+    half² = t(n - 1)² · rows + t(S - 1)² · seeds
 
-Of proportions it is Wilson's (1927), which stays inside 0 and 1 and is not empty where all rows are right, at the number of
-independent rows that would vary as much. `benchmarks/coverage.py` measures how often these intervals hold the truth.
+Of proportions, whose rows' part follows from the mean, the first quantile is the normal's, and the interval Wilson's (1927), which stays
+inside 0 and 1 and is not empty where all rows are right, at the number of independent rows that would vary as much.
+`benchmarks/coverage.py` measures how often these intervals hold the truth.
 
 F. A. Graybill & C.-M. Wang, "Confidence intervals on nonnegative linear combinations of variances", JASA 75 (1980);
 E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
@@ -45,10 +47,12 @@ class Parts:
     seeds: float
     count: int
     """Seeds."""
+    independent: int = 0
+    """Rows, or groups of rows, where what they vary by is estimated from them; 0 where it follows from the mean, as of proportions."""
 
     def half(self, level: float = LEVEL) -> float:
         """Half the width of the interval at a confidence level."""
-        return hypot(_normal(level) * sqrt(self.rows), _student(level, self.count) * sqrt(self.seeds))
+        return hypot(_of_rows(level, self.independent) * sqrt(self.rows), _student(level, self.count) * sqrt(self.seeds))
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,13 @@ def parts(table: Table) -> Parts:
     count, rows = table.shape
     by_row, by_seed, mean = table.mean(0), table.mean(1), float(table.mean())
     ms_rows = count * float(((by_row - mean) ** 2).sum()) / max(1, rows - 1)
+    independent = 0 if _is_proportion(table) else rows
     if count == 1:
-        return Parts(mean, ms_rows / rows, 0.0, 1)
+        return Parts(mean, ms_rows / rows, 0.0, 1, independent)
     ms_seeds = rows * float(((by_seed - mean) ** 2).sum()) / (count - 1)
     both = table - by_row - by_seed[:, None] + mean
     ms_both = float((both**2).sum()) / ((count - 1) * max(1, rows - 1))
-    return Parts(mean, ms_rows / (count * rows), max(0.0, ms_seeds - ms_both) / (count * rows), count)
+    return Parts(mean, ms_rows / (count * rows), max(0.0, ms_seeds - ms_both) / (count * rows), count, independent)
 
 
 def over_table(table: Table) -> Interval:
@@ -107,9 +112,10 @@ def compare(a: Table, b: Table) -> Comparison:
         raise ValueError(f"paired scores need the same rows, got {a.shape[1]} and {b.shape[1]}")
     paired = a.mean(0) - b.mean(0)
     of_a, of_b = parts(a), parts(b)
-    rows = _smoothed(paired) if _is_proportion(a) and _is_proportion(b) else float(paired.var(ddof=1)) / len(paired)
+    proportions = _is_proportion(a) and _is_proportion(b)
+    rows = _smoothed(paired) if proportions else float(paired.var(ddof=1)) / len(paired)
     difference = of_a.mean - of_b.mean
-    half = partial(_half, rows, (of_a, of_b))
+    half = partial(_half, rows, 0 if proportions else len(paired), (of_a, of_b))
     visible = half(LEVEL)
     return Comparison(Interval(difference, difference - visible, difference + visible), _p(abs(difference), half), visible)
 
@@ -142,8 +148,8 @@ def cost_of_choice(tables: Sequence[Table], *, seed: int = 0) -> float:
     return max(0.0, lost / HALVES / sqrt(2))
 
 
-def _half(rows: float, of: tuple[Parts, Parts], level: float) -> float:
-    return hypot(_normal(level) * sqrt(rows), *(_student(level, each.count) * sqrt(each.seeds) for each in of))
+def _half(rows: float, independent: int, of: tuple[Parts, Parts], level: float) -> float:
+    return hypot(_of_rows(level, independent) * sqrt(rows), *(_student(level, each.count) * sqrt(each.seeds) for each in of))
 
 
 def _smoothed(paired: NDArray[np.float64]) -> float:
@@ -166,6 +172,11 @@ def _normal(level: float) -> float:
     from scipy.special import ndtri  # half a second to import: only where something is compared
 
     return float(ndtri((1 + level) / 2))
+
+
+def _of_rows(level: float, independent: int) -> float:
+    """Standard errors that the rows' part reaches: Student's, for few groups of rows matter, but of proportions the normal's."""
+    return _student(level, independent) if independent > 1 else _normal(level)
 
 
 def _student(level: float, count: int) -> float:

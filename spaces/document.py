@@ -41,6 +41,7 @@ class TaskSection(Section):
     metric: Metric | None = None
     max_tokens: Positive = TaskSpec.max_tokens
     limit: Positive | None = Field(default=None, description="use at most this many training rows")
+    group: Name | None = Field(default=None, description="the column whose equal values say that rows are no independent draws")
     scoring: Scoring = Field(default=TaskSpec.scoring, description="language models: how a label's tokens make its score")
     calibration: Calibration = Field(default=TaskSpec.calibration, description="without_text: less a label's score without the text")
     label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")

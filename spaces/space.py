@@ -52,6 +52,8 @@ class TaskSpec:
     max_tokens: int = 128
     limit: int | None = None
     """Use at most this many training rows; None uses all."""
+    group: str | None = None
+    """The column that says which rows belong together, such as those of one document: intervals then count groups. None: each alone."""
     scoring: Scoring = Reading.scoring
     """As in `Reading`, like the next two."""
     calibration: Calibration = Reading.calibration

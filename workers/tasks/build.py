@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import TaskSpec
+from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
 from .splits import arrange
-from .table import Table, texts_of
+from .table import Table, groups_of, texts_of
 from .task import METRICS, Kind, Rows, Task, digest_of
 
 
@@ -19,6 +20,7 @@ class Known:
     kind: Kind | None = None
     labels: tuple[str, ...] | None = None
     metric: str | None = None
+    group: str | None = None
 
 
 def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known) -> Task:
@@ -33,7 +35,10 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
         notes = ("the test split has no labels and was left aside",)
     kind = known.kind or infer_kind(values["train"], spec.metric)
     codec = _codec(kind, tables["train"], values["train"], known.labels)
-    rows = {split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec)) for split, column in values.items()}
+    rows = {
+        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec))
+        for split, column in values.items()
+    }
     names = codec.names if codec else ()
     _check_variety(tables["train"].source, rows["train"], names)
     if names and known.labels is None and kind == "classification" and not spec.labels and all(name.isdecimal() for name in names):
@@ -54,7 +59,8 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     parts = (splits.train, splits.validation, splits.test)
     digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
     origins = tuple(origin for _, origin in described)
-    return Task(name, kind, labels, descriptions, metric, *parts, digest, splits.notes, spec.reading, origins)
+    notes = (*splits.notes, *group_notes(name, spec.group, *parts))
+    return Task(name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins)
 
 
 def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:

@@ -1,10 +1,11 @@
 """A task on this machine: a folder with train/validation(/test) files and perhaps a `meta.json`, or one file that is split.
 
-`meta.json` may hold labels (in the order of their numbers), metric and kind: `{"labels": ["negative", "positive"], "metric": "f1"}`.
+`meta.json` may hold labels (in the order of their numbers), metric, kind and group: `{"labels": ["negative", "positive"], "metric": "f1"}`.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def load_local(spec: TaskSpec) -> Task:
     """Return the task at `spec.path`. Raises `WrongInput` with file and line for whatever cannot be used."""
     path = Path(str(spec.path)).expanduser()
     files = _files(path)
-    tables = {split: read_table(file, wanted_columns(spec)) for split, file in files.items()}
     known = _meta(path / "meta.json") if (path / "meta.json").is_file() else Known()
+    spec = replace(spec, group=spec.group or known.group)
+    tables = {split: read_table(file, wanted_columns(spec)) for split, file in files.items()}
     name = spec.name if spec.name != TaskSpec.name else path.stem
     return task_from_tables(name, tables, spec, known)
 
@@ -62,7 +64,14 @@ def _meta(path: Path) -> Known:
     if not isinstance(meta, dict):
         raise WrongInput(f"{path}: {describe(meta)}, wanted a JSON object with keys such as labels and metric")
     kind = _kind(path, meta)
-    return Known(kind, _labels(path, meta), _metric(path, meta, kind))
+    return Known(kind, _labels(path, meta), _metric(path, meta, kind), _group(path, meta))
+
+
+def _group(path: Path, meta: Mapping[str, Any]) -> str | None:
+    given = meta.get("group")
+    if given is not None and not (isinstance(given, str) and given):
+        raise WrongInput(f"{path}: group is {describe(given)}, wanted the name of the column that says which rows belong together")
+    return given
 
 
 def _kind(path: Path, meta: Mapping[str, Any]) -> Kind | None:

@@ -73,7 +73,7 @@ def _complete(name: str, train: Rows, validation: Rows | None, test: Rows | None
         return _from_train(train, test, size, stratified=stratified)
     if len(train) >= LARGE:
         carved, rest = _cut(train, CARVED, "validation", stratified=stratified)
-        return Splits(rest, carved, validation, (f"{CARVED:,} training rows became validation, the validation split became test",))
+        return Splits(rest, carved, validation, (f"{len(carved):,} training rows became validation, the validation split became test",))
     if len(validation) < 2:
         raise WrongInput(f"{name}: {len(validation)} validation row cannot be halved into validation and test; give a test file")
     half, other = _cut(validation, len(validation) // 2, "test", stratified=stratified)
@@ -83,9 +83,11 @@ def _complete(name: str, train: Rows, validation: Rows | None, test: Rows | None
 def _from_train(train: Rows, test: Rows | None, size: int, *, stratified: bool) -> Splits:
     validation, rest = _cut(train, size, "validation", stratified=stratified)
     if test is not None:
-        return Splits(rest, validation, test, (f"{size:,} training rows became validation",))
+        return Splits(rest, validation, test, (f"{len(validation):,} training rows became validation",))
     test, rest = _cut(rest, size, "test", stratified=stratified)
-    return Splits(rest, validation, test, (f"{size:,} training rows each became validation and test",))
+    even = len(validation) == len(test)
+    told = f"{len(test):,} training rows each" if even else f"{len(validation):,} and {len(test):,} training rows"
+    return Splits(rest, validation, test, (f"{told} became validation and test",))
 
 
 def _without_overlap(splits: Splits) -> Splits:
@@ -117,6 +119,8 @@ def _keys(rows: Rows) -> list[tuple[str, str]]:
 
 def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Rows, Rows]:
     """Return `count` rows and the rest, both in the order they had."""
+    if rows.groups and purpose != "limit":
+        return _cut_groups(rows, count, purpose)
     strata = rows.labels if stratified else (0,) * len(rows)
     ranks = [hashlib.sha256(f"{RULE} {purpose}\n{a}\n{b}".encode()).digest() for a, b in _keys(rows)]
     left = quotas(Counter(strata), count)
@@ -126,6 +130,16 @@ def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Row
             left[strata[number]] -= 1
             chosen.add(number)
     return rows.take(sorted(chosen)), rows.take(number for number in range(len(rows)) if number not in chosen)
+
+
+def _cut_groups(rows: Rows, count: int, purpose: str) -> tuple[Rows, Rows]:
+    """Return whole groups, as many as hold `count` rows, one at least and all but one at most, and the rest."""
+    names = sorted(set(rows.groups), key=lambda name: hashlib.sha256(f"{RULE} {purpose}\n{name}".encode()).digest())
+    sizes, chosen = Counter(rows.groups), list[str]()
+    while len(chosen) < len(names) - 1 and (not chosen or sum(sizes[name] for name in chosen) < count):
+        chosen.append(names[len(chosen)])
+    inside = {number for number, name in enumerate(rows.groups) if name in set(chosen)}
+    return rows.take(sorted(inside)), rows.take(number for number in range(len(rows)) if number not in inside)
 
 
 def quotas(sizes: Mapping[float, int], count: int) -> dict[float, int]:

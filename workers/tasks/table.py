@@ -34,7 +34,7 @@ class Table:
 
 def wanted_columns(spec: TaskSpec) -> tuple[str, ...]:
     """The columns that a task reads."""
-    return tuple(name for name in (spec.text_a, spec.text_b, spec.label) if name)
+    return tuple(name for name in (spec.text_a, spec.text_b, spec.label, spec.group) if name)
 
 
 def table_of(source: str, records: Sequence[Mapping[str, object]], *, wanted: Collection[str], lines: Sequence[int]) -> Table:
@@ -52,6 +52,14 @@ def texts_of(table: Table, spec: TaskSpec) -> Texts:
     texts_a = tuple(_text(table, row, spec.text_a, value) for row, value in enumerate(firsts))
     texts_b = tuple(None if _blank(value) else _text(table, row, str(spec.text_b), value) for row, value in enumerate(seconds))
     return texts_a, texts_b
+
+
+def groups_of(table: Table, spec: TaskSpec) -> tuple[str, ...]:
+    """Return what each row belongs to, empty where no column says so; a row without a value stands for itself."""
+    if spec.group is None:
+        return ()
+    values = table.column(spec.group, "group")
+    return tuple(f"row {row}" if value is None else f"{value}" for row, value in enumerate(values))
 
 
 def _blank(value: object) -> bool:

@@ -27,11 +27,15 @@ class Rows:
     """The second text of a pair; None for single texts."""
     labels: tuple[float, ...]
     """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression."""
+    groups: tuple[str, ...] = ()
+    """What each row belongs to, such as the document that its text is of: rows of one group are no independent draws. Empty: nothing."""
 
     def __post_init__(self) -> None:
         lengths = (len(self.texts_a), len(self.texts_b), len(self.labels))
         if len(set(lengths)) != 1:
             raise ValueError(f"a split needs as many first texts as second texts and labels, got {lengths}")
+        if self.groups and len(self.groups) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} rows need as many groups, or none, got {len(self.groups)}")
 
     def __len__(self) -> int:
         return len(self.texts_a)
@@ -40,7 +44,8 @@ class Rows:
         """Return the rows of these numbers, in the order given."""
         chosen = list(numbers)
         texts_a, texts_b = (tuple(texts[i] for i in chosen) for texts in (self.texts_a, self.texts_b))
-        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen))  # type: ignore[arg-type]
+        groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
+        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen), groups)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,9 @@ def _rows(done: Finished, position: int) -> dict[str, Tensor]:
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
     data = session.splits[split]
     predicted = session.trainer.readout.predictions(session.trainer.predict(pack, data))
-    return [score(session.task.metric, labels.tolist(), data.targets, classes=len(session.task.labels)) for labels in predicted]
+    groups: tuple[str, ...] = getattr(session.task, split).groups
+    measure = partial(score, session.task.metric, targets=data.targets, classes=len(session.task.labels), groups=groups)
+    return [measure(labels.tolist()) for labels in predicted]
 
 
 def _diverged(trial: Trial, step: int) -> Problem:
