@@ -41,9 +41,8 @@ class PooledStates:
     def prepare(self, data: Encoded, rows: np.ndarray, how: str) -> None:
         """Compute the states of these rows of a split that are not there yet."""
         kept = self._table(data, how)
-        wanted = np.unique(rows)
-        missing = wanted[~kept.known[wanted]]
-        if len(missing):
+        if not kept.known[rows].all():
+            missing = np.unique(rows[~kept.known[rows]])
             kept.values[sent(torch.from_numpy(missing), self._backbone.device)] = self.compute(data, missing, how)
             kept.known[missing] = True
 

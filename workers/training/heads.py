@@ -51,6 +51,7 @@ class Heads:
     def __init__(self, backbone: Backbone, readout: Readout) -> None:
         self._backbone, self._readout = backbone, readout
         self.body = Body(backbone)
+        self._looks: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
 
     @cached_property
     def states(self) -> PooledStates:
@@ -60,17 +61,21 @@ class Heads:
     @torch.no_grad()
     def begin(self, pack: Pack, data: Encoded) -> None:
         """Put every head of a pack where it starts, given the training split; what a method's `build` draws stays unless it says more."""
-        chosen = np.unique(np.linspace(0, len(data.lengths) - 1, min(SEEN, len(data.lengths))).astype(np.int64))
         for part, method in ((p, p.method) for group in pack.groups for p in group.parts):
             if not isinstance(method, Pooled):
                 continue
             how = method.place(self._backbone.shape)
-            seen, described = partial(self._seen, data, chosen, how), partial(self.states.described, self._readout.descriptions, how)
+            seen, described = partial(self._seen, data, how), partial(self.states.described, self._readout.descriptions, how)
             made = {part.prefix + name: tensor for name, tensor in method.start(self._backbone.shape, seen, described).items()}
             pack.set_trial(pack.flat, part.position, {**pack.of_trial(pack.flat, part.position), **made})
 
-    def _seen(self, data: Encoded, rows: np.ndarray, how: str) -> tuple[Tensor, Tensor]:
-        return self.states.rows(data, rows, how), torch.from_numpy(np.asarray(data.targets)[rows])
+    def _seen(self, data: Encoded, how: str) -> tuple[Tensor, Tensor]:
+        """States and label numbers of rows spread over a split, the same tensors each time."""
+        if (id(data), how) not in self._looks:
+            chosen = np.unique(np.linspace(0, len(data.lengths) - 1, min(SEEN, len(data.lengths))).astype(np.int64))
+            targets = torch.from_numpy(np.asarray(data.targets)[chosen])
+            self._looks[id(data), how] = self.states.rows(data, chosen, how), targets
+        return self._looks[id(data), how]
 
     def read(self, pack: Pack, values: Values, scores: Tensor, hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
         """Label scores (trials, rows, labels) of a pass: those of the readout, `scores`, but for trials with a head.
@@ -97,7 +102,7 @@ class Heads:
         total = pack.flat.new_zeros(pack.size)
         for team, own in zip(draws.teams, draws.rows(step), strict=True):
             scores = self._kept_scores(pack, team, values, data, own)
-            targets = sent(torch.from_numpy(np.asarray(data.targets)[own.ravel()]), pack.flat.device)
+            targets = sent(torch.from_numpy(draws.targets[own.ravel()]), pack.flat.device)
             losses = self._readout.loss(scores.flatten(0, 1), targets).view(len(team.members), -1).mean(1)
             total = total + _spread(losses, team.positions(pack), pack.size)
         return total
@@ -126,7 +131,7 @@ class Draws:
     """The rows that trials with a head alone see, step by step: pure functions of their seeds, as everybody's."""
 
     def __init__(self, pack: Pack, data: Encoded, seeds: Sequence[int], *, batch: int) -> None:
-        self.teams = alone(pack)
+        self.teams, self.targets = alone(pack), np.asarray(data.targets)
         self._seeds = [[seeds[position] for position in team.positions(pack)] for team in self.teams]
         self._batches = [Batches(data.lengths, batch=batch * team.batches) for team in self.teams]
 

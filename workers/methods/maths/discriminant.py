@@ -7,6 +7,8 @@ are few for so many numbers, so the rule is too sure of itself: t is the tempera
 Friedman 1989, "Regularized Discriminant Analysis"; Hastie, Buja & Tibshirani 1995, "Penalized Discriminant Analysis".
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
@@ -19,6 +21,7 @@ Rule = tuple[list[Tensor], Tensor]
 """W (labels, width), or U (labels, r) and V (r, width); and c (labels,)."""
 
 
+@lru_cache(maxsize=16)  # tensors are told apart by identity: the trials of a search see the same ones
 def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0) -> Rule:
     """Return W, or of a `rank` above 0 U and V, and c, float32 on the CPU.
 
