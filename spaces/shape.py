@@ -102,6 +102,10 @@ class Handling:
     """Encoder-decoders: whether keys and values in front move the decoder's positions."""
     window: int | None = None
     """Tokens that its narrowest attention looks back; None: to the start."""
+    masked: bool = False
+    """Whether it is an encoder that fills a mask behind the text, which is part of every text."""
+    classifies: Literal["score", "pooler", ""] = ""
+    """Its own …ForSequenceClassification: one linear map without a bias over the last token (score), one over BERT's pooler, or else."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ COMPOSITIONS = [
     ("prompt+lora", "native"),
     ("ulpt+head", "native"),
     ("lora+head", "native"),
+    ("lora+head", "merged"),
 ]
 
 

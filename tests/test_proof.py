@@ -80,14 +80,16 @@ CORRUPTIONS: tuple[Callable[[Tensors], Tensors], ...] = (zeroed, halved, permute
 
 def corrupt(path: Path, change: Callable[[Tensors], Tensors], style: str, family: str = "encoder") -> bool:
     """Change the export's tensors as a wrong writer would, its card agreeing; whether anything changed. Indices are left alone."""
-    file = path / FILES[style]
+    head = path / "2_Dense" / "model.safetensors"
+    file = head if head.is_file() else path / FILES[style]
     before = safetensors.torch.load_file(file)
     learnt = {name: tensor for name, tensor in before.items() if tensor.is_floating_point()}
-    if style == "merged":  # what the adapter changed, not the frozen weights
+    folded = style == "merged" and file != head
+    if folded:  # what the adapter changed, not the frozen weights
         base = zoo.model(family).state_dict()
         learnt = {name: tensor - base[name] for name, tensor in learnt.items() if not torch.equal(tensor, base[name])}
     after = change(learnt)
-    if style == "merged":
+    if folded:
         learnt, after = ({name: base[name] + delta for name, delta in each.items()} for each in (learnt, after))
     if all(torch.equal(after[name], learnt[name]) for name in learnt):
         return False

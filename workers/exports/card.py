@@ -78,6 +78,16 @@ class Card:
         return self.family if self.mask is None else "masked"
 
     @property
+    def classifies(self) -> bool:
+        """Whether it is a stock …ForSequenceClassification; a head over an encoder's other poolings is sentence-transformers'."""
+        return self.format == "merged" and self.pooling is not None and not (self.family == "encoder" and self.pooling != "pooler")
+
+    @property
+    def is_class(self) -> bool:
+        """Whether stock libraries load it as the family's class for classification."""
+        return self.classifies or (self.format == "peft" and self.pooling is not None)
+
+    @property
     def hub(self) -> str | None:
         """The frozen model's id on the hub; None for a folder."""
         return None if self.backbone.startswith(".") else MINILM[0] if self.backbone == "minilm" else self.backbone

@@ -25,9 +25,8 @@ from ..model.readouts.encoding import encode
 from ..tasks import Task, load_task
 from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
-from ..training.trainer import bound_values
 from ..training.worker import frozen_digest, restore_from
-from . import merged, readme, scorer, stock
+from . import heads, merged, readme, scorer, stock
 from .base_files import copy_tokenizer, revision
 from .card import MINILM, Card
 from .evidence import sketch
@@ -133,12 +132,11 @@ def _compare(intended: Tensors, written: Tensors) -> None:
         raise Failure(f"export: {len(odd)} tensors were not written as they were trained, e.g. {odd[0]}; nothing was written")
 
 
-def _as_trained(backbone: Backbone, card: Card) -> None:
-    """`Failure` where the model as it is now, without an adapter, does not compute what the trained adapter did."""
+def _as_trained(backbone: Backbone, card: Card, rest: Pack) -> None:
+    """`Failure` where the model as it is now, with the `rest` of its adapter, does not compute what the trained adapter did."""
     assert card.evidence is not None, "taken before anything is written"
     data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens)
-    found = trained_reading(backbone, Pack([[]], device=backbone.device), asked(backbone, data, card))
-    card.evidence.outputs.judge(sketch(found), None, what="outputs")
+    card.evidence.outputs.judge(sketch(trained_reading(backbone, rest, asked(backbone, data, card))), None, what="outputs")
 
 
 def _with_note(card: Card, noted: str) -> Card:
@@ -155,9 +153,7 @@ def _native(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
 
 
 def _peft(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
-    (group,) = pack.groups
-    config, tensors = stock.to_peft(backbone, group.method, {name: value[0].detach() for name, value in bound_values(pack)[0].items()})
-    stock.write(backbone, (config, tensors), folder)
+    tensors = heads.write_peft(backbone, pack, folder, card.labels)
     copy_tokenizer(backbone, folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model-card template says nothing about this adapter; ours follows
     _compare(tensors, tensors_of(folder / "adapter_model.safetensors"))
@@ -166,11 +162,13 @@ def _peft(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
 
 def _merged(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
     kept = merged.fold(backbone, pack)
-    dtype, noted = merged.narrowed(backbone, partial(_as_trained, backbone, card))
-    merged.write(backbone, folder, dtype=dtype)
-    intended = backbone.model.state_dict()
+    dtype, noted = merged.narrowed(backbone, partial(_as_trained, backbone, card, heads.by_itself(pack)))
+    whole = heads.write_merged(backbone, pack, folder, labels=card.labels, max_tokens=card.max_tokens, dtype=dtype)
+    intended = whole.model.state_dict()
+    if whole is not backbone:
+        kept = kept.inside(backbone.model)
     with quiet():
-        loaded = stock_model(str(folder), backbone.kind).state_dict()
+        loaded = stock_model(str(folder), backbone.kind, classifies=card.classifies).state_dict()
     drawn = set(backbone.lacks) - set(intended)  # a pooler that no folder holds and no pass uses
     _compare(intended, {name: tensor for name, tensor in loaded.items() if name not in drawn})
     return _with_note(replace(card, kept=kept), noted)

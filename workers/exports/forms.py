@@ -13,7 +13,7 @@ from ...spaces.axes import Hyperparameters
 from ...spaces.shape import Shape
 from ..catalogue import parts
 from ..configurable import file_name
-from ..method import KeysValues, Method, SoftPrompt
+from ..method import KeysValues, Method, Pooled, SoftPrompt
 from ..tasks import Task
 
 STYLES = ("peft", "merged", "native")
@@ -73,10 +73,12 @@ def forms(methods: Sequence[Method], shape: Shape, reading: Reading) -> Forms:
 def _of_methods(methods: Sequence[Method]) -> Iterator[tuple[str, str]]:
     """What no model changes."""
     names = {file_name(type(method)): method.exports for method in methods}
-    if len(methods) > 1:
+    others = [method for method in methods if not isinstance(method, Pooled)]
+    if len(others) > 1:
         yield "peft", f"PEFT holds one method an adapter, not {' and '.join(names)}"
     for style in ("peft", "merged"):
-        without = next((name for name, exports in names.items() if style not in exports), None)
+        asked = others if style == "peft" and others else methods  # a head goes with PEFT's adapter of another method
+        without = next((name for name in (file_name(type(method)) for method in asked) if style not in names[name]), None)
         if without is not None:
             yield style, f"{without} {_CANNOT[style]}"
 
@@ -90,6 +92,32 @@ def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iter
         if isinstance(method, SoftPrompt | KeysValues):
             reasons = _prompt(shape, reading) if isinstance(method, SoftPrompt) else _prefix(method, shape, reading)
             yield from (("peft", reason) for reason in list(reasons)[:1])
+        if isinstance(method, Pooled):
+            yield from _head(method, methods, shape)
+
+
+def _head(method: Pooled, methods: Sequence[Method], shape: Shape) -> Iterator[tuple[str, str]]:
+    """A head is exact in a stock class that has one linear map where it reads, and over sentence-transformers' poolings."""
+    how, kind = method.place(shape), shape.handling.classifies
+    reason = _NO_CLASS
+    if shape.family == "decoder" and kind == "score" and how == "last":
+        biased = getattr(method, "bias", True)  # of a head that does not say, nothing is promised
+        reason = "" if not biased else "this model's class for classification has no bias; with head.bias: false it holds the head"
+    elif shape.family == "encoder" and kind == "pooler" and how == "pooler":
+        reason = ""
+    if shape.handling.masked:
+        yield from (
+            (style, "the head has read texts with a mask behind them, which stock classes do not put there") for style in STYLES[:2]
+        )
+    elif any(isinstance(other, SoftPrompt | KeysValues) for other in methods):
+        yield "peft", "PEFT's prompts and prefixes move the place that its classes for classification read"
+    elif reason:
+        yield "peft", reason
+    if reason and not shape.handling.masked and (shape.family != "encoder" or how == "pooler"):
+        yield "merged", reason
+
+
+_NO_CLASS = "this model's class for classification is not one linear map where this head reads"
 
 
 def _prompt(shape: Shape, reading: Reading) -> Iterator[str]:

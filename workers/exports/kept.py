@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from ...spaces.hashing import sha256_of_json
 from ..model.identity import sha256_of_tensor
@@ -17,6 +18,11 @@ class Kept:
     """Names of the tensors that were folded into."""
     sha256: str
     """Of the names and bytes of all others."""
+
+    def inside(self, model: PreTrainedModel) -> "Kept":
+        """The same of a model's body alone, which other classes have, too."""
+        prefix = f"{model.base_model_prefix}." if model.base_model is not model else ""
+        return Kept.of(model.base_model, [name.removeprefix(prefix) for name in self.changed])
 
     @classmethod
     def of(cls, model: nn.Module, changed: Iterable[str]) -> "Kept":

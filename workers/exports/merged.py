@@ -4,7 +4,7 @@ Any change under which a linear stays affine is found by probing: with the trial
 `f(I) - f(0)` the new weight. So every linear method merges through the code that trained it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -57,9 +57,11 @@ def _fold_all(backbone: Backbone, pack: Pack) -> None:
                 _fold_norm(backbone.model.get_submodule(norm.name), group.method, values, norm)
 
 
-def write(backbone: Backbone, out: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    """Save a folded model, whose numbers `dtype` must hold as they are, with the base's own config and tokenizer."""
+def write(backbone: Backbone, out: Path, *, dtype: torch.dtype = torch.float32, exact: Sequence[nn.Module] = ()) -> None:
+    """Save a folded model, whose numbers `dtype` must hold as they are, with the base's own config and tokenizer; `exact` in float32."""
     cast(backbone.model, dtype)
+    for module in exact:
+        module.float()
     with quiet():
         # of a text part, under its own class's names, not those of the folder that it came from
         backbone.model.save_pretrained(out, save_original_format=not backbone.part)

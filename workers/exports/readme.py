@@ -7,6 +7,7 @@ from ..model.readouts.encoding import SUFFIX
 from ..model.readouts.masking import GAP
 from ..model.text_part import KEYS
 from .card import LABELS, Card
+from .stock_process import DENSE
 
 LOADERS = {
     "encoder": "AutoModel",
@@ -20,7 +21,7 @@ HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
 def write(folder: Path, card: Card, *, start: int | None = None) -> None:
     """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
     blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
-    if card.format == "merged" and card.kind == "encoder":
+    if card.format == "merged" and card.kind == "encoder" and not card.is_class:
         blocks.append(_sentences(card))
     lines = "\n".join(f"```python\n{block}\n```\n" for block in blocks)
     note = f"\nThis adapter {card.evidence.note}.\n" if card.evidence and card.evidence.note else ""
@@ -49,10 +50,10 @@ print(answer["label"], answer["probability"])"""
 
 def _stock(card: Card, start: int | None) -> str:
     """Load the model, tokenise one text, score its labels."""
-    loader = LOADERS[card.kind]
+    loader = "AutoModelForSequenceClassification" if card.is_class else LOADERS[card.kind]
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
-    imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" else []
+    imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class else []
     imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
     lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {list(card.labels)!r}"]
     return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
@@ -66,9 +67,10 @@ def _model(card: Card, loader: str) -> list[str]:
         base = f"BASE, REVISION = {card.hub!r}, {card.revision!r}"
     else:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
-    loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32)"
+    classes = f", num_labels={len(card.labels)}" if card.is_class else ""
+    loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32{classes})"
     if _parted(card):
-        base += "\n" + _PART
+        base += "\n" + _PART + (f"\ntext.num_labels = {len(card.labels)}" if card.is_class else "")
         loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32)"
     return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
 
@@ -87,6 +89,8 @@ def _scoring(card: Card, start: int | None) -> list[str]:
     """Lines that end with `scores` (labels,)."""
     cut = f"truncation=True, max_length={card.max_tokens}"
     words = list(card.label_tokens or ())
+    if card.pooling is not None:
+        return _head_scoring(card, cut)
     prior = "" if card.prior is None else f" - torch.tensor({[round(value, 5) for value in card.prior]})"
     if card.mask is not None:
         return [*_masked(card), f"scores = torch.stack([at_mask[word].mean() for word in words]){prior}"]
@@ -138,6 +142,23 @@ def _masked(card: Card) -> list[str]:
     ]
 
 
+def _head_scoring(card: Card, cut: str) -> list[str]:
+    """The same by a head: a stock class's logits, or what stands behind sentence-transformers' pooling."""
+    batch = f'batch = tokenizer({_texts(card, pair=True)}, {cut}, return_tensors="pt")'
+    if card.is_class and card.family == "encoder":
+        return [batch, "with torch.no_grad():", "    scores = model(**batch).logits[0]"]
+    if card.is_class:
+        return [*_input(card, cut), "with torch.no_grad():", "    scores = model(input_ids=ids).logits[0]"]
+    place = {"mean": ".mean(0)", "first": "[0]", "last": "[-1]"}[card.pooling or "mean"]
+    return [
+        batch,
+        "with torch.no_grad():",
+        f"    pooled = model(**batch).last_hidden_state[0]{place}",
+        f'head = load_file(f"{{HERE}}/{DENSE}")',
+        'scores = head["linear.weight"] @ pooled + head["linear.bias"]',
+    ]
+
+
 def _input(card: Card, cut: str) -> list[str]:
     """Lines that make a language model's input of one text."""
     if card.family == "encoder-decoder":
@@ -171,6 +192,13 @@ def _whole_labels(card: Card, start: int | None) -> list[str]:
 
 
 def _sentences(card: Card) -> str:
+    if card.pooling is not None:
+        return f"""from sentence_transformers import SentenceTransformer
+
+{HERE}
+scores = SentenceTransformer(HERE).encode({_texts(card, glue=" ")}, convert_to_tensor=True).cpu()
+names = {list(card.labels)!r}
+print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"""
     return f"""import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer

@@ -1,6 +1,7 @@
 """What travels beside an adapter so that its outputs become labels: label vectors or words, and for sentence-transformers its files."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,6 @@ from ..model.readouts.words import Words
 from .card import LABELS, Card
 
 POOLING = "1_Pooling"
-MODULES = (("", "Transformer"), (POOLING, "Pooling"), ("2_Normalize", "Normalize"))
-"""How sentence-transformers reads a merged encoder: mean over the text, then unit length, as training scored it."""
 
 
 def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask) -> Card:
@@ -36,17 +35,22 @@ def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask)
     matrix = readout.matrix.contiguous()
     safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
     if card.format == "merged":
-        _sentence_transformer(folder, width=matrix.shape[1], max_tokens=card.max_tokens)
+        sentence_files(folder, ("Normalize",), mode="mean_tokens", width=matrix.shape[1], max_tokens=card.max_tokens)
     return card
 
 
-def _sentence_transformer(folder: Path, *, width: int, max_tokens: int) -> None:
-    """Without these files a pipeline would put a random head on the model, and sentence-transformers would guess its pooling."""
+def sentence_files(folder: Path, behind: Sequence[str], *, mode: str, width: int, max_tokens: int) -> None:
+    """Tell sentence-transformers how a folder is read: its model, its pooling, and the modules `behind` it.
+
+    Without these files a pipeline would put a random head on the model, and sentence-transformers would guess its pooling.
+    """
     (folder / POOLING).mkdir()
-    pooling = {"word_embedding_dimension": width, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    modes = {f"pooling_mode_{each}": each == mode for each in ("cls_token", "mean_tokens", "lasttoken")}
+    pooling = {"word_embedding_dimension": width, **modes}
+    found = (("", "Transformer"), (POOLING, "Pooling"), *((f"{2 + index}_{kind}", kind) for index, kind in enumerate(behind)))
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for index, (path, kind) in enumerate(MODULES)
+        for index, (path, kind) in enumerate(found)
     ]
     _json(folder / POOLING / "config.json", pooling)
     _json(folder / "modules.json", modules)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import peft
-from peft import LNTuningConfig, PromptLearningConfig
+from peft import LNTuningConfig, PromptLearningConfig, TaskType
 
 from ...spaces.errors import Failure, WrongInput
 from ..method import Biases, Dense, Gates, KeysValues, LowRank, Method, NormEffect, SoftPrompt, Sparse, Spectral
@@ -46,14 +46,22 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def write(backbone: Backbone, built: Built, out: Path) -> None:
-    """Write a PEFT adapter folder by PEFT's own means, on a throw-away copy of the frozen model's structure."""
+def write(backbone: Backbone, built: Built, out: Path, *, layer: str | None = None) -> None:
+    """Write a PEFT adapter folder by PEFT's own means, on a throw-away copy of the frozen model's structure.
+
+    With a `layer`, the model's classes are its, and it is saved beside the adapter.
+    """
     config, tensors = built
-    if not isinstance(config, PromptLearningConfig):
+    if layer is not None:
+        saved = [*(config.modules_to_save or ()), layer]  # type: ignore[attr-defined]
+        config.task_type, config.modules_to_save = TaskType.SEQ_CLS, list(saved)  # type: ignore[attr-defined]
+    elif not isinstance(config, PromptLearningConfig):
         config.task_type = None  # with one, AutoPeftModel refuses the folder; without one, PEFT would skip a prompt
     with quiet():
         model = peft.get_peft_model(backbone.model, config)
         try:
+            if layer is not None:
+                config.modules_to_save = saved  # type: ignore[attr-defined] # PEFT has put other families' names beside it
             _fill(model, tensors)
             model.save_pretrained(str(out))
         finally:

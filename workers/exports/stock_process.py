@@ -8,12 +8,21 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+)
 
+DENSE = "2_Dense/model.safetensors"
 LOADERS = {
     "encoder": AutoModel,
     "decoder": AutoModelForCausalLM,
@@ -23,8 +32,10 @@ LOADERS = {
 Tensors = dict[str, torch.Tensor]
 
 
-def stock_model(source: str, family: str, keys: dict[str, str] | None = None) -> Any:
-    """A plain transformers model in float32, with the attention that transformers chooses.
+def stock_model(
+    source: str, family: str, keys: dict[str, str] | None = None, *, classifies: bool = False, labels: int | None = None
+) -> Any:
+    """A plain transformers model in float32, with the attention that transformers chooses; or its class for classification.
 
     Of a folder that holds a multimodal model its text part, whose tensors are called by patterns `keys` as its own class has them.
     """
@@ -33,20 +44,23 @@ def stock_model(source: str, family: str, keys: dict[str, str] | None = None) ->
     if family == "decoder" and text is not config:
         text.tie_word_embeddings = getattr(config, "tie_word_embeddings", text.tie_word_embeddings)
         config, options = text, {"key_mapping": keys}
-    return LOADERS[family].from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
+    if labels is not None:
+        config.num_labels = labels
+    loader = AutoModelForSequenceClassification if classifies else LOADERS[family]
+    return loader.from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
 
 
 def answer(order: dict[str, Any]) -> None:
     """Answer one probe: `outputs` of the export, and for a peft one `base`, those of the model that it is put on.
 
-    `states:family:pooling` asks for the base's pooled states.
+    `family:pooling:labels` in the place of a family is one with a head of its own.
     """
     style, _, family = order["style"].partition(":")
     inputs = load_file(order["asked"])
     found = {}
-    if style == "states":
-        family, _, how = family.partition(":")
-        save_file({"outputs": states(stock_model(order["base"], family, order["keys"]), inputs, family, how)}, order["answered"])
+    family, *head = family.split(":")
+    if head:
+        save_file({"outputs": with_head(style, order, inputs, family, *head)}, order["answered"])
         return
     model = stock_model(order["folder"] if style == "merged" else order["base"], family, order["keys"])
     if style == "peft":
@@ -55,6 +69,36 @@ def answer(order: dict[str, Any]) -> None:
         found["base"] = run(model, inputs, family)
         model = PeftModel.from_pretrained(model, order["folder"]).eval()
     save_file({**found, "outputs": run(model, inputs, family)}, order["answered"])
+
+
+def with_head(style: str, order: dict[str, Any], inputs: Tensors, family: str, how: str, labels: str = "0") -> torch.Tensor:
+    """Scores (rows, labels) of an export with a head; of the style `states`, what a head reads of the frozen model."""
+    folder = Path(order["folder"])
+    if style == "states":
+        return states(stock_model(order["base"], family, order["keys"]), inputs, family, how)
+    if (folder / DENSE).is_file():
+        return sentence_scores(stock_model(str(folder), family), folder, inputs, how)
+    if style == "merged":
+        return class_scores(stock_model(str(folder), family, classifies=True), inputs)
+    from peft import PeftModel
+
+    model = stock_model(order["base"], family, order["keys"], classifies=True, labels=int(labels))
+    return class_scores(PeftModel.from_pretrained(model, order["folder"]).eval(), inputs)
+
+
+def sentence_scores(model: Any, folder: Path, inputs: Tensors, how: str) -> torch.Tensor:
+    """Label scores of an encoder with sentence-transformers' Dense behind its pooling."""
+    layer = load_file(folder / DENSE)
+    return states(model, inputs, "encoder", how) @ layer["linear.weight"].T + layer["linear.bias"]
+
+
+@torch.no_grad()
+def class_scores(model: Any, inputs: Tensors) -> torch.Tensor:
+    """Logits of a stock class for classification, one unpadded row at a time, for it may not know what pads."""
+    rows = []
+    for number, mask in enumerate(inputs["attention_mask"].bool()):
+        rows.append(model(**{name: value[number : number + 1, mask] for name, value in inputs.items()}).logits)
+    return torch.cat(rows)
 
 
 @torch.no_grad()

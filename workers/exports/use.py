@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
 
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Difference, said
 from ...spaces.space import ModelSpec, TaskSpec
 from ..catalogue import count, parts
 from ..model.backbone import Backbone, load
+from ..model.backbone import quiet as model_quiet
 from ..model.pack import Pack, build_parts
 from ..model.readouts.encoding import Encoded, encode
 from ..tasks import Rows, load_task
@@ -23,7 +25,7 @@ from .card import Card
 from .outputs import label_table, trained_reading, with_places
 from .outside import check_adapter, check_files, elements_of, tensors_of
 from .reading import label_scores
-from .stock_process import run
+from .stock_process import class_scores, run, sentence_scores, stock_model
 
 ROWS_AT_ONCE = 64
 
@@ -69,8 +71,17 @@ class Predictor:
             found = trained_reading(self.backbone, self.pack, inputs)
         else:
             with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
-                found = run(self.model or self.backbone.model, inputs, self.card.kind)
+                found = self._stock_reading(inputs)
         return label_scores(found, self.card, self.folder)
+
+    def _stock_reading(self, inputs: dict[str, Tensor]) -> Tensor:
+        """What the stock model's labels are read from; with a head, their scores."""
+        model, card = self.model or self.backbone.model, self.card
+        if card.pooling is None:
+            return run(model, inputs, card.kind)
+        if card.format == "merged" and not card.classifies:
+            return sentence_scores(model, self.folder, inputs, card.pooling)
+        return class_scores(model, inputs)
 
 
 def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
@@ -83,7 +94,7 @@ def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
     check_files(path, card.files)
     loaded = base_of(card, path, model=model)
     backbone = replace(loaded, shape=replace(loaded.shape, labels=len(card.labels)))
-    stock = _stock(backbone, path) if card.format == "peft" else None
+    stock = _stock(backbone, card, path) if card.format == "peft" else None
     return Predictor(path, card, backbone, stock, _native(backbone, card, path) if card.format == "native" else None)
 
 
@@ -93,7 +104,8 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     Raises `WrongInput` where that is not found, or is another.
     """
     source = str(folder) if card.format == "merged" else model or _place(card, folder)
-    backbone = load(ModelSpec(source, dtype="float32", device="cpu", mask=card.mask))
+    loader = AutoModelForSequenceClassification if card.classifies else None
+    backbone = load(ModelSpec(source, dtype="float32", device="cpu", mask=card.mask), loader=loader)
     told = "" if card.format == "merged" else _other_model(card, backbone)
     if told:
         raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")
@@ -127,14 +139,21 @@ def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: 
     return {"task": task.name, "split": split, "metric": task.metric, "score": value.value, "rows": len(rows.labels)}
 
 
-def _stock(backbone: Backbone, folder: Path) -> nn.Module:
+def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:
     from peft import PeftModel
 
     from .stock import quiet
 
     check_adapter(folder)
     with quiet():
-        return PeftModel.from_pretrained(backbone.model, str(folder)).eval()
+        base = backbone.model if card.pooling is None else _classes(backbone, card)
+        return PeftModel.from_pretrained(base, str(folder)).eval()
+
+
+def _classes(backbone: Backbone, card: Card) -> Any:
+    """The frozen model as its own class for classification, whose layer the adapter's folder holds."""
+    with model_quiet():
+        return stock_model(backbone.source, backbone.family, classifies=True, labels=len(card.labels))
 
 
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:

@@ -8,13 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...spaces.errors import Failure, WrongInput
+from ..method import Pooled
 from ..model.backbone import Backbone
 from ..model.readouts.encoding import encode
 from ..training.trainer import bound_values
-from . import merged, stock
+from . import heads, merged
 from .card import Card
 from .evidence import Evidence, digest_of, sketch
 from .forms import Reading, forms
@@ -112,7 +114,8 @@ class _Proof:
             return f"frozen model {self._backbone.fingerprint[:12]}"
         if self.card.kept is None:
             return "frozen model in the folder; the card, of an earlier version, does not say which"
-        if Kept.of(self._backbone.model, self.card.kept.changed) != self.card.kept:
+        model = self._backbone.model.base_model if self.card.classifies else self._backbone.model
+        if Kept.of(model, self.card.kept.changed) != self.card.kept:
             raise Failure("the tensors that the adapter left alone are not those of the model that it was trained on")
         return f"frozen model in the folder, as it was but for {len(self.card.kept.changed)} tensors"
 
@@ -161,7 +164,13 @@ class _Proof:
 
     @cached_property
     def _answer(self) -> dict[str, Tensor]:
-        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"{self.card.format}:{self.card.kind}")
+        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"{self.card.format}:{self._kind}")
+
+    @property
+    def _kind(self) -> str:
+        """Of which kind it is, and where a head of the trial's own reads, for how many labels."""
+        card = self.card
+        return card.kind if card.pooling is None or card.format == "native" else f"{card.kind}:{card.pooling}:{len(card.labels)}"
 
     @property
     def _found(self) -> Tensor:
@@ -187,10 +196,12 @@ def _other_form(backbone: Backbone, pack: Any, inputs: dict[str, Tensor], fresh:
     if style == "native":
         yield "plain hooks", reference_outputs(backbone, list(zip(methods, values, strict=True)), inputs)
         return
+    labels = [str(number) for number in range(backbone.shape.labels)]
+    how = next((f":{method.place(backbone.shape)}:{len(labels)}" for method in methods if isinstance(method, Pooled)), "")
     with tempfile.TemporaryDirectory() as room:
         if style == "peft":
-            stock.write(backbone, stock.to_peft(backbone, methods[0], values[0]), Path(room))
+            heads.write_peft(backbone, pack, Path(room), labels)
         else:
             merged.fold(backbone, pack)
-            merged.write(backbone, Path(room))
-        yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.kind}")["outputs"]
+            heads.write_merged(backbone, pack, Path(room), labels=labels, max_tokens=len(inputs["input_ids"][0]), dtype=torch.float32)
+        yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.kind}{how}")["outputs"]

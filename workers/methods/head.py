@@ -31,6 +31,7 @@ SHARPNESS = 20.0
 class Head(Pooled):
     """A linear map from pooled hidden states to label scores."""
 
+    exports: ClassVar[tuple[str, ...]] = ("native", "merged")
     formula: ClassVar[str] = "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]"
     citation: ClassVar[str] = "Alain & Bengio 2016, arXiv 1610.01644 (linear probes)"
     published: ClassVar[str] = "none: a probe is fitted to its end"

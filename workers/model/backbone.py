@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -134,8 +135,16 @@ def tokenizer_of(spec: ModelSpec) -> transformers.PreTrainedTokenizerBase:
         raise WrongInput(f"model {spec.name}: its tokenizer cannot be loaded: {reason(error)}") from error
 
 
-def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCache = HashCache(None)) -> Backbone:  # noqa: B008 - frozen
+def load(
+    spec: ModelSpec,
+    execution: Execution = Execution(),  # noqa: B008 - frozen
+    *,
+    hashes: HashCache = HashCache(None),  # noqa: B008 - the same for all
+    loader: Any = None,
+) -> Backbone:
     """Load and freeze a model, to be run as `execution` says where the spec leaves it open; `hashes` remembers those of its files.
+
+    `loader` is one of transformers' auto classes for a folder that holds another class than the family's own.
 
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
@@ -147,7 +156,7 @@ def load(spec: ModelSpec, execution: Execution = Execution(), *, hashes: HashCac
             files = ModelFiles.of(source)
             options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
             options |= {"key_mapping": dict(KEYS)} if part else {}
-            model, report = LOADERS[kind].from_pretrained(source, config=config, **options)
+            model, report = (loader or LOADERS[kind]).from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error

@@ -3,18 +3,21 @@
 On that depends whether a prompt means elsewhere what it meant in training. Known without weights: the model may be on the meta device.
 """
 
+import copy
 import inspect
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from ...spaces.shape import Handling
+from ...spaces.silence import silence
+from .architecture import family_of
 from .conventions import factors_of, positions_of, segments_of
 
 CACHES = ("past_key_values", "cache")
@@ -27,7 +30,30 @@ def handling_of(model: PreTrainedModel) -> Handling:
     arguments = inspect.signature(model.forward).parameters
     cached = any(name in arguments for name in CACHES) and not getattr(model, "_is_stateful", False)
     counted = bool(model.config.is_encoder_decoder) and positions_of(model) is not None
-    return Handling(segments_of(model), scales_ids(model), cached, counted, _window(model))
+    masked = family_of(model.config) == "encoder" and model.base_model is not model
+    return Handling(segments_of(model), scales_ids(model), cached, counted, _window(model), masked, _classifies(model))
+
+
+def _classifies(model: PreTrainedModel) -> Literal["score", "pooler", ""]:
+    """What stands between the hidden states and the classes of the family's own class for them, by its modules."""
+    stock = _stock_classes(copy.deepcopy(model.config))
+    layers = {} if stock is None else {name: own for name, own in stock.named_children() if not isinstance(own, nn.Dropout)}
+    body = layers.pop(getattr(stock, "base_model_prefix", ""), None)
+    name, layer = layers.popitem() if len(layers) == 1 else ("", None)
+    if type(layer) is not nn.Linear:
+        return ""
+    if name == "score" and "bias" not in dict(layer.named_parameters()):
+        return "score"
+    return "pooler" if name == "classifier" and isinstance(getattr(body, "pooler", None), nn.Module) else ""
+
+
+def _stock_classes(config: PretrainedConfig) -> PreTrainedModel | None:
+    """The family's own class for classification, without numbers; None where there is none that can be built."""
+    with torch.device("meta"), silence("transformers"):
+        try:
+            return AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-any-return]
+        except (ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError):
+            return None
 
 
 def _window(model: PreTrainedModel) -> int | None:
