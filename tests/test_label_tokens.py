@@ -78,6 +78,17 @@ def test_labels_that_begin_alike_share_what_is_read() -> None:
     assert tree.ancestry().tolist() == [[True, False, False], [False, True, False], [False, True, True]]
 
 
+def test_many_labels_are_read_in_bundles_of_few_nodes() -> None:
+    """Every label once, in trees within the limit unless one label alone is longer."""
+    tree = LabelTree((tuple(range(30)), *((a, b, c) for a in range(5) for b in range(5) for c in (7, 8))))
+    for limit in (3, 10, 1000):
+        bundles = list(tree.bundles(limit))
+        assert sorted(number for numbers, _ in bundles for number in numbers) == list(range(len(tree.labels)))
+        assert all(part.labels == tuple(tree.labels[number] for number in numbers) for numbers, part in bundles)
+        assert all(len(part.nodes) <= limit or len(part.labels) == 1 for _, part in bundles)
+    assert len(list(tree.bundles(1000))) == 1
+
+
 @pytest.mark.parametrize("reads", ["in_tree", "in_paths"])
 def test_a_label_s_tokens_are_each_told_by_the_place_before_them(reads: str) -> None:
     """Trap: which logit predicts which token. Four words, P(1 | text) = 0.7, P(2 | 1) = 0.6, P(3 | 1) = 0.3."""

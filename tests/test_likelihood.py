@@ -12,6 +12,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import rule
 from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.readouts import likelihood
 from ulpt_search.workers.model.readouts.choice import about, readout_of, template_of
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.readouts.likelihood import Likelihood
@@ -131,6 +132,17 @@ def test_of_a_hundred_and_fifty_labels_the_right_one_is_trained_and_all_are_told
     torch.testing.assert_close(first.double(), -before.gather(1, targets[:, None]).mean()[None], rtol=1e-4, atol=1e-4)
     run.train(pack, follow, follow.start(pack), [0], data, start=1, stop=30)
     assert float((run.predict(pack, data)[0].argmax(-1) == targets).double().mean()) > 0.8
+
+
+@pytest.mark.parametrize("name", ["llama", "mamba", "t5"])
+def test_labels_in_several_passes_are_as_in_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = families.backbone(name)
+    data = split(backbone)
+    whole = frozen_scores.own_scores(backbone, read(backbone, many(12)), data, range(8))
+    monkeypatch.setattr(likelihood, "NODES", 5)
+    readout = read(backbone, many(12))
+    assert readout.tokens(10, training=True) > readout.tokens(10, training=False)
+    assert frozen_scores.relative(frozen_scores.own_scores(backbone, readout, data, range(8)), whole) < 1e-5
 
 
 def test_sum_and_mean_may_choose_differently() -> None:

@@ -5,6 +5,7 @@ are heard where Python calls them. The rules `dst`, `light_peft`, `sara` and `sg
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import catalogue, count, method, rule
+from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.optimizers.adamw import AdamW
+from ulpt_search.workers.tasks import Task
 
-from . import toy, zoo
+from . import toy, whole_labels, zoo
 
 WAITING = {"_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "unique", "_unique2"}
 READING = {"item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"}
@@ -54,11 +57,12 @@ class Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def train(family: str, configs: list[toy.Config]) -> list[str]:
+def train(family: str, configs: list[toy.Config], *, task: Task | None = None) -> list[str]:
     """What is heard in three steps of a pack, from the draw of the rows to the losses."""
     heard: list[str] = []
     backbone = zoo.backbone(family)
     run, data = toy.trainer(backbone, steps=3), encode(backbone, toy.rows(), max_tokens=32)
+    run = run if task is None else replace(run, readout=readout_of(backbone, task))
     pack, follow = toy.pack(backbone, configs), rule(*configs[0][:2])
     state = follow.start(pack)
     with Kernels(heard), Calls(heard):
@@ -75,6 +79,14 @@ def test_training_reads_nothing_back(family: str, name: str) -> None:
     except WrongInput as reason:
         pytest.skip(str(reason))
     assert train(family, [(name, values, 1), ("lora", {"rank": 1}, 2), (name, values, 3)]) == AT_THE_END
+
+
+@pytest.mark.parametrize("family", ["decoder", "encoder-decoder"])
+@pytest.mark.parametrize("count", [3, 40])
+def test_labels_of_several_tokens_read_nothing_back(family: str, count: int) -> None:
+    """All of a few labels, the right one of many."""
+    texts = tuple(f"red w{1 + number // 8} w{number % 8}" for number in range(count))
+    assert train(family, [("prompt", {}, 1), ("lora", {}, 2)], task=whole_labels.task(texts)) == AT_THE_END
 
 
 @pytest.mark.parametrize("name", ["subzero", "senszoq"])

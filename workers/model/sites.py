@@ -68,7 +68,7 @@ class Sites:
     def bind(self, values: Values, *, rows: int, copies: int = 1) -> Iterator[None]:
         """Run the model with these tensors (one dict per group, each tensor (trials, ...)) and `rows` rows per trial.
 
-        Where a pass holds several sequences of a row, they are `copies`, one behind the other.
+        Where a pass holds several sequences of a row, they are `copies` at most, one behind the other.
         """
         self._values, self._rows, self._copies = values, self._trials * rows, copies
         prefixes = {name: self._prefix(name, present, rows) for name, present in self._prefixed().items()}
@@ -207,7 +207,7 @@ class Sites:
 
     def _replace(self, y: Tensor, groups: list[int], apply: Callable[..., Tensor], *inputs: Tensor, key: str) -> Tensor:
         """Let each group change its own rows of `y`, (rows, ..., features) or (rows · tokens, features); other rows pass as they are."""
-        if len(y) % self._rows or (y.ndim > 2 and len(y) not in (self._rows, self._rows * self._copies)):
+        if len(y) % self._rows or (y.ndim > 2 and len(y) > self._rows * self._copies):
             raise ValueError(f"{key}: {self._rows} rows of {self._trials} trials come as {tuple(y.shape)}, so whose are whose is unknown")
         for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
             # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.

@@ -75,6 +75,22 @@ class LabelTree:
         """The number of a path that begins as each label does."""
         return tuple(next(i for i, path in enumerate(self.paths) if path[: len(label) - 1] == label[:-1]) for label in self.labels)
 
+    def bundles(self, nodes: int) -> "Iterator[tuple[tuple[int, ...], LabelTree]]":
+        """The labels, those that begin alike together, in trees of at most so many nodes where more than one label is left.
+
+        Yields the numbers of the labels and their tree.
+        """
+        chosen: list[int] = []
+        seen: set[Tokens] = set()
+        for number in sorted(range(len(self.labels)), key=self.labels.__getitem__):
+            own = {self.labels[number][:end] for end in range(1, len(self.labels[number]))}
+            if chosen and len(seen | own) > nodes:
+                yield tuple(chosen), LabelTree(tuple(self.labels[i] for i in chosen))
+                chosen, seen = [], set()
+            chosen.append(number)
+            seen |= own
+        yield tuple(chosen), LabelTree(tuple(self.labels[i] for i in chosen))
+
     @property
     def depth(self) -> int:
         """Tokens of the longest path."""

@@ -7,11 +7,12 @@ beginnings, each of which sees the text and its own branch; where the family's a
 through the tree. Both give the same numbers. An encoder-decoder encodes once and decodes every path.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from ..backbone import Backbone
 from ..branches import Branches, branching
@@ -22,6 +23,8 @@ from .readout import Readout, precise
 from .start import empty_text, start_of
 from .wording import Wording
 
+NODES = 128
+"""Tokens of the tree in one sequence, about: attention costs their square, texts are read anew for every bundle of labels."""
 PROBE = (11, 6)
 """Lengths of two texts on which both ways must agree before the faster one is taken."""
 AGREEMENT = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}
@@ -39,6 +42,7 @@ class Likelihood(Readout):
         self._lengths = sizes if wording.scoring == "mean" else torch.ones_like(sizes)
         self._head = PlaceHead(backbone.model) if backbone.family == "decoder" else None
         self._tables = _Tables(self.tree, backbone.device)
+        self._bundles = [_Tables(tree, backbone.device, labels) for labels, tree in self.tree.bundles(NODES)]
         self.packed = self._head is not None and bool(self.tree.nodes) and self._can_pack()
         self.prior: Tensor | None = None
         if wording.calibrated:
@@ -65,7 +69,8 @@ class Likelihood(Readout):
         if not self.wording.many:
             return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
         tables = self._tables
-        logits = precise(self._path_logits(Texts(embeds, fronts, lengths, shifts), tables.path_of[targets], copies=1))
+        texts, paths = Texts(embeds, fronts, lengths, shifts), tables.path_of[targets]
+        logits = precise(self._path_logits(texts, tables, paths, copies=1, encoded=self._encoded(texts)))
         tokens, present = tables.alone.tokens[targets], tables.alone.present[targets]
         told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
         return ((told * present).sum(-1) / self._lengths[targets])[:, None]
@@ -82,15 +87,22 @@ class Likelihood(Readout):
         return self._calibrated(torch.stack(told)[None] / self._lengths.to(told[0].dtype))
 
     def copies(self, *, training: bool) -> int:
-        """Paths that are read one by one."""
-        return 1 if self.packed or (training and self.wording.many) else len(self.tree.paths)
+        """Paths that are read one by one, as many as are in one pass."""
+        alone = self.packed or (training and self.wording.many)
+        return 1 if alone else max(len(bundle.tree.paths) for bundle in self._bundles)
 
     def tokens(self, length: int, *, training: bool) -> int:
-        """With the labels behind, or on the decoder's side."""
-        if self.packed and not (training and self.wording.many):
-            return length + len(self.tree.nodes)
-        copies = self.copies(training=training)
-        return copies * (length + self.tree.depth) if self._head is not None else length + copies * self.tree.width
+        """With the labels behind, or on the decoder's side: of the largest pass, in training of all, whose activations are kept."""
+        if training and self.wording.many:
+            return length + self.tree.width
+        passes = [self._tokens(length, bundle.tree) for bundle in self._bundles]
+        return sum(passes) if training else max(passes)
+
+    def _tokens(self, length: int, tree: LabelTree) -> int:
+        if self.packed:
+            return length + len(tree.nodes)
+        copies = len(tree.paths)
+        return copies * (length + tree.depth) if self._head is not None else length + copies * tree.width
 
     @property
     def behind(self) -> int:
@@ -112,21 +124,22 @@ class Likelihood(Readout):
 
     def told(self, texts: Texts) -> Tensor:
         """Log-probability of each label's tokens, (rows, labels, width)."""
-        return self._told_in_tree(texts) if self.packed else self._told_in_paths(texts)
+        encoded = self._encoded(texts)
+        told = [self._told(texts, bundle, encoded) for bundle in self._bundles]
+        wide = torch.cat([pad(each, (0, self.tree.width - each.shape[-1])) for each in told], 1)
+        return wide[:, torch.cat([bundle.labels for bundle in self._bundles]).argsort()]
 
-    def _told_in_tree(self, texts: Texts) -> Tensor:
-        """The same out of one sequence a row."""
-        return self._tables.in_tree.of(precise(self._tree_logits(texts)))
-
-    def _told_in_paths(self, texts: Texts) -> Tensor:
-        """The same out of one sequence for each row and path."""
-        copies = len(self.tree.paths)
+    def _told(self, texts: Texts, bundle: "_Tables", encoded: Any) -> Tensor:
+        """The same of the labels of one bundle, out of one sequence a row or of one for each row and path."""
+        if self.packed:
+            return bundle.in_tree.of(precise(self._tree_logits(texts, bundle)))
+        copies = len(bundle.tree.paths)
         every = torch.arange(copies, device=texts.embeds.device).repeat(len(texts))
-        return self._tables.in_paths.of(precise(self._path_logits(texts, every, copies=copies)))
+        return bundle.in_paths.of(precise(self._path_logits(texts, bundle, every, copies=copies, encoded=encoded)))
 
-    def _tree_logits(self, texts: Texts) -> Tensor:
+    def _tree_logits(self, texts: Texts, tables: "_Tables") -> Tensor:
         """Logits (rows, 1 + nodes, vocabulary) behind the text and behind every node of the tree."""
-        tables, ends, (rows, columns) = self._tables, texts.ends, texts.embeds.shape[:2]
+        ends, (rows, columns) = texts.ends, texts.embeds.shape[:2]
         along = torch.arange(columns + len(tables.nodes), device=ends.device).expand(rows, -1)
         positions = torch.cat([along[:, :columns], ends[:, None] + tables.depths], 1)
         first = (self._backbone.conventions.first_position or 0) + (0 if texts.shifts is None else texts.shifts[:, None])
@@ -142,29 +155,34 @@ class Likelihood(Readout):
             logits: Tensor = self._backbone.model(**given, use_cache=False).logits
         return logits
 
-    def _path_logits(self, texts: Texts, paths: Tensor, *, copies: int) -> Tensor:
+    def _path_logits(self, texts: Texts, tables: "_Tables", paths: Tensor, *, copies: int, encoded: Any) -> Tensor:
         """Logits (rows, copies · (depth + 1), vocabulary) behind the text and each token of `paths` (rows · copies,)."""
-        tokens, sizes = self._tables.path_tokens[paths], self._tables.path_sizes[paths]
+        tokens, sizes = tables.path_tokens[paths], tables.path_sizes[paths]
         if self._head is None:
-            logits = self._decoded(texts, tokens, copies=copies)
+            logits = self._decoded(encoded, tokens, copies=copies)
         else:
             own = texts.repeated(copies)
             longer = appended(own.embeds, own.ends, self._backbone.embed(tokens), sizes)
             given = self._backbone.conventions.inputs(longer, fronts=own.fronts, lengths=own.lengths + sizes, shifts=own.shifts)
-            with self._head.at(behind(own.ends, self.tree.depth)):
+            with self._head.at(behind(own.ends, tables.tree.depth)):
                 logits = self._backbone.model(**given, use_cache=False).logits
         return logits.reshape(-1, copies * logits.shape[1], logits.shape[2])
 
-    def _decoded(self, texts: Texts, tokens: Tensor, *, copies: int) -> Tensor:
+    def _encoded(self, texts: Texts) -> Any:
+        """What an encoder-decoder's encoder makes of texts, with their mask; None for decoders."""
+        if self._head is not None:
+            return None
+        conventions = self._backbone.conventions
+        given = conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts)
+        return self._backbone.model.get_encoder()(**given), given["attention_mask"]
+
+    def _decoded(self, encoded: Any, tokens: Tensor, *, copies: int) -> Tensor:
         """Logits (rows · copies, depth + 1, vocabulary) of an encoder-decoder whose decoder is given `tokens` (rows · copies, depth)."""
-        model, conventions = self._backbone.model, self._backbone.conventions
-        given: dict[str, Any] = dict(conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts))
-        if copies > 1:
-            encoded = model.get_encoder()(**given)
-            encoded["last_hidden_state"] = encoded.last_hidden_state.repeat_interleave(copies, 0)
-            given = {"encoder_outputs": encoded, "attention_mask": given["attention_mask"].repeat_interleave(copies, 0)}
+        output, mask = encoded
+        repeated = type(output)(**{**output, "last_hidden_state": output.last_hidden_state.repeat_interleave(copies, 0)})
+        given = {"encoder_outputs": repeated, "attention_mask": mask.repeat_interleave(copies, 0)}
         answers = torch.cat([start_of(self._backbone, len(tokens)), tokens], 1)
-        logits: Tensor = model(**given, decoder_input_ids=answers, use_cache=False).logits
+        logits: Tensor = self._backbone.model(**given, decoder_input_ids=answers, use_cache=False).logits
         return logits
 
     def _plain_label(self, ids: Tensor, label: Tensor) -> Tensor:
@@ -186,9 +204,10 @@ class Likelihood(Readout):
         lengths = torch.tensor(PROBE, device=backbone.device)
         ids = torch.arange(2 * PROBE[0], device=backbone.device).view(2, -1) % (backbone.shape.vocabulary - 1) + 1
         texts = Texts(backbone.embed(ids), torch.zeros_like(lengths), lengths)
-        wanted = self._told_in_paths(texts)
+        bundle, self.packed = self._bundles[0], False
+        wanted = self._told(texts, bundle, None)
         try:
-            found = self._told_in_tree(texts)
+            found = bundle.in_tree.of(precise(self._tree_logits(texts, bundle)))
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError):
             return False
         everywhere = self._seen.masks > 0 and self._seen.attentions >= backbone.shape.layers
@@ -196,9 +215,10 @@ class Likelihood(Readout):
 
 
 class _Tables:
-    """What the tree says, as tensors on the model's device."""
+    """What a tree of some labels, by their numbers, says as tensors on the model's device."""
 
-    def __init__(self, tree: LabelTree, device: torch.device) -> None:
+    def __init__(self, tree: LabelTree, device: torch.device, labels: Sequence[int] = ()) -> None:
+        self.tree, self.labels = tree, torch.tensor(labels, dtype=torch.long, device=device)
         self.in_tree: Reads = tree.in_tree().to(device)
         self.in_paths: Reads = tree.in_paths().to(device)
         self.alone: Reads = tree.alone().to(device)
