@@ -24,7 +24,8 @@ import torch
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.space import ModelSpec, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts
-from ulpt_search.workers.model.backbone import Backbone, load, pick_dtype
+from ulpt_search.workers.model.backbone import Backbone, load
+from ulpt_search.workers.model.devices import pick_dtype
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, WhisperConfig
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
@@ -92,3 +93,31 @@ def test_sides_of_padding_do_not_reach_descriptions() -> None:
     task = replace(toy.task(), descriptions=("red w1 w2 w3 w4", "green", "blue w5"))
     found, wanted = (Cosine(one, task).matrix for one in (replace(backbone, tokenizer=left), backbone))
     torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        ("gpu7", r"^model\.device: 'gpu7' is no device; give auto, cpu, cuda or cuda:1$"),
+        ("cuda:99", r"^model\.device: cuda:99 asked for, but PyTorch sees (no GPU|\d+) here.*; give auto or cpu$"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_in_one_line(device: str, told: str) -> None:
+    with pytest.raises(WrongInput, match=told):
+        load(ModelSpec(zoo.saved("encoder"), dtype="float32", device=device))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(zoo.saved("encoder"), tmp_path / "copy"))
+    (copy / name).write_bytes((copy / name).read_bytes()[: (copy / name).stat().st_size // 2])
+    with pytest.raises(WrongInput, match=rf"^model {copy}: cannot be loaded: .+$") as caught:
+        load(ModelSpec(str(copy), dtype="float32", device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [load, shape_of])
+def test_a_model_of_speech_is_refused_in_one_line(read: Callable[[ModelSpec], object], tmp_path: Path) -> None:
+    WhisperConfig(d_model=32, decoder_start_token_id=1).save_pretrained(tmp_path)
+    with pytest.raises(WrongInput, match=r"a whisper makes no text of text; give a text encoder, decoder or encoder-decoder$"):
+        read(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))

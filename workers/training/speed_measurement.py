@@ -17,7 +17,8 @@ import torch
 from ...spaces.space import Dtype, Execution, Training
 from ..catalogue import parts
 from ..model.attention import Kernel, name_of
-from ..model.backbone import Backbone, native_dtypes
+from ..model.backbone import Backbone
+from ..model.devices import native_dtypes
 from ..model.pack import Pack, build_parts
 from ..model.precision import cast
 from ..model.readouts.choice import readout_of
