@@ -15,13 +15,16 @@ from tokenizers.processors import TemplateProcessing
 from ulpt_search.search.cli.listings import read_task
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.exports import Card, export, load_export
 from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.former_scores import former_scores, moved, refuse_moved
+from ulpt_search.workers.model.identity import former_fingerprint
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.tasks import Task, load_task
 
-from . import families, toy
+from . import families, pairs, toy
 from .door import call, drive, inside
+from .exporting import trained
 from .test_families import rows
 from .test_older_homes import HOMES, options
 
@@ -129,3 +132,16 @@ def restore(folder: Path, *, digest: str) -> None:
     database.execute("UPDATE ulpt_studies SET task_digest = ?", (digest,))
     database.commit()
     database.close()
+
+
+def test_an_export_of_then_answers_only_where_it_means_what_it_did(tmp_path: Path) -> None:
+    """A card without an identity is that version's: it read single texts as today, and dropped what tells a pair's texts apart."""
+    study, config = pairs.setup(tmp_path), pairs.trial("prompt")
+    export(study, config, trained(study, config), style="native", out=tmp_path / "out")
+    card = Card.read(tmp_path / "out")
+    assert len(load_export(tmp_path / "out")([("w1 w2", "w3 w4")])) == 1
+    replace(card, identity=None, backbone_fingerprint=former_fingerprint(families.backbone("bert").model)).write(tmp_path / "out")
+    predict = load_export(tmp_path / "out")
+    assert len(predict(["w1 w2"])) == 1
+    with pytest.raises(WrongInput, match=r"out: an earlier version read this bert otherwise than it reads itself"):
+        predict([("w1 w2", "w3 w4")])

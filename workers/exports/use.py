@@ -12,12 +12,13 @@ from transformers import AutoModelForSequenceClassification
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Difference, said
 from ...spaces.space import ModelSpec, TaskSpec
-from ..catalogue import count, parts
+from ..catalogue import count, has_prefix, parts
 from ..model.backbone import Backbone, load
 from ..model.backbone import quiet as model_quiet
+from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
 from ..model.readouts.encoding import Encoded, encode
-from ..tasks import Rows, load_task
+from ..tasks import Rows, Task, load_task
 from ..training.provenance import known_as
 from ..training.scoring import score
 from ..training.worker import frozen_digest
@@ -51,10 +52,17 @@ class Predictor:
         return [{"text": text, "label": self.card.labels[index], "probability": round(value, 4)} for text, index, value in named]
 
     def scores(self, rows: Rows) -> Tensor:
-        """Label scores (rows, labels)."""
+        """Label scores (rows, labels); `WrongInput` where an export of version 0.1.0 meant others of such texts."""
+        if self.card.identity is None:
+            self._require_reading_of_then(rows)
         data = encode(self.backbone, rows, max_tokens=self.card.max_tokens)
         starts = range(0, len(data.ids), ROWS_AT_ONCE)
         return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, len(data.ids)))) for start in starts])
+
+    def _require_reading_of_then(self, rows: Rows) -> None:
+        card, prefixes = self.card, has_prefix(self.card.method)
+        asked = Task(card.task, "classification", card.labels, card.descriptions, card.metric, rows, rows, rows, digest="")
+        refuse_moved(f"{self.folder}", self.backbone, asked, max_tokens=card.max_tokens, prefixes=prefixes)
 
     @torch.no_grad()
     def _batch(self, data: Encoded, rows: range) -> Tensor:
