@@ -168,3 +168,12 @@ def test_a_plan_says_what_cannot_leave_how(study: Setup, tmp_path: Path) -> None
         assert f"{name}: no peft form: " in said
     assert "prompt: no peft form: PEFT drops the token types that tell a pair's texts apart; take native" in said
     assert "lora: " not in said
+
+
+def test_the_catalogue_lists_the_formats_that_a_model_has() -> None:
+    def listed(name: str) -> dict[str, list[str]]:
+        return {one["name"]: one["exports"] for one in values("methods", "--model", str(families.folder(name)))}
+
+    pegasus, bert = listed("pegasus"), listed("bert")
+    assert (pegasus["prompt"], bert["prompt"]) == (["native"], ["native", "peft"])
+    assert pegasus["lora"] == bert["lora"] == ["native", "peft", "merged"]

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...spaces.axes import Axis
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ...spaces.space import ModelSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from ...workers.method import Method
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ def list_methods(model: str | None) -> list[MethodListing]:
 
     shape = _shape(model)
     return [
-        MethodListing(name, cls.formula, cls.citation, _floor(name, cls.axes(), shape), cls.axes(), cls.exports, cls.packable)
+        MethodListing(
+            name, cls.formula, cls.citation, _floor(name, cls.axes(), shape), cls.axes(), _exports(name, cls, shape), cls.packable
+        )
         for name, cls in catalogue().items()
     ]
 
@@ -150,6 +155,16 @@ def _floor(name: str, axes: Mapping[str, Axis], shape: Shape | None) -> int | No
     from ..brain.counts import ParameterCounts
 
     return ParameterCounts(axes, count=lambda values: count(name, values, shape)).smallest()[1] if shape else None
+
+
+def _exports(name: str, cls: "type[Method]", shape: Shape | None) -> tuple[str, ...]:
+    """The formats of its default configuration at the model, for texts that are no pairs; of a method that does not fit, of any model."""
+    from ...workers.exports import Reading, forms_of
+
+    try:
+        return cls.exports if shape is None else forms_of(name, cls.defaults(), shape, Reading()).exact
+    except WrongInput:
+        return cls.exports
 
 
 def _axes_to_json(axes: Mapping[str, Axis]) -> dict[str, Any]:
