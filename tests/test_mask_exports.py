@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import pipeline
 
+from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment
 from ulpt_search.spaces.space import Setup
 from ulpt_search.workers.exports import export, load_export, verify
@@ -57,6 +58,13 @@ def test_reloaded_scores_are_those_of_the_search(name: str, style: str, folder: 
     pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, digest)])
     wanted = session.trainer.predict(pack, session.splits["validation"])[0]
     torch.testing.assert_close(load_export(out).scores(session.task.validation), wanted, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("style", ["peft", "merged"])
+def test_a_head_beside_a_mask_leaves_as_it_is(style: str, folder: Path, tmp_path: Path) -> None:
+    here, config = study(folder), trial("encoder", "head")
+    with pytest.raises(WrongInput, match=rf"^export: this head has no exact {style} form: .* a mask behind them.*; take native$"):
+        export(here, config, "0" * 64, style=style, out=tmp_path / "out")
 
 
 def test_a_readme_s_lines_and_fill_mask_come_to_the_same_answer(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
