@@ -46,6 +46,7 @@ class TaskSection(Section):
     calibration: Calibration = Field(default=TaskSpec.calibration, description="without_text: less a label's score without the text")
     label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")
     readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder's own head for masked words fills in label words")
+    choices: Name | None = Field(default=TaskSpec.choices, description="a column with each row's own list of choices, for language models")
     mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")
 
 

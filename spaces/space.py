@@ -60,6 +60,8 @@ class TaskSpec:
     label_texts: LabelTexts = Reading.label_texts
     readout: Way = "auto"
     """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word."""
+    choices: str | None = None
+    """A column with a list of texts in each row: the row's own choices, of which `label` is the number, counted from 0."""
     mask_text: str = "Answer: {mask}."
     """What stands behind a text, or behind a pair's second, where a mask is read; a space comes between."""
 

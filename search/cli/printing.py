@@ -71,6 +71,9 @@ ORIGINS = {
 
 def label_lines(labels: "Sequence[LabelText]") -> Iterator[str]:
     """What stands for each label and whose words these are, a line a label; one line for all where they are their own names."""
+    if any(label.origin == "rows" for label in labels):
+        yield f"every row has its own choices, {len(labels)} at most"
+        return
     if all(label.origin == "name" for label in labels):
         shown = ", ".join(label.text for label in labels[:LABELS_SHOWN])
         more = f" and {len(labels) - LABELS_SHOWN} more" if len(labels) > LABELS_SHOWN else ""

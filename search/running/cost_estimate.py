@@ -122,7 +122,7 @@ def make_plan(request: Request) -> SearchPlan:
 
     space = request.space()
     task, tokenizer = load_task(space.task), tokenizer_of(space.model)
-    shape = replace(shape_of(space.model), labels=len(task.labels))
+    shape = replace(shape_of(space.model), labels=task.classes)
     readout = about(tokenizer, shape.family, task, mask=space.model.mask)
     judged = judge_methods(space, shape, budget=request.budget)
     means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)

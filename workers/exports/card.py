@@ -53,6 +53,8 @@ class Card:
     """Encoders read as masked language models: what stands behind a text, with `{mask}` in it."""
     mask_words: tuple[tuple[int, ...], ...] | None = None
     """The tokens of each label word there; of several, the mean logit counts."""
+    own_choices: bool = False
+    """Whether each row brings its own choices, of which `scoring` makes scores."""
     pooling: str | None = None
     """Where a trial with a head of its own reads hidden states; None where the task's readout is used."""
     revision: str | None = None

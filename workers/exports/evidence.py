@@ -91,18 +91,21 @@ class Evidence:
     """Label scores."""
     note: str = ""
     """What a reader should know about the proof; empty where there is nothing."""
+    choices: tuple[tuple[str, ...], ...] = ()
+    """Each text's own choices, where rows have their own."""
 
     @property
     def rows(self) -> Rows:
         """The rows as a split; their labels play no part."""
-        return Rows(tuple(a for a, _ in self.texts), tuple(b for _, b in self.texts), (0,) * len(self.texts))
+        first, second = tuple(a for a, _ in self.texts), tuple(b for _, b in self.texts)
+        return Rows(first, second, (0,) * len(self.texts), choices=self.choices)
 
 
 def chosen(rows: Rows) -> Rows:
     """A few rows of a split, from short to long."""
     order = sorted(range(min(FROM, len(rows.texts_a))), key=lambda row: len(rows.texts_a[row]) + len(rows.texts_b[row] or ""))
     picked = order[:: max(1, len(order) // ROWS)][:ROWS]
-    return Rows(tuple(rows.texts_a[i] for i in picked), tuple(rows.texts_b[i] for i in picked), (0,) * len(picked))
+    return rows.take(picked)
 
 
 def sketch(outputs: Tensor) -> Tensor:

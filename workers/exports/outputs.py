@@ -1,6 +1,6 @@
 """What a model computes for a few probe texts by our own code: one side of every export's proof, `fresh` being the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,8 @@ from ..model.pooling import Body
 from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.likelihood import Likelihood
-from ..model.readouts.wording import Wording
+from ..model.readouts.row_choice import RowChoice, folded
+from ..model.readouts.wording import OwnChoices, Wording
 from ..model.sites import Sites
 from ..training.trainer import bound_values
 from .card import Card
@@ -44,6 +45,8 @@ def padded(data: Encoded, *, pad: int, rows: int | None = None, labels: Labels =
 def asked(backbone: Backbone, data: Encoded, card: Card) -> dict[str, Tensor]:
     """A split as an export's model is asked about it: `padded`, with the labels whose tokens all count or the places of masks."""
     given = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
+    if card.own_choices:
+        return with_choices(given, data, range(len(data.targets)), card)
     return with_places(backbone, given) if card.pooling is None else given
 
 
@@ -52,6 +55,13 @@ def with_places(backbone: Backbone, inputs: dict[str, Tensor]) -> dict[str, Tens
     if backbone.mask is None:
         return inputs
     return {**inputs, "places": (inputs["input_ids"] == backbone.tokenizer.mask_token_id).long().argmax(1)}
+
+
+def with_choices(inputs: dict[str, Tensor], data: Encoded, rows: Sequence[int], card: Card) -> dict[str, Tensor]:
+    """Inputs with `choices` (rows, choices, tokens), the rows' own, and whether scores are `per_token`."""
+    choices = data.batch_choices(rows, device=torch.device("cpu"))
+    assert choices is not None, "rows of such a task have choices"
+    return {**inputs, "choices": choices, "per_token": torch.tensor(card.scoring == "mean")}
 
 
 def label_table(labels: Sequence[Sequence[int]]) -> Tensor:
@@ -68,17 +78,33 @@ def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
     head = head_of(pack)
     if head is not None:
         return head[0].scores(head[1], pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
+    if "choices" in inputs:
+        return _choices(backbone, pack, inputs)
     if "labels" not in inputs:
         return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family, inputs.get("places"))
     labels = tuple(tuple(int(token) for token in label if token >= 0) for label in inputs["labels"])
     readout = Likelihood(backbone, Wording("sum", labels, False, False, backbone.family))
+    return _told(backbone, pack, inputs, readout.told, copies=readout.copies(training=False)).flatten(1)
+
+
+def _choices(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
+    """Scores (rows, choices) of rows' own choices, 0 for those that a row has not."""
+    choices, mean = inputs["choices"], bool(inputs["per_token"])
+    readout = RowChoice(backbone, OwnChoices(mean, choices.shape[1], backbone.family), longest=choices.shape[2])
+    told = _told(backbone, pack, inputs, lambda texts: readout.told(texts, choices), copies=readout.most)
+    return folded(told, choices, mean=mean)
+
+
+def _told(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], tell: Callable[[Texts], Tensor], *, copies: int) -> Tensor:
+    """What `tell` makes of texts as the pack's one trial hands them over."""
     ids = inputs["input_ids"]
-    with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites:
-        copies = readout.copies(training=False)
-        with sites.bind(bound_values(pack), rows=len(ids), copies=copies):
-            embeds, fronts = sites.prompts(backbone.embed(ids)[None])
-            moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
-            return readout.told(Texts(embeds[0], fronts.expand(len(ids)), inputs["attention_mask"].sum(1), moved)).flatten(1)
+    with (
+        Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites,
+        sites.bind(bound_values(pack), rows=len(ids), copies=copies),
+    ):
+        embeds, fronts = sites.prompts(backbone.embed(ids)[None])
+        moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
+        return tell(Texts(embeds[0], fronts.expand(len(ids)), inputs["attention_mask"].sum(1), moved))
 
 
 @torch.no_grad()

@@ -44,7 +44,7 @@ def _native(card: Card) -> str:
 
 {HERE}
 predict = load_export(HERE){model or '  # model="...", where the frozen model has moved'}
-(answer,) = predict([{_texts(card)}])
+(answer,) = predict([{_texts(card)}]{_own(card)})
 print(answer["label"], answer["probability"])"""
 
 
@@ -55,7 +55,8 @@ def _stock(card: Card, start: int | None) -> str:
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
     imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class else []
     imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
-    lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {list(card.labels)!r}"]
+    names = "choices" if card.own_choices else repr(list(card.labels))
+    lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {names}"]
     return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
 
 
@@ -103,6 +104,8 @@ def _scoring(card: Card, start: int | None) -> list[str]:
             f'labels = load_file(f"{{HERE}}/{LABELS}")["labels"]',
             f"scores = labels @ torch.nn.functional.normalize(mean, dim=-1) / {TEMPERATURE}",
         ]
+    if card.own_choices:
+        return [*_input(card, cut), *_choices(card, start), "scores = torch.stack([score(tokens(choice)) for choice in choices])"]
     if card.label_sequences is not None:
         return [*_input(card, cut), *_whole_labels(card, start), f"scores = torch.stack([score(label) for label in labels]){prior}"]
     if card.family == "encoder-decoder":
@@ -179,8 +182,9 @@ def _whole_labels(card: Card, start: int | None) -> list[str]:
     else:
         logits = "model(input_ids=whole, attention_mask=torch.ones_like(whole)).logits[0, -len(label) :]"
     whole = [] if card.family == "encoder-decoder" else ["    whole = torch.cat([ids, torch.tensor([label[:-1]], dtype=ids.dtype)], 1)"]
+    given = [f"labels = {[list(label) for label in card.label_sequences]}  # the tokens of each label"] if card.label_sequences else []
     return [
-        f"labels = {[list(label) for label in card.label_sequences or ()]}  # the tokens of each label",
+        *given,
         "",
         "def score(label):",
         *whole,
@@ -189,6 +193,26 @@ def _whole_labels(card: Card, start: int | None) -> list[str]:
         f"    return logits.log_softmax(-1).gather(-1, torch.tensor(label)[:, None]).{fold}()",
         "",
     ]
+
+
+def _choices(card: Card, start: int | None) -> list[str]:
+    """Lines that define `choices` of one text, `tokens(choice)` and `score(tokens)`."""
+    if card.family == "encoder-decoder":
+        tokens = ['    return tokenizer(text_target=choice)["input_ids"]']
+    else:
+        tokens = [
+            f'    whole = tokenizer({SUFFIX!r} + " " + choice, add_special_tokens=False)["input_ids"]',
+            '    first = end["input_ids"]',
+            "    joined = whole[: len(first)] == first",
+            '    return whole[len(first) :] if joined else tokenizer(" " + choice, add_special_tokens=False)["input_ids"]',
+        ]
+    own = card.evidence.choices[-1] if card.evidence else ("one", "another")
+    return [*_whole_labels(card, start), "def tokens(choice):", *tokens, "", f"choices = {list(own)!r}"]
+
+
+def _own(card: Card) -> str:
+    """The choices of the text that `_texts` shows, as an argument; nothing where labels are the task's."""
+    return f", [{list(card.evidence.choices[-1])!r}]" if card.evidence and card.own_choices else ""
 
 
 def _sentences(card: Card) -> str:

@@ -19,6 +19,7 @@ from ...spaces.shape import Linear, Shape
 from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
 from ..model.architecture import relative_bias, weight_of
 from ..model.backbone import Backbone, quiet
+from ..model.readouts.row_choice import folded
 from ..model.sites import local
 from ..model.text_part import KEYS
 from .reading import read
@@ -49,6 +50,9 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
         inputs["input_ids"], inputs.get("token_type_ids", inputs["input_ids"]), inputs["attention_mask"].sum(1).tolist(), strict=True
     )
     typed = "token_type_ids" in inputs
+    if "choices" in inputs:
+        told = [_labels(model, backbone, parts, ids[:length], own) for (ids, _, length), own in zip(rows, inputs["choices"], strict=True)]
+        return folded(torch.stack(told).view(inputs["choices"].shape), inputs["choices"], mean=bool(inputs["per_token"]))
     if "labels" in inputs:
         return torch.stack([_labels(model, backbone, parts, ids[:length], inputs["labels"]) for ids, _, length in rows])
     return torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
@@ -59,6 +63,8 @@ def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: T
     told = torch.zeros(labels.shape)
     for row, label in zip(told, labels, strict=True):
         answer = label[label >= 0]
+        if not len(answer):
+            continue
         logits = _logits(model, backbone, parts, ids, None, answer=answer[:-1])
         row[: len(answer)] = logits[0, -len(answer) :].log_softmax(-1).gather(-1, answer[:, None])[:, 0]
     return told.flatten()

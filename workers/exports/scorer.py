@@ -11,19 +11,22 @@ import safetensors.torch
 from ..model.readouts.cosine import Cosine
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.mask import Mask
+from ..model.readouts.row_choice import RowChoice
 from ..model.readouts.words import Words
 from .card import LABELS, Card
 
 POOLING = "1_Pooling"
 
 
-def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask) -> Card:
+def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask | RowChoice) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model.
 
     A trial with a head of its own needs neither.
     """
     if card.pooling is not None:
         return card
+    if isinstance(readout, RowChoice):
+        return replace(card, own_choices=True, scoring="mean" if readout.asked.mean else "sum")
     if isinstance(readout, Words | Likelihood | Mask):
         card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
     if isinstance(readout, Words):

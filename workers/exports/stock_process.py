@@ -105,8 +105,13 @@ def class_scores(model: Any, inputs: Tensors) -> torch.Tensor:
 def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
     """Outputs where labels are read, (rows, width or vocabulary), or of `labels` (labels, width) the log-likelihoods of all tokens.
 
-    `places` (rows,), where given, are those of masks.
+    `places` (rows,), where given, are those of masks; of `choices` (rows, choices, width) the scores, the mean where `per_token` says so.
     """
+    if "choices" in inputs:
+        rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
+        told = [likelihoods(model, row, own, family) for row, own in zip(rows, inputs["choices"], strict=True)]
+        total = torch.stack(told).view(inputs["choices"].shape).sum(-1)
+        return total / (inputs["choices"] >= 0).sum(-1).clamp(min=1) if bool(inputs["per_token"]) else total
     if "labels" in inputs:
         rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
         return torch.stack([likelihoods(model, row, inputs["labels"], family) for row in rows])

@@ -18,12 +18,13 @@ from ..model.backbone import quiet as model_quiet
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
 from ..model.readouts.encoding import Encoded, encode
+from ..model.readouts.readout import ABSENT
 from ..tasks import Rows, Task, load_task
 from ..training.provenance import known_as
 from ..training.scoring import score
 from ..training.worker import frozen_digest
 from .card import Card
-from .outputs import label_table, trained_reading, with_places
+from .outputs import label_table, trained_reading, with_choices, with_places
 from .outside import check_adapter, check_files, elements_of, tensors_of
 from .reading import label_scores
 from .stock_process import class_scores, run, sentence_scores, stock_model
@@ -42,14 +43,25 @@ class Predictor:
     """The stock model of a peft or merged export; None for a native one, which runs as `pack`."""
     pack: Pack | None
 
-    def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, Any]]:
-        """Return `{text, label, probability}` for each text."""
+    def __call__(self, texts: Sequence[str | tuple[str, str]], choices: Sequence[Sequence[str]] = ()) -> list[dict[str, Any]]:
+        """Return `{text, label, probability}` for each text; of a multiple-choice task, whose texts come with `choices`, one of these.
+
+        Raises `WrongInput` where choices are missing, or not asked for.
+        """
+        if self.card.own_choices != bool(choices) or (choices and len(choices) != len(texts)):
+            wanted = f"{len(texts)} lists of choices, one a text" if self.card.own_choices else "no choices: its labels are its task's"
+            raise WrongInput(f"{self.folder}: got {len(choices)} lists of choices, wanted {wanted}")
         pairs = [(text, None) if isinstance(text, str) else text for text in texts]
-        rows = Rows(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), (0,) * len(pairs))
+        own = tuple(tuple(texts) for texts in choices)
+        rows = Rows(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), (0,) * len(pairs), choices=own)
         chances = self.scores(rows).softmax(-1)
         best = chances.max(-1)
         named = zip(texts, best.indices.tolist(), best.values.tolist(), strict=True)
-        return [{"text": text, "label": self.card.labels[index], "probability": round(value, 4)} for text, index, value in named]
+        labels = own or (self.card.labels,) * len(texts)
+        return [
+            {"text": text, "label": names[index], "probability": round(value, 4)}
+            for names, (text, index, value) in zip(labels, named, strict=True)
+        ]
 
     def scores(self, rows: Rows) -> Tensor:
         """Label scores (rows, labels); `WrongInput` where an export of version 0.1.0 meant others of such texts."""
@@ -74,13 +86,16 @@ class Predictor:
             inputs["token_type_ids"] = types
         if self.card.label_sequences is not None:
             inputs["labels"] = label_table(self.card.label_sequences)
+        if self.card.own_choices:
+            inputs = with_choices(inputs, data, rows, self.card)
         inputs = with_places(self.backbone, inputs)
         if self.pack is not None:
             found = trained_reading(self.backbone, self.pack, inputs)
         else:
             with torch.sparse.check_sparse_tensor_invariants():  # PEFT's SHIRA leaves the choice to torch, which warns
                 found = self._stock_reading(inputs)
-        return label_scores(found, self.card, self.folder)
+        scores = label_scores(found, self.card, self.folder)
+        return scores.masked_fill((inputs["choices"] < 0).all(-1), ABSENT) if self.card.own_choices else scores
 
     def _stock_reading(self, inputs: dict[str, Tensor]) -> Tensor:
         """What the stock model's labels are read from; with a head, their scores."""

@@ -15,7 +15,7 @@ from ...spaces.errors import WrongInput, reason
 from .backbone import Backbone, quiet
 from .precision import cast
 from .readouts.encoding import Encoded
-from .readouts.readout import Readout
+from .readouts.readout import ABSENT, Readout
 
 ROWS = 4
 OPERATIONS = 5e12
@@ -48,7 +48,8 @@ def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> 
 
 def relative(found: Tensor, wanted: Tensor) -> float:
     """Largest difference as a share of the largest wanted score; infinite where one is not a number."""
-    far = float((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30))
+    largest = wanted.masked_fill(wanted <= ABSENT, 0.0).abs().max()
+    far = float((found - wanted).abs().max() / largest.clamp_min(1e-30))
     return far if far == far else float("inf")
 
 
@@ -65,7 +66,8 @@ def own_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequen
     ids, lengths, _ = data.batch(rows, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
     embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
     types = data.batch_types(rows, device=backbone.device)
-    return readout.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types)
+    choices = data.batch_choices(rows, device=backbone.device)
+    return readout.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types, choices=choices)
 
 
 @torch.no_grad()
@@ -77,7 +79,8 @@ def plain_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequ
 
 def _plain(backbone: Backbone, readout: Readout, data: Encoded, row: int) -> Tensor:
     ids = torch.tensor(data.ids[row].tolist(), device=backbone.device)[None]
-    return readout.plain(ids, data.batch_types([row], device=backbone.device))
+    types, choices = data.batch_types([row], device=backbone.device), data.batch_choices([row], device=backbone.device)
+    return readout.plain(ids, types, choices)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import TaskSpec
+from .choices import Choices, check_answers, choices_of
 from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
@@ -33,18 +34,28 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
     if "test" in tables and ("test" not in values or is_unlabelled(values["test"])):
         values.pop("test", None)
         notes = ("the test split has no labels and was left aside",)
+    choices = {split: choices_of(tables[split], spec.choices) for split in values}
+    known = known if spec.choices is None else replace(known, kind="multiple_choice", labels=_numbered(choices))
     kind = known.kind or infer_kind(values["train"], spec.metric)
     codec = _codec(kind, tables["train"], values["train"], known.labels)
     rows = {
-        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec))
+        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
         for split, column in values.items()
     }
+    for split, own in rows.items():
+        check_answers(tables[split], own.choices, own.labels)
     names = codec.names if codec else ()
     _check_variety(tables["train"].source, rows["train"], names)
     if names and known.labels is None and kind == "classification" and not spec.labels and all(name.isdecimal() for name in names):
         notes = (*notes, f"the labels {listed(names)} have no names: say what they mean under task.labels")
     task = task_from_rows(name, rows, spec, Known(kind, names, known.metric))
     return replace(task, notes=(*notes, *task.notes))
+
+
+def _numbered(choices: Mapping[str, Choices]) -> tuple[str, ...]:
+    """Names of as many labels as any row has choices."""
+    most = max(len(own) for rows in choices.values() for own in rows)
+    return tuple(f"choice{number + 1}" for number in range(most))
 
 
 def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: Known) -> Task:

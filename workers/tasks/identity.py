@@ -14,4 +14,8 @@ def task_side(task: Task, *, template: str, max_tokens: int) -> TaskSide:
 
 
 def _of_rows(rows: Rows) -> str:
-    return sha256_of_json([rows.texts_a, rows.texts_b, rows.labels, *([rows.groups] if rows.groups else [])])
+    return sha256_of_json([rows.texts_a, rows.texts_b, rows.labels, *([rows.groups] if rows.groups else []), *_choices(rows)])
+
+
+def _choices(rows: Rows) -> list[object]:
+    return [{"choices": rows.choices}] if rows.choices else []

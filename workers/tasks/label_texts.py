@@ -8,8 +8,8 @@ from .descriptions import describe_labels, plain_names
 from .labels import listed
 from .task import Kind
 
-NAME, GIVEN, OURS = "name", "task.labels", "ours"
-"""Origins: the label's own name in plain words, the user's space or command line, a description that we wrote by hand."""
+NAME, GIVEN, OURS, ROWS = "name", "task.labels", "ours", "rows"
+"""Origins: the label's own name in plain words, the user's space or command line, a description that we wrote by hand, each row's own."""
 
 
 def label_texts(name: str, kind: Kind, labels: Sequence[str], spec: TaskSpec) -> tuple[tuple[str, str], ...]:
@@ -18,6 +18,8 @@ def label_texts(name: str, kind: Kind, labels: Sequence[str], spec: TaskSpec) ->
         if label not in labels:
             has = f"{name} has {listed(labels)}" if labels else f"{name} is a regression task and has none"
             raise WrongInput(f"task.labels.{label}: unknown label; {has}.{did_you_mean(label, labels)}")
+    if spec.choices is not None:
+        return tuple((label, ROWS) for label in labels)
     own = zip(labels, _own(kind, labels, described=spec.label_texts == "described"), strict=True)
     texts = tuple((spec.labels[label].strip(), GIVEN) if label in spec.labels else default for label, default in own)
     _check(labels, [text for text, _ in texts])

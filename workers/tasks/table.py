@@ -34,7 +34,7 @@ class Table:
 
 def wanted_columns(spec: TaskSpec) -> tuple[str, ...]:
     """The columns that a task reads."""
-    return tuple(name for name in (spec.text_a, spec.text_b, spec.label, spec.group) if name)
+    return tuple(name for name in (spec.text_a, spec.text_b, spec.label, spec.group, spec.choices) if name)
 
 
 def table_of(source: str, records: Sequence[Mapping[str, object]], *, wanted: Collection[str], lines: Sequence[int]) -> Table:

@@ -29,6 +29,8 @@ class Rows:
     """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as the document that its text is of: rows of one group are no independent draws. Empty: nothing."""
+    choices: tuple[tuple[str, ...], ...] = ()
+    """Each row's own choices, of which its label is the number. Empty: labels are the same for all rows."""
 
     def __post_init__(self) -> None:
         lengths = (len(self.texts_a), len(self.texts_b), len(self.labels))
@@ -36,6 +38,8 @@ class Rows:
             raise ValueError(f"a split needs as many first texts as second texts and labels, got {lengths}")
         if self.groups and len(self.groups) != len(self.labels):
             raise ValueError(f"{len(self.labels)} rows need as many groups, or none, got {len(self.groups)}")
+        if self.choices and len(self.choices) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} rows need as many lists of choices, or none, got {len(self.choices)}")
 
     def __len__(self) -> int:
         return len(self.texts_a)
@@ -45,14 +49,15 @@ class Rows:
         chosen = list(numbers)
         texts_a, texts_b = (tuple(texts[i] for i in chosen) for texts in (self.texts_a, self.texts_b))
         groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
-        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen), groups)  # type: ignore[arg-type]
+        choices = tuple(self.choices[i] for i in chosen) if self.choices else ()
+        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen), groups, choices)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Task:
     """A task, ready to be trained on. No two splits share a text (or pair of texts).
 
-    A multiple-choice row lists its options, numbered, in the second text; its labels are the options' numbers.
+    A multiple-choice row has its own choices, or lists its options, numbered, in the second text; its labels are the options' numbers.
     """
 
     name: str
@@ -75,10 +80,16 @@ class Task:
     origins: tuple[str, ...] = ()
     """Where each description comes from: `name`, `task.labels`, or `ours` for a text written by hand for a well-known set of labels."""
 
+    @property
+    def classes(self) -> int:
+        """How many labels all rows share; 0 where there are none, or each row has its own choices."""
+        return 0 if self.train.choices else len(self.labels)
+
 
 def digest_of(*, kind: Kind, labels: Sequence[str], descriptions: Sequence[str], metric: str, splits: Sequence[Rows]) -> str:
     """Return `Task.digest` of these contents."""
     digest = hashlib.sha256(json.dumps([kind, labels, descriptions, metric]).encode())
     for split in splits:
-        digest.update(json.dumps([split.texts_a, split.texts_b, split.labels]).encode())
+        own = [split.choices] if split.choices else []
+        digest.update(json.dumps([split.texts_a, split.texts_b, split.labels, *own]).encode())
     return digest.hexdigest()

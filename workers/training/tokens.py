@@ -9,7 +9,11 @@ from ..model.backbone import Backbone
 from ..model.identity import TEMPLATES
 from ..model.node_cache import Tensors, once
 from ..model.readouts.encoding import Encoded, encode
+from ..model.readouts.row_choices import RowChoices
 from ..tasks import Rows, Task
+
+CHOICES = ("choices", "choice_offsets", "choice_counts")
+"""What a file calls the parts of `RowChoices`."""
 
 
 def encoded(backbone: Backbone, task: Task, *, max_tokens: int, folder: Path | None) -> dict[str, Encoded]:
@@ -25,13 +29,20 @@ def encoded(backbone: Backbone, task: Task, *, max_tokens: int, folder: Path | N
 def _split(backbone: Backbone, rows: Rows, max_tokens: int, path: Path) -> Encoded:
     kept = once(path, lambda: _tensors(encode(backbone, rows, max_tokens=max_tokens)))
     types = kept["types"].numpy() if "types" in kept else None
-    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()), types)
+    own = [kept[name].numpy() for name in CHOICES if name in kept]
+    choices = RowChoices(*own) if own else None
+    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()), types, choices)
 
 
 def _tensors(data: Encoded) -> Tensors:
     tokens, offsets = torch.from_numpy(data.tokens), torch.from_numpy(data.offsets)
     made = {"tokens": tokens, "offsets": offsets, "targets": torch.tensor(data.targets)}
-    return made if data.types is None else {**made, "types": torch.from_numpy(data.types)}
+    if data.types is not None:
+        made["types"] = torch.from_numpy(data.types)
+    if data.choices is None:
+        return made
+    own = (data.choices.tokens, data.choices.offsets, data.choices.counts)
+    return {**made, **{name: torch.from_numpy(values) for name, values in zip(CHOICES, own, strict=True)}}
 
 
 def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:

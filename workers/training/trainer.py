@@ -172,7 +172,7 @@ class Trainer:
             return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
         read = partial(self.readout.training_scores, targets=batch.targets) if training else self.readout.scores
         if not heads:
-            return read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types).view(whole)
+            return read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types, choices=batch.choices).view(whole)
         if not self.readout.joins:
             raise ValueError(f"trials {sorted(heads)} have heads, to which these passes are of no use; give them a pack of their own")
         with self.heads.body.watched() as seen:
@@ -183,7 +183,8 @@ class Trainer:
         """The rows of a pass, with what the first `blocks` blocks make of them."""
         hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
         types = data.batch_types(rows, device=device) if hidden is None else None
-        return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks)
+        choices = data.batch_choices(rows, device=device)
+        return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks, choices)
 
     def _skippable(self, sites: Sites) -> int:
         return sites.untouched if self.lower.possible and self.readout.resumes else 0
@@ -221,6 +222,8 @@ class Batch:
     types: Tensor | None
     hidden: Tensor | None
     blocks: int
+    choices: Tensor | None = None
+    """(rows, choices, tokens) of rows that have their own; -1 where there is no token."""
 
 
 def disagreement(first: Tensor, second: Tensor) -> Tensor:

@@ -10,16 +10,20 @@ from ...tasks import Task
 from ..backbone import Backbone
 from ..identity import TEMPLATES
 from .cosine import Cosine
+from .label_tokens import label_tokens
 from .likelihood import Likelihood
 from .mask import Mask
-from .wording import Wording, masked_wording, wording_of
+from .row_choice import RowChoice
+from .wording import OwnChoices, Wording, masked_wording, own_choices, wording_of
 from .words import Words
 
 
-def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Wording:
+def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Wording | OwnChoices:
     """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
     if not task.labels:
         raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
+    if task.train.choices:
+        return own_choices(family, task)
     if mask is not None:
         return masked_wording(tokenizer, mask, task)
     return Cosine if family == "encoder" else wording_of(tokenizer, family, task)
@@ -28,28 +32,40 @@ def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, ma
 def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None = None) -> str:
     """Say for `plan` how a task is read off a model, in one line."""
     chosen = choose(tokenizer, family, task, mask=mask)
-    return str(chosen) if isinstance(chosen, Wording) else chosen.about
+    return str(chosen) if isinstance(chosen, Wording | OwnChoices) else chosen.about
 
 
 def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
-    return chosen.template if isinstance(chosen, Wording) else TEMPLATES[backbone.family]
+    return chosen.template if isinstance(chosen, Wording | OwnChoices) else TEMPLATES[backbone.family]
 
 
 def for_task(backbone: Backbone, task: Task) -> Backbone:
     """The backbone with the task's number of labels in its shape, which heads are made for."""
-    return replace(backbone, shape=replace(backbone.shape, labels=len(task.labels)))
+    return replace(backbone, shape=replace(backbone.shape, labels=task.classes))
 
 
-def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood | Mask:
+def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood | Mask | RowChoice:
     """Return the readout of a task, ready to read this model; `WrongInput` where its labels cannot be told apart by it."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
-    if not isinstance(chosen, Wording):
-        made: Cosine | Words | Likelihood | Mask = chosen(backbone, task)
+    if isinstance(chosen, OwnChoices):
+        made: Cosine | Words | Likelihood | Mask | RowChoice = RowChoice(backbone, chosen, longest=_longest(backbone, task))
+    elif not isinstance(chosen, Wording):
+        made = chosen(backbone, task)
     elif chosen.mask is not None:
         made = Mask(backbone, chosen)
     else:
         made = Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)
     made.descriptions = task.descriptions
     return made
+
+
+def _longest(backbone: Backbone, task: Task) -> int:
+    """Tokens of the longest choice of any row, found among those of most characters."""
+    texts = {text for rows in (task.train, task.validation, task.test) for own in rows.choices for text in own}
+    return max(map(len, label_tokens(backbone.tokenizer, backbone.family, sorted(texts, key=len)[-LONG:])))
+
+
+LONG = 32
+"""Choices of most characters, among which the one of most tokens is looked for."""

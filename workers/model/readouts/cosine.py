@@ -30,14 +30,21 @@ class Cosine(Readout):
         self.matrix = _descriptions(backbone, task.descriptions)
 
     def scores(
-        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """Cosines over τ."""
         given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
         hidden = self._backbone.model(**given).last_hidden_state
         return pooled(hidden, fronts=fronts, lengths=lengths) @ self.matrix.T / TEMPERATURE
 
-    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids."""
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | ({} if types is None else {"token_type_ids": types})
         hidden: Tensor = self._backbone.model(**given).last_hidden_state

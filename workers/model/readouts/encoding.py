@@ -13,10 +13,11 @@ from ....spaces.errors import WrongInput
 from ...tasks import Rows
 from ..backbone import Backbone
 from ..transfer import sent
+from .in_context import SUFFIX
 from .masking import gap_of, unmasked, with_gap
+from .row_choices import RowChoices, row_choices
 
-SUFFIX = "\nAnswer:"
-"""Stands behind a decoder's text: what follows is the answer."""
+__all__ = ["SUFFIX", "Encoded", "encode"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Encoded:
     """The index of each row's label."""
     types: np.ndarray | None = None
     """int8, the token type of each token where the model tells a pair's texts apart by it."""
+    choices: RowChoices | None = None
+    """Where each row has its own."""
 
     @cached_property
     def ids(self) -> tuple[np.ndarray, ...]:
@@ -52,6 +55,10 @@ class Encoded:
     def batch_types(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
         """Return the token types (rows, tokens) beside `batch`'s ids, 0 where they are padded; None where there are none."""
         return None if self.types is None else sent(torch.from_numpy(self._padded(self.types, rows, pad=0)), device)
+
+    def batch_choices(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
+        """Return these rows' own choices (rows, choices, tokens), as `RowChoices.of` has them; None where there are none."""
+        return None if self.choices is None else sent(torch.from_numpy(self.choices.of(rows)), device)
 
     def _padded(self, values: np.ndarray, rows: Sequence[int], *, pad: int) -> np.ndarray:
         starts = self.offsets[np.asarray(rows)]
@@ -80,7 +87,8 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types)
+    choices = row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None
+    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types, choices)
 
 
 def _masked(backbone: Backbone, rows: Rows, limit: int) -> tuple[list[list[int]], np.ndarray | None]:

@@ -2,6 +2,9 @@
 
 from transformers import PreTrainedTokenizerBase
 
+SUFFIX = "\nAnswer:"
+"""Stands behind a decoder's text: what follows is the answer."""
+
 
 def behind(tokenizer: PreTrainedTokenizerBase, before: str, word: str) -> list[int]:
     """Tokens of `word` as it follows `before` after a space.

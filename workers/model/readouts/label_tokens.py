@@ -6,8 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ....spaces.errors import WrongInput
 from ....spaces.shape import Family
-from .encoding import SUFFIX
-from .in_context import behind
+from .in_context import SUFFIX, behind
 from .label_tree import Tokens, begins_another
 
 

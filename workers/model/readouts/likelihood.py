@@ -49,7 +49,14 @@ class Likelihood(Readout):
             self.prior = self.plain(*empty_text(backbone)).detach()
 
     def scores(
-        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """Log-likelihoods of all labels."""
         told = self.told(Texts(embeds, fronts, lengths, shifts))
@@ -64,6 +71,7 @@ class Likelihood(Readout):
         targets: Tensor,
         shifts: Tensor | None = None,
         types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """All labels' where they are few; (rows, 1), the right one's alone, where they are many."""
         if not self.wording.many:
@@ -81,7 +89,7 @@ class Likelihood(Readout):
             return -scores[:, 0]
         return cross_entropy(scores, targets, reduction="none")
 
-    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids, one sequence a label."""
         told = [self._plain_label(ids, torch.tensor([label], device=ids.device)) for label in self.tree.labels]
         return self._calibrated(torch.stack(told)[None] / self._lengths.to(told[0].dtype))

@@ -36,14 +36,21 @@ class Mask(Readout):
             self.prior = self.plain(ids, types).detach()
 
     def scores(
-        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """Logits at each row's mask."""
         given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
         with self._head.at(fronts + lengths - 1 - self._after):
             return self._of(self._backbone.model(**given).logits[:, 0])
 
-    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids, out of the logits of all words."""
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         given = given if types is None else {**given, "token_type_ids": types}

@@ -22,12 +22,22 @@ class Readout(ABC):
 
     @abstractmethod
     def scores(
-        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
-        """Return label scores (rows, labels), float32 or the double of a double model, of embeddings as `Conventions.inputs` gets them."""
+        """Return label scores (rows, labels), float32 or the double of a double model, of embeddings as `Conventions.inputs` gets them.
+
+        `choices` (rows, choices, tokens) are those of rows that have their own, -1 where there is no token.
+        """
 
     @abstractmethod
-    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
 
     def training_scores(
@@ -39,9 +49,10 @@ class Readout(ABC):
         targets: Tensor,
         shifts: Tensor | None = None,
         types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """Return what `loss` takes in training: the scores, unless a readout needs less of them where it knows the targets (rows,)."""
-        return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+        return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types, choices=choices)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""
@@ -77,6 +88,10 @@ class Readout(ABC):
     def joins(self) -> bool:
         """Whether its passes serve trials with a head as well: a row of theirs is the text, and scores in training are all labels'."""
         return True
+
+
+ABSENT = -1e4
+"""The score of a choice that a row does not have: as good as none, and still a number."""
 
 
 def precise(x: Tensor) -> Tensor:

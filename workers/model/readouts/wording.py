@@ -72,6 +72,39 @@ class Wording:
         return f"{what} {PLACES[self.family]}{less} ({how}; trained by {loss})"
 
 
+@dataclass(frozen=True)
+class OwnChoices:
+    """How each row's own choices are asked for."""
+
+    mean: bool
+    """Whether scores are per token."""
+    most: int
+    """The largest number of choices of a row."""
+    family: Family
+
+    @property
+    def template(self) -> str:
+        """How texts become tokens and outputs become scores, by which a study is recognised."""
+        text = TEMPLATES[self.family].partition("; ")[0].replace("2:", "3:")
+        return f"{text}; {'mean' if self.mean else 'sum'} of the log-likelihoods of all tokens of each of the row's choices"
+
+    def __str__(self) -> str:
+        """For `plan`, one line."""
+        kind = "mean" if self.mean else "sum"
+        return f"{kind} of the log-likelihoods of the tokens of each row's own choices {PLACES[self.family]} (one sequence a choice)"
+
+
+def own_choices(family: Family, task: Task) -> OwnChoices:
+    """Return how the choices of a task whose rows have their own are asked for; `WrongInput` where there is no way."""
+    if family == "encoder":
+        raise WrongInput("task.choices: an encoder has no likelihood of a choice; give a decoder or an encoder-decoder")
+    asked = task.reading
+    if asked.scoring == "first" or asked.calibration != "none":
+        other = "scoring: first" if asked.scoring == "first" else f"calibration: {asked.calibration}"
+        raise WrongInput(f"task.{other} makes nothing of choices that each row has of its own; take mean or sum, without calibration")
+    return OwnChoices(asked.scoring != "sum", len(task.labels), family)
+
+
 def masked_wording(tokenizer: PreTrainedTokenizerBase, mask: str, task: Task) -> Wording:
     """Return how a task's labels fill a mask: with their first token, or `mean`, all of their tokens at one mask.
 

@@ -32,7 +32,14 @@ class Words(Readout):
             self.prior = self.plain(*empty_text(backbone)).detach()
 
     def scores(
-        self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
+        self,
+        embeds: Tensor,
+        *,
+        fronts: Tensor,
+        lengths: Tensor,
+        shifts: Tensor | None = None,
+        types: Tensor | None = None,
+        choices: Tensor | None = None,
     ) -> Tensor:
         """Logits behind each row's last token, or at the decoder's start."""
         given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
@@ -43,7 +50,7 @@ class Words(Readout):
         start = start_of(self._backbone, len(embeds))
         return self._calibrated(model(**given, decoder_input_ids=start, use_cache=False).logits[:, 0, self.words])
 
-    def plain(self, ids: Tensor, types: Tensor | None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids, out of the logits of all words."""
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         given = given if types is None else {**given, "token_type_ids": types}
