@@ -112,8 +112,8 @@ def test_kept_tokens_hold_the_choices(task: Task, tmp_path: Path) -> None:
     ("choices", "label", "message"),
     [
         ("red", 0, r"train.jsonl:2: choices is the text 'red', wanted a list of texts; JSONL and Parquet hold lists$"),
-        (["red"], 0, r"train.jsonl:2: choices holds 1 choices, 1 of them different; give two or more, no two alike$"),
-        (["red", "red"], 0, r"train.jsonl:2: choices holds 2 choices, 1 of them different; give two or more, no two alike$"),
+        (["red"], 0, r"train.jsonl:2: choices holds 1 text to choose from; give two or more$"),
+        (["red", "red"], 0, r"train.jsonl:2: choices holds 1 text to choose from; give two or more$"),
         (["red", "blue"], 2, r"train.jsonl:2: its answer is number 2, counted from 0, and it has 2 choices$"),
     ],
 )
@@ -122,6 +122,14 @@ def test_a_row_that_cannot_be_chosen_from_is_named_with_its_line(tmp_path: Path,
     rows[1] = {"text_a": "w1", "choices": choices, "label": label}
     with pytest.raises(WrongInput, match=message):
         load_task(TaskSpec(path=str(task_files.folder(tmp_path, train=rows)), choices="choices"))
+
+
+def test_choices_that_are_the_same_text_are_counted(tmp_path: Path) -> None:
+    """Published data has them."""
+    rows = multiple_choice.records(60)
+    rows[1] = {"text_a": "w1 w2", "choices": ["red", "red", "blue"], "label": 0}
+    task = load_task(TaskSpec(path=str(task_files.folder(tmp_path, train=rows)), choices="choices"))
+    assert "rows in which two choices are the same text: 1" in task.notes
 
 
 def test_what_makes_no_sense_is_refused_in_a_line(task: Task, tmp_path: Path) -> None:

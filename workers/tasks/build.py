@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import TaskSpec
-from .choices import Choices, check_answers, choices_of
+from .choices import Choices, check_answers, choice_notes, choices_of
 from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
@@ -70,7 +70,7 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     parts = (splits.train, splits.validation, splits.test)
     digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
     origins = tuple(origin for _, origin in described)
-    notes = (*splits.notes, *group_notes(name, spec.group, *parts))
+    notes = (*splits.notes, *group_notes(name, spec.group, *parts), *choice_notes(rows.choices for rows in parts))
     return Task(name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins)
 
 
