@@ -49,7 +49,7 @@ def shape() -> Shape:
     linears = tuple(Linear(f"layer.{i}.{role}", i, role, *size, bias=True) for i in layers for role, size in LINEARS.items())
     norms = tuple(Norm(f"layer.{i}.{role}", i, role, WIDTH, bias=True) for i in layers for role in ("attention", "mlp"))
     attentions = tuple(Attention(f"layer.{i}.attention", i, 12, 12, WIDTH // 12) for i in layers)
-    return Shape("encoder", WIDTH, LAYERS, 30_522, 0.05, linears, norms, attentions)
+    return Shape("encoder", WIDTH, LAYERS, 30_522, 0.05, linears, norms, attentions, labels=8)
 
 
 def answer(job: Job, noise: random.Random) -> Outcome:

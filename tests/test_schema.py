@@ -194,6 +194,7 @@ MINILM = Shape(
     ),
     norms=(),
     attentions=(),
+    labels=2,
 )
 
 
@@ -208,4 +209,12 @@ def _smallest(method: str, axes: Mapping[str, Axis | Value]) -> int:
     for name, axis in axes.items():
         corners = axis.corners() if isinstance(axis, Int | Float | Choice) else (axis,)
         configurations = [{**configuration, name: corner} for configuration in configurations for corner in corners]
-    return min(count(method, configuration, MINILM) for configuration in configurations)
+    return min(size for configuration in configurations if (size := _size(method, configuration)) is not None)
+
+
+def _size(method: str, configuration: dict[str, Value]) -> int | None:
+    """None where a configuration is no choice on this model: a head of more directions than there are labels."""
+    try:
+        return count(method, configuration, MINILM)
+    except WrongInput:
+        return None

@@ -45,6 +45,8 @@ def print_plan(plan: "SearchPlan") -> None:
     climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
     click.echo(f"labels are read as the {plan.readout}")
+    if plan.heads:
+        click.echo(f"heads read {plan.heads}")
     for line in label_lines(plan.labels):
         click.echo(line)
     click.echo(plan.frozen_scores.said if plan.frozen_scores.agree is False else f"frozen scores: {plan.frozen_scores.said}")

@@ -11,6 +11,7 @@ from ...spaces.space import Space
 from ..brain.feasibility import Feasibility
 from ..brain.promotion import ratios, rungs_of
 from ..request import Request
+from .head_places import head_places
 from .inspection import compare_frozen_scores, judge_methods
 from .promised_formats import Promise, promises
 from .resources import own_cpus, own_gpus, resources
@@ -72,6 +73,8 @@ class SearchPlan:
     """Expected wall clock of these workers; None before a run has measured this machine with this model and task."""
     readout: str
     """How the task is read off the model."""
+    heads: str
+    """Where methods with a head of their own read hidden states instead; empty where there are none."""
     labels: tuple[LabelText, ...]
     """What stands for each label, and where that comes from."""
     exports: Mapping[str, Promise]
@@ -89,6 +92,7 @@ class SearchPlan:
             "model": self.space.model.name,
             "task": self.space.task.name,
             "readout": self.readout,
+            "heads": self.heads,
             "labels": [asdict(label) for label in self.labels],
             "trials": self.space.trials,
             "methods": {name: one.to_json() for name, one in self.methods.items()},
@@ -131,7 +135,7 @@ def make_plan(request: Request) -> SearchPlan:
     exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)
     compared = _compared(space, task) if request.check else UNTRIED
     name = request.name(space)
-    read = (readout, labels_of(task), exports, compared)
+    read = (readout, head_places(space, shape), labels_of(task), exports, compared)
     return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes)
 
 

@@ -1,23 +1,29 @@
 """A head's equation and counts by hand, its starts, what it reads of a text, and its company in a pack."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.workers.catalogue import count
+from ulpt_search.spaces.space import ModelSpec, Training
+from ulpt_search.workers.catalogue import count, parts, rule
 from ulpt_search.workers.methods.head import Head
 from ulpt_search.workers.methods.maths.discriminant import discriminant
-from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.frozen_scores import own_scores
+from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.pooled_states import PooledStates
 from ulpt_search.workers.model.pooling import Body
+from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
+from ulpt_search.workers.training.trainer import Trainer
 
-from .. import toy, zoo
+from .. import toy, whole_labels, zoo
 from ..shapes import shape
 
 SHAPE = replace(shape(width=384), labels=77)
@@ -170,3 +176,44 @@ def test_virtual_tokens_do_not_move_what_is_pooled(how: str) -> None:
     lengths = torch.tensor([4, 3])
     bare = body.pool(hidden[:, 5:], how, fronts=torch.tensor([0, 0]), lengths=lengths)
     torch.testing.assert_close(body.pool(hidden, how, fronts=torch.tensor([5, 5]), lengths=lengths), bare)
+
+
+def test_a_pooler_that_the_checkpoint_lacks_is_refused(tmp_path: Path) -> None:
+    """Its numbers would be other ones at each load."""
+    model = zoo.model("encoder")
+    transformers.BertModel.from_pretrained(zoo.saved("encoder"), add_pooling_layer=False).save_pretrained(tmp_path)
+    zoo.tokenizer().save_pretrained(tmp_path)
+    bare, whole = load(ModelSpec(str(tmp_path), dtype="float32")), zoo.backbone("encoder")
+    assert isinstance(model.pooler, torch.nn.Module)
+    assert count("head", {"pooling": "pooler"}, whole.shape) == 3 * 32 + 3
+    with pytest.raises(WrongInput, match="no trained pooler; use first, mean or auto"):
+        count("head", {"pooling": "pooler"}, replace(bare.shape, labels=3))
+
+
+def test_a_head_is_float32_beside_a_bfloat16_body() -> None:
+    backbone = zoo.backbone("decoder", "bfloat16")
+    run, data = toy.trainer(backbone), encode(backbone, toy.rows(), max_tokens=32)
+    built = [build_parts(0, parts("head", {}), backbone.shape, 0), build_parts(1, parts("lora+head", {}), backbone.shape, 1)]
+    pack, follow = Pack(built, device=backbone.device), rule("head", {})
+    run.heads.begin(pack, data)
+    run.train(pack, follow, follow.start(pack), [0, 1], data, start=0, stop=3)
+    assert pack.flat.dtype == torch.float32
+    assert torch.isfinite(pack.flat).all()
+    assert torch.isfinite(run.predict(pack, data)).all()
+
+
+def test_where_labels_are_read_token_by_token_heads_have_passes_of_their_own() -> None:
+    """A text with labels behind it, or copied for each, would be of no use to them."""
+    backbone = zoo.backbone("decoder")
+    task = whole_labels.task(("red green", "red blue", "green"))
+    run = Trainer(backbone, readout_of(backbone, task), Training(steps=4, rungs=(4,), batch=8))
+    data, follow = encode(backbone, toy.rows(), max_tokens=32), rule("head", {})
+    assert not run.readout.joins
+    pack = toy.pack(backbone, [("head", {}, 1), ("lora+head", {"lora.lr": 0.01}, 2)])
+    run.heads.begin(pack, data)
+    run.train(pack, follow, follow.start(pack), [1, 2], data, start=0, stop=4)
+    _, _, wanted = toy.train(backbone, [("lora+head", {"lora.lr": 0.01}, 2)], steps=4)
+    torch.testing.assert_close(run.predict(pack, data)[1], wanted[0], rtol=1e-5, atol=1e-5)
+    mixed = toy.pack(backbone, [("lora", {}, 1), ("lora+head", {}, 2)])
+    with pytest.raises(ValueError, match=r"trials \[1\] have heads, to which these passes are of no use"):
+        run.predict(mixed, data)
