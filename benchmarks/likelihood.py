@@ -24,6 +24,7 @@ from torch import Tensor
 from ulpt_search.spaces.space import ModelSpec, Reading, TaskSpec
 from ulpt_search.tests import families, toy, whole_labels
 from ulpt_search.workers.catalogue import method
+from ulpt_search.workers.model.attention import attend_by
 from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.readouts import likelihood
 from ulpt_search.workers.model.readouts.choice import readout_of
@@ -132,7 +133,7 @@ def theirs(backbone: Backbone, readout: Likelihood, data: Encoded, *, prompt: Te
     """Log-likelihoods (rows, labels) of transformers' own loss."""
     kernel = backbone.model.config._attn_implementation
     found = torch.stack([whole_labels.by_loss(backbone, row.tolist(), readout.tree.labels, prompt=prompt) for row in data.ids])
-    backbone.model.set_attn_implementation(kernel)
+    attend_by(backbone.model, kernel)
     return found
 
 

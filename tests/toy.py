@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
+from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import Training
-from ulpt_search.workers.catalogue import parts, rule
+from ulpt_search.workers.catalogue import count, parts, rule
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.choice import readout_of
@@ -39,6 +40,14 @@ def task() -> Task:
 def trainer(backbone: Backbone, *, steps: int = 20) -> Trainer:
     """A trainer of the toy task."""
     return Trainer(backbone, readout_of(backbone, task()), Training(steps=steps, rungs=(steps,), batch=8))
+
+
+def fits(backbone: Backbone, config: Config) -> bool:
+    """Whether a configuration has its sites in a model."""
+    try:
+        return count(config[0], config[1], backbone.shape) > 0
+    except WrongInput:
+        return False
 
 
 def pack(backbone: Backbone, configs: Sequence[Config]) -> Pack:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ulpt_search.spaces.space import Reading
+from ulpt_search.workers.model.attention import attend_by
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.readouts.label_tree import Tokens
 from ulpt_search.workers.tasks import Task
@@ -30,7 +31,7 @@ def by_loss(backbone: Backbone, ids: Sequence[int], labels: Sequence[Tokens], *,
 
     `prompt` (tokens, width) are embeddings in front of the text.
     """
-    backbone.model.set_attn_implementation("eager")
+    attend_by(backbone.model, "eager")
     return torch.stack([_one(backbone, torch.tensor([list(ids)]), label, prompt) for label in labels])
 
 

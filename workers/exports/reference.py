@@ -18,6 +18,7 @@ from ...spaces.errors import Failure
 from ...spaces.shape import Linear, Shape
 from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
 from ..model.architecture import relative_bias, weight_of
+from ..model.attention import attend_by
 from ..model.backbone import Backbone, quiet
 from ..model.readouts.row_choice import folded
 from ..model.sites import local
@@ -147,7 +148,7 @@ def _move_norms(model: nn.Module, shape: Shape, method: NormEffect, p: dict[str,
 
 def _put_in_front(model: Any, shape: Shape, method: KeysValues, p: dict[str, Tensor]) -> None:
     """Let the attentions of a method find their keys and values (1, heads, n, head_dim) on themselves; a second method's come behind."""
-    model.set_attn_implementation(ATTENTION)
+    attend_by(model, ATTENTION)
     for site in method.sites(shape):
         module = model.get_submodule(site.name)
         made = [t.view(1, len(t), site.kv_heads, site.head_dim).transpose(1, 2) for t in method.keys_values(local(p, site.key), site)]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
 from .branches import current
@@ -157,6 +157,19 @@ def explicit_mask(*args: Any, allow_is_bidirectional_skip: bool = False, **optio
         options["mask_function"] = branches.rule(options["mask_function"])
     mask: Tensor | None = ALL_MASK_ATTENTION_FUNCTIONS["eager"](*args, allow_is_bidirectional_skip=False, **options)
     return mask
+
+
+def attend_by(model: PreTrainedModel, name: str) -> None:
+    """Let a model attend by a registered function, in every stack of it.
+
+    Transformers 5.17 leaves out a stack that has a copy of the model's own configuration, as T5's have.
+    """
+    model.set_attn_implementation(name)
+    taken = model.config._attn_implementation
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if type(config) is type(model.config) and config._attn_implementation != taken:
+            config._attn_implementation = taken
 
 
 def name_of(kernel: Kernel) -> str:

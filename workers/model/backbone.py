@@ -34,7 +34,7 @@ from ...spaces.shape import Family, Shape
 from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec
 from .architecture import family_of, read_shape
-from .attention import name_of
+from .attention import attend_by, name_of
 from .conventions import Conventions, conventions_of, positions_of
 from .devices import device_of, first, pick_dtype
 from .handling import handling_of
@@ -169,7 +169,7 @@ def load(
     shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
     cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
-        model.set_attn_implementation(name_of(execution.attention))
+        attend_by(model, name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask)

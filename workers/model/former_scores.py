@@ -16,7 +16,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from ...spaces.errors import WrongInput
 from ..tasks import Task
-from .attention import attention, explicit_mask
+from .attention import attend_by, attention, explicit_mask
 from .backbone import Backbone, quiet
 from .frozen_scores import TOLERANCE, own_scores, probe_rows, relative
 from .readouts.choice import readout_of
@@ -104,11 +104,11 @@ def _logits(head: Any, hidden: Tensor, words: Tensor) -> Tensor:
 def _former_attention(backbone: Backbone) -> Iterator[None]:
     ours = backbone.model.config._attn_implementation
     with quiet():
-        backbone.model.set_attn_implementation(NAME)
+        attend_by(backbone.model, NAME)
         try:
             yield
         finally:
-            backbone.model.set_attn_implementation(ours)
+            attend_by(backbone.model, ours)
 
 
 def _plain(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any) -> Any:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...spaces.errors import WrongInput, reason
+from .attention import attend_by
 from .backbone import Backbone, quiet
 from .precision import cast
 from .readouts.encoding import Encoded
@@ -102,8 +103,8 @@ def _own_attention(backbone: Backbone) -> Iterator[None]:
     """Let the model run with its own plain attention."""
     ours = backbone.model.config._attn_implementation
     with quiet():
-        backbone.model.set_attn_implementation("eager")
+        attend_by(backbone.model, "eager")
         try:
             yield
         finally:
-            backbone.model.set_attn_implementation(ours)
+            attend_by(backbone.model, ours)

@@ -16,7 +16,7 @@ import torch
 
 from ...spaces.space import Dtype, Execution, Training
 from ..catalogue import parts
-from ..model.attention import Kernel, name_of
+from ..model.attention import Kernel, attend_by, name_of
 from ..model.backbone import Backbone
 from ..model.devices import native_dtypes
 from ..model.pack import Pack, build_parts
@@ -133,7 +133,7 @@ class _Stage:
     def use(self, execution: Execution) -> None:
         """Set the model up that way."""
         cast(self.backbone.model, getattr(torch, execution.dtype))
-        self.backbone.model.set_attn_implementation(name_of(execution.attention))
+        attend_by(self.backbone.model, name_of(execution.attention))
 
     def rate(self, size: int) -> float:
         """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up."""
