@@ -124,6 +124,8 @@ class Shape:
     positions: int | None = None
     """Tokens that the model has places for, virtual ones included; None: as many as one likes."""
     handling: Handling = Handling()
+    hidden: int | None = None
+    """Width of the hidden states that leave it, where that is not the embeddings'."""
     labels: int = 0
     """Labels of the task, for heads; 0 where none is known."""
     pooler: bool = False
@@ -147,8 +149,13 @@ class Shape:
     @cached_property
     def state_length(self) -> float:
         """Length of a hidden state: √width times the gain of the last norm that it comes out of, 1 where there is none."""
-        gains = [norm.gain for norm in self.norms if norm.width == self.width]
-        return (gains[-1] if gains else 1.0) * sqrt(self.width)
+        gains = [norm.gain for norm in self.norms if norm.width == self.state_width]
+        return (gains[-1] if gains else 1.0) * sqrt(self.state_width)
+
+    @property
+    def state_width(self) -> int:
+        """Width of a hidden state."""
+        return self.hidden or self.width
 
     @cached_property
     def _linears(self) -> dict[str, Linear]:

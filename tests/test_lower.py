@@ -14,6 +14,7 @@ UPPER: list[toy.Config] = [
     ("lora", {"layers": "last:1", "lr": 0.01}, 1),
     ("ia3", {"layers": "last:1"}, 2),
     ("peft:loha", {"layers": "last:1", "lr": 0.01}, 3),
+    ("lora+head", {"lora.layers": "last:1", "lora.lr": 0.01}, 4),
 ]
 
 

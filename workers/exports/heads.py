@@ -101,7 +101,7 @@ def write_merged(backbone: Backbone, pack: Pack, folder: Path, *, labels: Sequen
     if head is None:
         merged.write(backbone, folder, dtype=dtype)
         return backbone
-    weights, how = dense(*head, backbone.shape.width), head[0].place(backbone.shape)
+    weights, how = dense(*head, backbone.shape.state_width), head[0].place(backbone.shape)
     if backbone.family == "encoder" and how != "pooler":
         merged.write(backbone, folder, dtype=dtype)
         write_sentence_head(folder, weights, how=how, max_tokens=max_tokens)
@@ -122,7 +122,7 @@ def write_peft(backbone: Backbone, pack: Pack, folder: Path, labels: Sequence[st
         built = stock.to_peft(backbone, method, values)
         stock.write(backbone, built, folder)
         return built[1]
-    w, c = dense(*head, backbone.shape.width)
+    w, c = dense(*head, backbone.shape.state_width)
     whole, layer = classifier(backbone, (w, c), labels), LAYERS[backbone.shape.handling.classifies]
     config, tensors = stock.to_peft(whole, method, values)
     named = {f"base_model.model.{layer}.weight": w} | ({f"base_model.model.{layer}.bias": c} if layer == "classifier" else {})

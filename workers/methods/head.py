@@ -66,11 +66,11 @@ class Head(Pooled):
         """C·d or r·(C + d), and C with bias."""
         if shape.labels < 2:
             raise WrongInput(f"head: needs a task of two labels or more, got {shape.labels}; give one with a fixed set of labels")
-        if self.rank >= min(shape.labels, shape.width):
-            most = min(shape.labels, shape.width) - 1
+        if self.rank >= min(shape.labels, shape.state_width):
+            most = min(shape.labels, shape.state_width) - 1
             raise WrongInput(f"head.rank: {self.rank} is no less than W with {shape.labels} labels; use {most} or less, or 0 for W whole")
         self.place(shape)
-        weights = self.rank * (shape.labels + shape.width) if self.rank else shape.labels * shape.width
+        weights = self.rank * (shape.labels + shape.state_width) if self.rank else shape.labels * shape.state_width
         return weights + (shape.labels if self.bias else 0)
 
     def unit(self, name: str, shape: Shape) -> float:
@@ -81,8 +81,8 @@ class Head(Pooled):
         """W = 0, or U = 0 and V ~ N(0, 1/|h|²), c = 0; then, by `init`, the ridge discriminants of training rows or the descriptions."""
         bias = {"c": torch.zeros(shape.labels)} if self.bias else {}
         if not self.rank:
-            return Tensors({"W": torch.zeros(shape.labels, shape.width), **bias})
-        directions = normal(self.rank, shape.width, generator=generator, std=1 / shape.state_length)
+            return Tensors({"W": torch.zeros(shape.labels, shape.state_width), **bias})
+        directions = normal(self.rank, shape.state_width, generator=generator, std=1 / shape.state_length)
         return Tensors({"U": torch.zeros(shape.labels, self.rank), "V": directions, **bias})
 
     def start(self, shape: Shape, rows: Callable[[], tuple[Tensor, Tensor]], described: Callable[[], Tensor]) -> dict[str, Tensor]:

@@ -72,9 +72,16 @@ def read_shape(model: PreTrainedModel) -> Shape:
         linears=tuple(linear for own in linears for linear in own),
         norms=tuple(_norms(model, blocks)),
         attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
+        hidden=_state_width(model),
         pooler=_has_pooler(model),
         rows=None if table.device.type == "meta" else partial(_rows, model.get_input_embeddings()),
     )
+
+
+def _state_width(model: PreTrainedModel) -> int | None:
+    """How wide the states are that a model puts out; OPT brings them back to the width of its embeddings."""
+    config = model.config
+    return getattr(config, "word_embed_proj_dim", None) or getattr(config, "hidden_size", None)
 
 
 def _has_pooler(model: PreTrainedModel) -> bool:

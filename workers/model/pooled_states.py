@@ -78,7 +78,7 @@ class PooledStates:
         if key not in self._kept:
             like = precise(torch.zeros(0, dtype=self._backbone.dtype, device=self._backbone.device))
             count = len(data.lengths)
-            self._kept[key] = Kept(data, like.new_zeros(count, self._backbone.shape.width), np.zeros(count, bool))
+            self._kept[key] = Kept(data, like.new_zeros(count, self._backbone.shape.state_width), np.zeros(count, bool))
         return self._kept[key]
 
 

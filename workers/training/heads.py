@@ -23,8 +23,8 @@ from ..model.sites import each
 from ..model.transfer import sent
 from .batches import Batches
 
-SEEN = 16_384
-"""Training rows, spread over the split, that a head may look at before its first step."""
+SEEN, TOKENS = 16_384, 1 << 18
+"""Training rows, spread over the split, that a head may look at before its first step, and their tokens: a few trials' worth of passes."""
 
 Values = Sequence[dict[str, Tensor]]
 
@@ -72,7 +72,9 @@ class Heads:
     def _seen(self, data: Encoded, how: str) -> tuple[Tensor, Tensor]:
         """States and label numbers of rows spread over a split, the same tensors each time."""
         if (id(data), how) not in self._looks:
-            chosen = np.unique(np.linspace(0, len(data.lengths) - 1, min(SEEN, len(data.lengths))).astype(np.int64))
+            rows = len(data.lengths)
+            count = max(1, min(rows, SEEN, TOKENS * rows // max(1, len(data.tokens))))
+            chosen = np.unique(np.linspace(0, rows - 1, count).astype(np.int64))
             targets = torch.from_numpy(np.asarray(data.targets)[chosen])
             self._looks[id(data), how] = self.states.rows(data, chosen, how), targets
         return self._looks[id(data), how]
