@@ -14,7 +14,7 @@ from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.attention import attend_by
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.readouts import likelihood
-from ulpt_search.workers.model.readouts.choice import about, readout_of, template_of
+from ulpt_search.workers.model.readouts.choice import about, readout_of, template_of, trained_tokens
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.readouts.likelihood import Likelihood
 from ulpt_search.workers.model.readouts.words import Words
@@ -226,6 +226,18 @@ def test_memory_counts_what_stands_behind_the_text() -> None:
     readout.packed = False
     assert readout.tokens(10, training=True) == len(readout.tree.paths) * (10 + readout.tree.depth)
     assert not readout.resumes
+
+
+def test_a_plan_counts_what_stands_behind_the_text() -> None:
+    backbone = zoo.backbone("decoder")
+
+    def counted(texts: tuple[str, ...], **reading: str) -> int:
+        return trained_tokens(backbone.tokenizer, "decoder", whole_labels.task(texts, **reading), mask=None, text=10)
+
+    readout = read(backbone)
+    assert counted(toy.LABELS) == 10
+    assert counted(TIED) == readout.tokens(10, training=True) == 10 + len(readout.tree.nodes)
+    assert counted(many(150)) == 10 + read(backbone, many(150)).tree.depth
 
 
 def test_a_text_leaves_room_for_its_labels() -> None:

@@ -120,7 +120,7 @@ UNTRIED = Compared(None, "not compared with the plain model's, for the model was
 def make_plan(request: Request) -> SearchPlan:
     """Return the plan of a request. Reads the task, the model's configuration and tokenizer, weights only to `check`; write nothing."""
     from ...workers.model.backbone import shape_of, tokenizer_of
-    from ...workers.model.readouts.choice import about
+    from ...workers.model.readouts.choice import about, trained_tokens
     from ...workers.tasks import load_task
     from .speed import SpeedCache
 
@@ -129,7 +129,8 @@ def make_plan(request: Request) -> SearchPlan:
     shape = replace(shape_of(space.model), labels=task.classes)
     readout = about(tokenizer, shape.family, task, mask=space.model.mask)
     judged = judge_methods(space, shape, budget=request.budget)
-    means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape)
+    tokens = trained_tokens(tokenizer, shape.family, task, mask=space.model.mask, text=space.task.max_tokens)
+    means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape, tokens=tokens)
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
     exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)
@@ -158,10 +159,11 @@ def labels_of(task: "Task") -> tuple[LabelText, ...]:
     return tuple(LabelText(*each) for each in zip(task.labels, task.descriptions, task.origins, strict=True))
 
 
-def cost(space: Space, shape: Shape) -> CostEstimate:
+def cost(space: Space, shape: Shape, *, tokens: int | None = None) -> CostEstimate:
     """Return the expected cost: at each rung one in eta goes on, and of the n that arrive about ln n + 1 make the curve.
 
-    That is how many records n numbers in random order set: what a curve of unrelated sizes and scores would hold.
+    That is how many records n numbers in random order set: what a curve of unrelated sizes and scores would hold. A step reads `tokens`
+    of each row, else as many as the longest text may have.
     """
     rungs = rungs_of(space.training)
     reached = _reached(space.trials, rungs)
@@ -169,7 +171,7 @@ def cost(space: Space, shape: Shape) -> CostEstimate:
     lengths = [high - low for low, high in zip((0, *rungs), rungs, strict=False)]
     steps = sum(trials * length for trials, length in zip(reached.values(), lengths, strict=True)) + finals * rungs[-1]
     weights = sum(linear.inputs * linear.outputs for linear in shape.linears)
-    return CostEstimate(reached, finals, steps, float(_PASSES * weights) * steps * space.training.batch * space.task.max_tokens)
+    return CostEstimate(reached, finals, steps, float(_PASSES * weights) * steps * space.training.batch * (tokens or space.task.max_tokens))
 
 
 def _reached(trials: int, rungs: tuple[int, ...]) -> dict[int, int]:

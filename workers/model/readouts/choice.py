@@ -35,6 +35,12 @@ def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mas
     return str(chosen) if isinstance(chosen, Wording | OwnChoices) else chosen.about
 
 
+def trained_tokens(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None, text: int) -> int:
+    """Return how many tokens a training step holds, at least, for a row of `text` tokens."""
+    chosen = choose(tokenizer, family, task, mask=mask)
+    return chosen.trained_tokens(text) if isinstance(chosen, Wording | OwnChoices) else text
+
+
 def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)

@@ -38,6 +38,13 @@ class Wording:
         """Whether training takes the right label's likelihood alone."""
         return self.scoring != "first" and len(self.tokens) > MANY and any(len(label) > 1 for label in self.tokens)
 
+    def trained_tokens(self, text: int) -> int:
+        """How many tokens a training step holds for a row of so many, at least: labels stand behind it, or are its decoder's."""
+        if self.scoring == "first" or self.mask is not None:
+            return text
+        tree = LabelTree(self.tokens)
+        return text + (tree.depth if self.many else len(tree.nodes))
+
     @property
     def template(self) -> str:
         """How texts become tokens and outputs become scores, by which a study is recognised."""
@@ -81,6 +88,10 @@ class OwnChoices:
     most: int
     """The largest number of choices of a row."""
     family: Family
+
+    def trained_tokens(self, text: int) -> int:
+        """How many tokens a training step holds for a row of so many, at least: a decoder reads it anew for every choice."""
+        return text if self.family == "encoder-decoder" else self.most * text
 
     @property
     def template(self) -> str:
