@@ -21,7 +21,8 @@ HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
 def write(folder: Path, card: Card, *, start: int | None = None) -> None:
     """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
     blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
-    if card.format == "merged" and card.kind == "encoder" and not card.is_class:
+    pairs = card.evidence is not None and card.evidence.texts[-1][1] is not None
+    if card.format == "merged" and card.kind == "encoder" and not card.is_class and not (pairs and card.pooling):
         blocks.append(_sentences(card))
     lines = "\n".join(f"```python\n{block}\n```\n" for block in blocks)
     note = f"\nThis adapter {card.evidence.note}.\n" if card.evidence and card.evidence.note else ""
