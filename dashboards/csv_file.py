@@ -18,7 +18,14 @@ def csv_text(points: Iterable[Point]) -> str:
     writer.writeheader()
     for point in points:
         row = point.to_json()
-        writer.writerow({**row, "hyperparameters": json.dumps(row["hyperparameters"]), "seeds": json.dumps(row["seeds"])})
+        writer.writerow(
+            {
+                **row,
+                "hyperparameters": json.dumps(row["hyperparameters"]),
+                "seeds": json.dumps(row["seeds"]),
+                "others": json.dumps(row["others"]),
+            }
+        )
     return text.getvalue()
 
 

@@ -8,6 +8,7 @@ means over the same adapters at the same step, and every choice among configurat
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,14 @@ Tables = dict[int, dict[Split, Table]]
 """Configuration (its search trial) -> split -> (seeds, rows)."""
 
 
-def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None) -> list[Point]:
-    """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number."""
+def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None, *, lowest: float = -1.0) -> list[Point]:
+    """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number.
+
+    `lowest` is what no score can be below: intervals end there.
+    """
     known, usable = _usable(trials, results)
-    return _measured(known, usable, rows or {}) or _searched(known, usable)
+    found = _measured(known, usable, rows or {}) or _searched(known, usable)
+    return [_within(point, lowest) for point in found]
 
 
 def searched_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
@@ -142,11 +147,18 @@ def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) ->
         exported=chosen.trial,
         exported_score=chosen.score,
         exported_test=results["test"][median].score,
+        others=_others(results["test"]),
     )
 
 
+def _others(results: Sequence[Result]) -> dict[str, float]:
+    """The means of the further metrics that all these results have."""
+    told = [result.others or {} for result in results]
+    return {name: sum(one[name] for one in told) / len(told) for name in told[0] if all(name in one for one in told)}
+
+
 def _searched_point(trial: Trial, result: Result) -> Point:
-    interval = _within(over_rows(result.score, result.variance))
+    interval = over_rows(result.score, result.variance)
     return Point(
         trial=trial.number,
         method=trial.method,
@@ -160,6 +172,7 @@ def _searched_point(trial: Trial, result: Result) -> Point:
         score_high=interval.high,
         exported=trial.number,
         exported_score=result.score,
+        others=_others([result]),
     )
 
 
@@ -170,14 +183,17 @@ def _interval(results: Sequence[Result], split: Split, rows: RowScores) -> Inter
     """
     table, scores = _table(results, split, rows), [result.score for result in results]
     if table is None:
-        return _within(over_seeds(scores, [result.variance for result in results]))
+        return over_seeds(scores, [result.variance for result in results])
     found, mean = over_table(table), sum(scores) / len(scores)
-    return _within(Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre))
+    return Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre)
 
 
-def _within(interval: Interval) -> Interval:
-    """No metric that we have is above 1 or below -1."""
-    return Interval(interval.centre, max(-1.0, interval.low), min(1.0, interval.high))
+def _within(point: Point, lowest: float) -> Point:
+    """The point with intervals that end where the metric does: none is above 1."""
+    low, high = max(lowest, point.score_low), min(1.0, point.score_high)
+    if point.test_low is None or point.test_high is None:
+        return replace(point, score_low=low, score_high=high)
+    return replace(point, score_low=low, score_high=high, test_low=max(lowest, point.test_low), test_high=min(1.0, point.test_high))
 
 
 def _table(results: Sequence[Result], split: Split, rows: RowScores) -> Table | None:

@@ -9,7 +9,7 @@ from ..spaces.records import Problem, Result, Trial
 from .curve import Curve
 from .states import problems_by_trial, results_by_trial, state_of
 from .verdicts import not_told_apart
-from .words import axis, configuration, count, mean_over_seeds, metric, size
+from .words import axis, configuration, count, mean_over_seeds, metric, others, size
 
 ALIKE_NAMED = 4
 """With more trials that one is not told from, only their number beyond these is said."""
@@ -27,6 +27,8 @@ class FrontierRow(NamedTuple):
     not_told_from: str
     hyperparameters: str
     seed: str
+    others: str
+    """Further metrics, each with its name."""
 
 
 class TrialRow(NamedTuple):
@@ -40,6 +42,8 @@ class TrialRow(NamedTuple):
     score: str
     note: str
     seed: str
+    others: str
+    """Further metrics, each with its name."""
 
 
 class StudyRow(NamedTuple):
@@ -97,6 +101,7 @@ def frontier_rows(curve: Curve) -> list[FrontierRow]:
             not_told_from=_named(alike[point.trial]),
             hyperparameters=configuration(point.hyperparameters),
             seed=str(point.seed),
+            others=others(point.others),
         )
         for point in curve.front
     ]
@@ -127,6 +132,7 @@ def _trial_row(trial: Trial, results: Sequence[Result], problems: Sequence[Probl
         score=metric(latest.score) if latest else "–",
         note=one_line(problems[-1].error) if state == "failed" else final + configuration(trial.hyperparameters),
         seed=str(trial.seed),
+        others=others(latest.others if latest else None),
     )
 
 

@@ -37,6 +37,7 @@ FRONTIER = (
     Column("bytes", "bytes", number=True, from_width=100),
     Column("validation", "valid.", number=True),
     Column("test", "test, 95 %", number=True),
+    Column("others", "other metrics", from_width=140),
     Column("not_told_from", "not told from", from_width=120),
     Column("seed", "seed", number=True, from_width=100),
     Column("hyperparameters", "hyperparameters", wraps=True),
@@ -49,6 +50,7 @@ TRIALS = (
     Column("state", "state"),
     Column("step", "step", number=True),
     Column("score", "score", number=True),
+    Column("others", "other metrics", from_width=140),
     Column("note", "hyperparameters, or error", wraps=True),
 )
 STUDIES = (

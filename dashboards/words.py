@@ -1,6 +1,7 @@
 """How numbers and configurations are written, the same in every table, plot and page."""
 
 import shlex
+from collections.abc import Mapping
 
 from ..spaces.axes import Axis, Choice, Hyperparameters, Value
 from ..spaces.records import Point
@@ -44,6 +45,11 @@ def mean_over_seeds(point: Point) -> str:
     if point.test_score is None or point.test_low is None or point.test_high is None:
         return "–"
     return f"{metric(point.test_score)} [{metric(point.test_low)}, {metric(point.test_high)}]"
+
+
+def others(metrics: Mapping[str, float] | None) -> str:
+    """Further metrics: `f1 0.712, log_loss 0.903`, or a dash."""
+    return ", ".join(f"{name} {metric(value)}" for name, value in (metrics or {}).items()) or "–"
 
 
 def duration(seconds: float) -> str:

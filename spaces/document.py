@@ -1,19 +1,24 @@
 """The keys of a space's YAML and their types. Defaults come from the frozen values that they end up in."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from .metrics import METRICS
 from .space import Calibration, Decline, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
 from .validation_errors import Section
 
-Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+if TYPE_CHECKING:
+    Metric = str
+else:
+    Metric = Literal[*METRICS]
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 MaskText = Annotated[str, Field(pattern=r"^[^{}]*\{mask\}[^{}]*$", examples=["' It was {mask}.'"])]
 """Holds the gap just once."""
 
 LISTED, GEOMETRIC = "a list", "first and factor"
+WEIGHTED, NAMED = "weights", "a name"
 
 
 class ModelSection(Section):
@@ -38,7 +43,8 @@ class TaskSection(Section):
     text_b: Name | None = TaskSpec.text_b
     label: Name = TaskSpec.label
     labels: dict[str, Name] = Field(default_factory=dict, description="label -> the description or label word that stands for it")
-    metric: Metric | None = None
+    metric: Metric | None = Field(default=None, description="what trials are compared by; by default the task's own")
+    metrics: list[Metric] = Field(default_factory=list, description="further metrics, which are reported and decide nothing")
     max_tokens: Positive = TaskSpec.max_tokens
     limit: Positive | None = Field(default=None, description="use at most this many training rows")
     group: Name | None = Field(default=None, description="the column whose equal values say that rows are no independent draws")
@@ -66,6 +72,16 @@ Listed = Annotated[list[Positive], Field(min_length=1)]
 Rungs = Annotated[Annotated[Listed, Tag(LISTED)] | Annotated[Geometric, Tag(GEOMETRIC)], Discriminator(_form)]
 
 
+def _weights(value: object) -> str:
+    return WEIGHTED if isinstance(value, dict) else NAMED
+
+
+Weight = Annotated[float, Field(gt=0)]
+ClassWeights = Annotated[
+    Annotated[Literal["none", "balanced"], Tag(NAMED)] | Annotated[dict[str, Weight], Tag(WEIGHTED)], Discriminator(_weights)
+]
+
+
 class SpaceDocument(Section):
     """A whole space file. The axes under `methods` are read against the catalogue, elsewhere."""
 
@@ -83,6 +99,7 @@ class SpaceDocument(Section):
     beta1: Annotated[float, Field(ge=0, lt=1)] = Training.beta1
     beta2: Annotated[float, Field(ge=0, lt=1)] = Training.beta2
     epsilon: Annotated[float, Field(gt=0)] = Training.epsilon
+    class_weights: ClassWeights = Field(default="none", description="what a row's loss counts: balanced, or label -> weight")
     trials: Positive = Space.trials
     seeds: Positive = Space.seeds
     finalists: Positive = Space.finalists

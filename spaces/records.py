@@ -48,7 +48,7 @@ class Result:
     step: int
     split: Split
     score: float
-    """The task's metric; higher is better."""
+    """The task's metric; higher is better: of one where lower is, its negative."""
     variance: float
     """Sampling variance of `score` over the rows of the split."""
     loss: float
@@ -61,6 +61,8 @@ class Result:
     """Size of the trained values alone, as a native export stores them."""
     numerics: str | None = None
     """What computed it, as `Numerics` says it; None for results that are older than this field."""
+    others: Mapping[str, float] | None = field(default=None, hash=False)
+    """Further metrics of the same predictions, by name, as they are; they decide nothing."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -183,8 +185,10 @@ class Point:
     """That adapter's own validation score."""
     exported_test: float | None = None
     """That adapter's own test score; None before the finals."""
+    others: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Further metrics as they are: means over the finals on the test split, before the finals of validation."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         lists = {"seeds": list(self.seeds), "finals": list(self.finals)}
-        return {**asdict(self), "hyperparameters": dict(self.hyperparameters), **lists}
+        return {**asdict(self), "hyperparameters": dict(self.hyperparameters), "others": dict(self.others), **lists}

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from .axes import Axis
-from .document import GEOMETRIC, LISTED, Geometric, ModelSection, SpaceDocument, TaskSection
+from .document import GEOMETRIC, LISTED, NAMED, WEIGHTED, Geometric, ModelSection, SpaceDocument, TaskSection
 from .errors import WrongInput, did_you_mean
 from .json_schema import json_schema
 from .located_yaml import Document, read_yaml
@@ -40,7 +40,7 @@ def load_space(source: str, *, catalogue: Catalogue, overrides: Sequence[str] = 
     path = _find(source)
     document = _read(path, overrides)
     with document.blame(()):
-        checked = check(TypeAdapter(SpaceDocument), document.values, sections=_SECTIONS, tags=(LISTED, GEOMETRIC))
+        checked = check(TypeAdapter(SpaceDocument), document.values, sections=_SECTIONS, tags=(LISTED, GEOMETRIC, WEIGHTED, NAMED))
         recipe, aims = training(checked), objectives(checked)
     folders = (Path.cwd(), path.resolve().parent)
     with document.blame(("model",)):

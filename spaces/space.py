@@ -48,7 +48,9 @@ class TaskSpec:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Label -> the description (encoders) or the label word (language models) that stands for it."""
     metric: str | None = None
-    """accuracy, f1, matthews, pearson or spearman; None takes the task's own."""
+    """A name of `metrics.py`, by which trials are compared; None takes the task's own."""
+    metrics: tuple[str, ...] = ()
+    """Further ones, which are reported and decide nothing."""
     max_tokens: int = 128
     limit: int | None = None
     """Use at most this many training rows; None uses all."""
@@ -64,6 +66,9 @@ class TaskSpec:
     """A column with a list of texts in each row: the row's own choices, of which `label` is the number, counted from 0."""
     mask_text: str = "Answer: {mask}."
     """What stands behind a text, or behind a pair's second, where a mask is read; a space comes between."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", tuple(self.metrics))  # JSON and YAML know lists only
 
     @property
     def mask(self) -> str | None:
@@ -108,6 +113,8 @@ class Training:
     """AdamW's shares of the old moments."""
     epsilon: float = 1e-8
     """AdamW's ε."""
+    class_weights: str | Mapping[str, float] = field(default="none", hash=False)
+    """What a training row's loss counts by its label: `none`, `balanced` (rows / (labels · rows of the label)), or label -> weight."""
 
 
 @dataclass(frozen=True)

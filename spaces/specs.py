@@ -9,7 +9,7 @@ from .located_yaml import Invalid
 from .space import ModelSpec, Objective, TaskSpec, Training
 from .validation_errors import show
 
-RECIPE = ("batch", "warmup", "clip", "schedule", "weight_decay", "beta1", "beta2", "epsilon")
+RECIPE = ("batch", "warmup", "clip", "schedule", "weight_decay", "beta1", "beta2", "epsilon", "class_weights")
 """Keys of a space file that are fields of `Training` as they stand."""
 
 DATA = (".jsonl", ".json", ".csv", ".parquet")

@@ -16,7 +16,7 @@ from ulpt_search.workers.tasks import Task, load_task
 from ulpt_search.workers.tasks.identity import task_side
 from ulpt_search.workers.training import worker
 from ulpt_search.workers.training.row_scores import of_file
-from ulpt_search.workers.training.scoring import METRICS, score
+from ulpt_search.workers.training.scoring import score
 
 from . import task_files
 from .exporting import setup, trial
@@ -71,7 +71,7 @@ def test_by_hand() -> None:
     assert found.variance == pytest.approx(2 / 3 * ((without - without.mean()) ** 2).sum())
 
 
-@pytest.mark.parametrize("metric", sorted(METRICS))
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "f1_macro", "f1_micro", "matthews"])
 def test_groups_of_one_row_change_nothing_but_the_estimator(metric: str) -> None:
     chance = np.random.default_rng(2)
     wanted = chance.integers(0, 2, 60)

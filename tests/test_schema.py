@@ -32,7 +32,7 @@ def test_a_space_with_nothing_but_methods_takes_every_default() -> None:
         (
             "stpes: 3",
             "stpes: unknown key; a space has model, task, methods, steps, rungs, batch, warmup, clip, schedule, "
-            "weight_decay, beta1, beta2, epsilon, trials, seeds, finalists, "
+            "weight_decay, beta1, beta2, epsilon, class_weights, trials, seeds, finalists, "
             "objectives. Did you mean steps?",
         ),
         ("steps: 0", "steps: wanted a number above 0, got 0"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.metrics import METRICS
 from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.tasks import load_task
 
@@ -231,7 +232,10 @@ def test_a_missing_folder_or_train_file_names_what_is_there(tmp_path: Path) -> N
         ("{", "meta.json:1: not valid JSON: "),
         ("[]", "meta.json: a list, wanted a JSON object with keys such as labels and metric"),
         ('{"kind": "clasification"}', "meta.json: kind is 'clasification'; wanted classification, regression, multiple_choice. Did you"),
-        ('{"metric": "acuracy"}', "meta.json: metric is 'acuracy'; wanted accuracy, f1, matthews, pearson, spearman. Did"),
+        (
+            '{"metric": "acuracy"}',
+            f"meta.json: metric is 'acuracy'; wanted {', '.join(METRICS)}. Did",
+        ),
         ('{"kind": "regression", "metric": "f1"}', "meta.json: metric is 'f1'; wanted pearson, spearman."),
         ('{"labels": "good"}', "meta.json: labels is the text 'good', wanted a list of names"),
         ('{"labels": ["good"]}', "meta.json: labels good: wanted two different names or more"),
@@ -248,7 +252,7 @@ def test_a_broken_meta_file_is_one_line(tmp_path: Path, meta: str, message: str)
 
 def test_the_first_metric_of_a_list_is_taken_and_the_user_has_the_last_word(tmp_path: Path) -> None:
     path = str(folder(tmp_path / "t", meta={"metric": "f1_macro,accuracy"}, train=GOOD))
-    assert load_task(TaskSpec(path=path)).metric == "f1"
+    assert load_task(TaskSpec(path=path)).metric == "f1_macro"
     assert load_task(TaskSpec(path=path, metric="matthews")).metric == "matthews"
 
 

@@ -1,5 +1,6 @@
 """What the ledger remembers of a study, read without a model, without Ray and without writing anything."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from ...dashboards.curve import Curve
 from ...dashboards.points import RowScores, faint_points, incomplete, points, tables
 from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
+from ...spaces.metrics import METRICS
 from ...spaces.records import Problem, Result, State, Trial
 from ...spaces.space import Setup, Space
 from ...spaces.space_json import space_from_json
@@ -41,8 +43,8 @@ class History:
         return Curve(
             study=self.record.name,
             budget=self.record.budget,
-            points=tuple(points(self.trials, self.results, self.rows)),
-            metric=self.space.task.metric or "score",
+            points=tuple(points(self.trials, self.results, self.rows, lowest=_lowest(self.space.task.metric))),
+            metric=_title(self.space.task.metric),
             task=self.space.task.name,
             model=self.space.model.name,
             methods=tuple(self.space.methods),
@@ -148,6 +150,17 @@ def choose(history: History, *, best: bool, trial: int | None, max_parameters: i
     if result is None:
         raise WrongInput(f"--trial {number}: it has no result yet; see `ulpt-search show {history.record.name}`")
     return known[number], result
+
+
+def _title(name: str | None) -> str:
+    """What the scores of a study are called; a metric that this installation does not know keeps its name."""
+    known = METRICS.get(name or "")
+    return known.title if known else name or "score"
+
+
+def _lowest(name: str | None) -> float:
+    known = METRICS.get(name or "")
+    return known.lowest if known else -math.inf
 
 
 def _on_curve(history: History, limit: int | None) -> int:

@@ -74,6 +74,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from ...workers.model.hash_cache import HashCache
     from ...workers.model.readouts.choice import for_task, readout_of
     from ...workers.tasks import load_task
+    from ...workers.training.class_weights import class_weights
     from ...workers.training.provenance import identity_of
     from .speed import SpeedCache, fastest
 
@@ -84,6 +85,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     if backbone.part:
         request.say(f"{space.model.name}: reads more than text; its text part alone is used, a {type(backbone.model).__name__}")
     readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too
+    class_weights(space.training, task)  # raises where the task has no such label
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     allowed = readout.room(space.task.max_tokens, backbone.conventions.room)
     text = _longest(backbone, task, allowed, behind=readout.behind)

@@ -223,12 +223,17 @@ def _rows(trial: Trial, results: Sequence[Result]) -> tuple[tuple[Number, ...], 
     for result in sorted(results, key=lambda result: (result.step, result.split == "test")):
         score = (f"{result.split}_score", result.score)
         if result.step == known:  # both splits of a step report the same stretch of training
-            rows.append((Number(*score, result.step, after),))
+            rows.append((Number(*score, result.step, after), *_others(result, after)))
             continue
         after, known = after + result.seconds, result.step
         row = dict([score, ("loss", result.loss), ("seconds", after), ("bytes", result.bytes)])
-        rows.append(tuple(Number(key, float(value), result.step, after) for key, value in row.items()))
+        rows.append((*(Number(key, float(value), result.step, after) for key, value in row.items()), *_others(result, after)))
     return tuple(rows)
+
+
+def _others(result: Result, after: float) -> Iterator[Number]:
+    """Further metrics of a result: `test_f1`."""
+    yield from (Number(f"{result.split}_{name}", value, result.step, after) for name, value in (result.others or {}).items())
 
 
 def _description(study: "StudyRecord", snapshot: Snapshot) -> str:

@@ -21,7 +21,7 @@ from ..model.readouts.encoding import Encoded, encode
 from ..model.readouts.readout import ABSENT
 from ..tasks import Rows, Task, load_task
 from ..training.provenance import known_as
-from ..training.scoring import score
+from ..training.scoring import value
 from ..training.worker import frozen_digest
 from .card import Card
 from .outputs import label_table, trained_reading, with_choices, with_places
@@ -158,8 +158,8 @@ def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: 
     if task.labels != predictor.card.labels:
         raise WrongInput(f"evaluate: {task.name} has labels {', '.join(task.labels)}; the adapter knows {', '.join(predictor.card.labels)}")
     rows: Rows = getattr(task, split)
-    value = score(task.metric, predictor.scores(rows).argmax(-1).tolist(), rows.labels, classes=len(task.labels))
-    return {"task": task.name, "split": split, "metric": task.metric, "score": value.value, "rows": len(rows.labels)}
+    found = value(task.metric, predictor.scores(rows).numpy(), rows.labels, classes=len(task.labels))
+    return {"task": task.name, "split": split, "metric": task.metric, "score": found, "rows": len(rows.labels)}
 
 
 def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .local import load_local
 from .pydocs import load_pydocs
-from .task import METRICS, Kind, Rows, Task
+from .task import METRICS, Rows, Task
 
 __all__ = ["BUILT_IN", "METRICS", "Kind", "Rows", "Task", "load_task"]
 

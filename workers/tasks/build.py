@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...spaces.errors import WrongInput
+from ...spaces.metrics import Kind
+from ...spaces.metrics import metric as metric_called
 from ...spaces.space import TaskSpec
 from .choices import Choices, check_answers, choice_notes, choices_of
 from .groups import group_notes
@@ -11,7 +13,7 @@ from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
 from .splits import arrange
 from .table import Table, groups_of, texts_of
-from .task import METRICS, Kind, Rows, Task, digest_of
+from .task import METRICS, Rows, Task, digest_of
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,16 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     splits = arrange(name, rows["train"], rows.get("validation"), rows.get("test"), stratified=stratified, limit=spec.limit)
     _check_variety(name, splits.train, labels)
     metric = _metric(name, kind, spec.metric, known.metric)
+    _check_measurable(name, metric, (splits.validation, splits.test), labels)
     described = label_texts(name, kind, labels, spec)
     descriptions = tuple(text for text, _ in described)
     parts = (splits.train, splits.validation, splits.test)
     digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
     origins = tuple(origin for _, origin in described)
     notes = (*splits.notes, *group_notes(name, spec.group, *parts), *choice_notes(rows.choices for rows in parts))
-    return Task(name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins)
+    return Task(
+        name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins, _further(name, kind, metric, spec.metrics)
+    )
 
 
 def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:
@@ -89,6 +94,28 @@ def _metric(name: str, kind: Kind, asked: str | None, own: str | None) -> str:
     if asked is not None and asked not in allowed:
         raise WrongInput(f"{name}: task.metric is {asked}, but a {kind.replace('_', '-')} task is measured by {' or '.join(allowed)}")
     return asked or own or allowed[0]
+
+
+def _further(name: str, kind: Kind, own: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """The further metrics, each once, without the task's own."""
+    wrong = next((one for one in asked if one not in METRICS[kind]), None)
+    if wrong is not None:
+        raise WrongInput(
+            f"{name}: task.metrics has {wrong}, but a {kind.replace('_', '-')} task is measured by {' or '.join(METRICS[kind])}"
+        )
+    return tuple(dict.fromkeys(one for one in asked if one != own))
+
+
+def _check_measurable(name: str, own: str, splits: Sequence[Rows], labels: Sequence[str]) -> None:
+    """A correlation or an area says nothing of rows that are all alike: such a split is refused before anything is trained."""
+    if metric_called(own).constant_targets:
+        return
+    for split, rows in zip(("validation", "test"), splits, strict=True):
+        if len(set(rows.labels)) == 1:
+            shown = labels[int(rows.labels[0])] if labels else f"{rows.labels[0]:g}"
+            raise WrongInput(
+                f"{name}: all {len(rows):,} {split} rows are labelled {shown}, of which {own} says nothing; take another metric"
+            )
 
 
 def _check_variety(name: str, train: Rows, labels: Sequence[str]) -> None:

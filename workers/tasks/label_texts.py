@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .descriptions import describe_labels, plain_names
 from .labels import listed
-from .task import Kind
 
 NAME, GIVEN, OURS, ROWS = "name", "task.labels", "ours", "rows"
 """Origins: the label's own name in plain words, the user's space or command line, a description that we wrote by hand, each row's own."""

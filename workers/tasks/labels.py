@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.metrics import Kind
 from .table import Table, describe
-from .task import METRICS, Kind
+from .task import METRICS
 
 SHOWN = 12
 """An error lists at most this many labels."""

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
 from .files import READERS, read_table, read_text
 from .splits import SPLIT_NAMES
 from .table import describe, wanted_columns
-from .task import METRICS, Kind, Task
+from .task import METRICS, Task
 
-ALIASES: Mapping[str, str] = {"f1_macro": "f1", "matthews_correlation": "matthews", "pearsonr": "pearson", "spearmanr": "spearman"}
+ALIASES: Mapping[str, str] = {"matthews_correlation": "matthews", "pearsonr": "pearson", "spearmanr": "spearman"}
 """Other names of metrics that `meta.json` may use."""
 
 

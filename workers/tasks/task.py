@@ -4,17 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import get_args
 
+from ...spaces.metrics import Kind, metrics_of
 from ...spaces.space import Reading
 
-Kind = Literal["classification", "regression", "multiple_choice"]
-
-METRICS: Mapping[Kind, tuple[str, ...]] = {
-    "classification": ("accuracy", "f1", "matthews"),
-    "regression": ("pearson", "spearman"),
-    "multiple_choice": ("accuracy",),
-}
+METRICS: Mapping[Kind, tuple[str, ...]] = {kind: metrics_of(kind) for kind in get_args(Kind)}
 """What may be measured on each kind of task; the first is the default."""
 
 
@@ -67,7 +62,7 @@ class Task:
     descriptions: tuple[str, ...]
     """What stands for each label: its description for encoders, its word for language models."""
     metric: str
-    """accuracy, f1, matthews, pearson or spearman; higher is better."""
+    """A name of `spaces/metrics.py`: what promotion goes by."""
     train: Rows
     validation: Rows
     test: Rows
@@ -79,6 +74,9 @@ class Task:
     """How labels are read off a model, where it is up to the user."""
     origins: tuple[str, ...] = ()
     """Where each description comes from: `name`, `task.labels`, or `ours` for a text written by hand for a well-known set of labels."""
+
+    metrics: tuple[str, ...] = ()
+    """Further metrics, which are reported."""
 
     @property
     def classes(self) -> int:

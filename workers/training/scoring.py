@@ -1,6 +1,6 @@
 """Metrics as pure functions: how good predictions are, and how far that number would move on other rows of the same kind.
 
-The values are scikit-learn's, with 0 where a ratio is 0/0. The variance is the closed form for accuracy, else a jackknife:
+The metrics are those of `spaces/metrics.py`. The variance is the closed form for accuracy, else a jackknife:
 
     v = (g-1)/g · Σ (θ₍ᵢ₎ - mean)²        θ₍ᵢ₎: the metric without the i-th of g groups of rows
 
@@ -9,18 +9,18 @@ With more than `KINDS` different pairs the rows are dealt into `KINDS` groups in
 Where rows belong together, those groups are left out, or dealt into `KINDS` larger ones, of accuracy too: else intervals are too narrow.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spaces.errors import WrongInput, did_you_mean
+from ...spaces.metrics import Array, Metric
+from ...spaces.metrics import metric as metric_called
 
 Labels = NDArray[np.int64]
-Metric = Callable[..., float]
-"""Targets, predictions, and how often each pair occurs (`sample_weight`) -> the value."""
+Floats = NDArray[np.float64]
 
 KINDS = 64
 """Groups of the jackknife: the standard deviation is then known to about 9 %, in about a tenth of a second."""
@@ -28,38 +28,76 @@ KINDS = 64
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value (higher is better), its sampling variance over rows, and what it is made of."""
+    """A metric's value (higher is better: that of a loss is turned round), its sampling variance over rows, and what it is made of."""
 
     value: float
     variance: float
     rows: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
     """What each row adds: 1 where it is right for accuracy, elsewhere the jackknife's pseudo-value g θ - (g-1) θ₍ᵢ₎, whose mean is the
     metric up to its bias; of each row, or with many kinds of each group."""
+    others: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Values of further metrics of the same predictions, as they are."""
 
 
 def score(
-    metric: str, predictions: Sequence[float], targets: Sequence[float], *, classes: int | None = None, groups: Sequence[str] = ()
+    metric: str, predictions: Sequence[float] | Array, targets: Sequence[float], *, classes: int | None = None, groups: Sequence[str] = ()
 ) -> Score:
-    """Return the score of `predictions` against `targets`, both label numbers from 0.
+    """Return the score of `predictions`, of the form that the metric reads, against `targets`, label numbers from 0 or numbers.
 
-    `f1` with two classes is that of the last label (its positive one); with more, the plain mean over the labels that occur
-    (macro). `classes` is how many labels there are; None counts up to the largest that occurs. With `groups` of rows, one name a row,
-    variance and `rows` are over groups.
+    `classes` is how many labels there are; None counts up to the largest that occurs. With `groups` of rows, one name a row, variance and
+    `rows` are over groups.
 
     Raises `WrongInput` for an unknown metric, `ValueError` for no rows, different lengths and numbers that are not finite.
     """
-    if metric not in METRICS:
-        raise WrongInput(f"metric {metric}: unknown; there are {', '.join(METRICS)}.{did_you_mean(metric, METRICS)}")
+    measure = metric_called(metric)
     predicted, wanted = np.asarray(predictions, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    if predicted.shape != wanted.shape or predicted.ndim != 1 or not len(predicted):
+    if len(predicted) != len(wanted) or predicted.ndim != (2 if measure.reads == "probabilities" else 1) or not len(predicted):
         raise ValueError(f"{metric} needs as many predictions as targets, one or more: got {predicted.shape} and {wanted.shape}")
     if not np.isfinite(predicted).all() or not np.isfinite(wanted).all():
-        raise ValueError(f"{metric} needs finite numbers: {int((~np.isfinite(predicted + wanted)).sum())} rows are not")
+        bad = ~np.isfinite(predicted.reshape(len(predicted), -1).sum(1) + wanted)
+        raise ValueError(f"{metric} needs finite numbers: {int(bad.sum())} rows are not")
+    if measure.reads != "numbers":
+        wanted = wanted.astype(np.int64)
     places = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1) if len(groups) else None
-    return METRICS[metric](predicted.astype(np.int64), wanted.astype(np.int64), classes, places)
+    if measure.name == "accuracy":
+        return _accuracy(predicted, wanted, places)
+    return _turned(measure, _jackknife(measure, predicted, wanted, classes, places))
 
 
-def _accuracy(predicted: Labels, wanted: Labels, _: int | None, groups: Labels | None) -> Score:
+def measured(metrics: Sequence[str], scores: Array, targets: Sequence[float], *, classes: int, groups: Sequence[str] = ()) -> Score:
+    """Return the first metric's score of label scores (rows, labels) as a readout gives them, with the values of the others beside it."""
+    first, *others = metrics
+    values = {name: value(name, scores, targets, classes=classes) for name in others}
+    return replace(score(first, read(first, scores), targets, classes=classes, groups=groups), others=values)
+
+
+def value(metric: str, scores: Array, targets: Sequence[float], *, classes: int) -> float:
+    """Return a metric of label scores (rows, labels), as it is."""
+    found, wanted = metric_called(metric), np.asarray(targets, dtype=np.float64)
+    wanted = wanted if found.reads == "numbers" else wanted.astype(np.int64)
+    return found.compute(wanted, read(metric, scores), np.ones(len(wanted)), classes)
+
+
+def read(metric: str, scores: Array) -> Array:
+    """Return what a metric compares, of label scores (rows, labels): the best labels, probabilities, or the one score as a number."""
+    exact = np.asarray(scores, dtype=np.float64)
+    match metric_called(metric).reads:
+        case "labels":
+            best: Array = exact.argmax(-1)
+            return best
+        case "probabilities":
+            powers = np.exp(exact - exact.max(-1, keepdims=True))
+            chances: Array = powers / powers.sum(-1, keepdims=True)
+            return chances
+        case "numbers":
+            return exact[:, 0]
+
+
+def _turned(measure: Metric, found: Score) -> Score:
+    return found if measure.higher_is_better else Score(-found.value, found.variance, -found.rows)
+
+
+def _accuracy(predicted: Array, wanted: Array, groups: Labels | None) -> Score:
     rows = (predicted == wanted).astype(np.float64)
     right = float(rows.mean())
     return Score(right, _proportion_variance(right, len(rows)), rows) if groups is None else _of_groups(rows, groups)
@@ -82,47 +120,39 @@ def _proportion_variance(share: float, rows: int) -> float:
     return middle * (1 - middle) / (rows + 4)
 
 
-def _f1(predicted: Labels, wanted: Labels, classes: int | None, groups: Labels | None) -> Score:
-    from sklearn.metrics import f1_score  # a second of imports that most tasks do not need
-
-    two = max(classes or 0, int(predicted.max()) + 1, int(wanted.max()) + 1) <= 2
-    return _jackknife(partial(f1_score, average="macro", labels=[1] if two else None, zero_division=0), predicted, wanted, groups)
-
-
-def _matthews(predicted: Labels, wanted: Labels, _: int | None, groups: Labels | None) -> Score:
-    from sklearn.metrics import matthews_corrcoef
-
-    def matthews(targets: Labels, predictions: Labels, *, sample_weight: Labels) -> float:
-        one_label = len(np.union1d(targets, predictions)) == 1  # 0/0, about which scikit-learn warns
-        return 0.0 if one_label else float(matthews_corrcoef(targets, predictions, sample_weight=sample_weight))
-
-    return _jackknife(matthews, predicted, wanted, groups)
-
-
-Measure = Callable[[Labels, Labels, int | None, Labels | None], Score]
-METRICS: Mapping[str, Measure] = {"accuracy": _accuracy, "f1": _f1, "matthews": _matthews}
-"""Name -> how it is computed."""
-
-
-def _jackknife(metric: Metric, predicted: Labels, wanted: Labels, dealt: Labels | None) -> Score:
+def _jackknife(measure: Metric, predicted: Array, wanted: Array, classes: int | None, dealt: Labels | None) -> Score:
     """The metric, and its variance over rows, or over groups that are `dealt` (formula and source: top of this file)."""
-    pairs, kinds, counts = np.unique(np.stack([predicted, wanted], axis=1), axis=0, return_inverse=True, return_counts=True)
-    kinds, few = kinds.reshape(-1), len(pairs) <= KINDS and dealt is None
+    rows, kinds, counts = _kinds(measure, predicted, wanted)
+    few = len(rows) <= KINDS and dealt is None
     left, times = _leave_one_out(counts) if few else _leave_group_out(kinds, counts, _hands(len(kinds), dealt))
-    without = np.array([_of_pairs(metric, pairs, rows) for rows in left])
-    whole, mean, groups = _of_pairs(metric, pairs, counts), np.average(without, weights=times), times.sum()
+    number = classes or int(max(wanted.max(), predicted.max() if measure.reads == "labels" else 0)) + 1
+    of = partial(_of_rows, measure, wanted[rows], predicted[rows], classes=number)
+    whole = of(counts)
+    without = np.array([of(some) for some in left])
+    without = np.where(np.isnan(without), whole, without)  # a rest that the metric says nothing of moves nothing
+    mean, groups = np.average(without, weights=times), times.sum()
     pseudo = groups * whole - (groups - 1) * without
     variance = float((groups - 1) * np.average((without - mean) ** 2, weights=times))
     return Score(whole, variance, pseudo[kinds] if few else pseudo)
 
 
-def _of_pairs(metric: Metric, pairs: Labels, counts: Labels) -> float:
-    """The metric of (prediction, target) pairs that occur so often; 0 where none does."""
+def _kinds(measure: Metric, predicted: Array, wanted: Array) -> tuple[Labels, Labels, Labels]:
+    """One row of each kind, the kind of each row, and how many rows are of each; label numbers make few kinds, other predictions none."""
+    if measure.reads != "labels":
+        each = np.arange(len(wanted))
+        return each, each, np.ones(len(wanted), dtype=np.int64)
+    pairs = np.stack([predicted, wanted], axis=1)
+    _, rows, kinds, counts = np.unique(pairs, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    return rows, kinds.reshape(-1), counts
+
+
+def _of_rows(measure: Metric, wanted: Array, predicted: Array, counts: Labels, *, classes: int) -> float:
+    """The metric of rows that count so often; 0 where none does."""
     occurring = counts > 0
     if not occurring.any():
         return 0.0
-    predicted, wanted = pairs[occurring].T
-    return float(metric(wanted, predicted, sample_weight=counts[occurring]))
+    predictions = predicted[occurring].astype(np.int64) if measure.reads == "labels" else predicted[occurring]
+    return measure.compute(wanted[occurring], predictions, counts[occurring], classes)
 
 
 def _leave_one_out(counts: Labels) -> tuple[Labels, Labels]:

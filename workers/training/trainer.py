@@ -124,7 +124,7 @@ class Trainer:
         """
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch, training=again is None)
-        losses = self.readout.loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
+        losses = self.readout.weighted_loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
         for position in set(range(pack.size)) - occupied(pack):  # its loss is that of its kept states
             losses = losses.index_fill(0, sites.constant([position], losses.device), 0.0)
         penalties = _penalties(pack, values)

@@ -32,9 +32,10 @@ from ..model.shared_weights import share_weights
 from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
 from ..tasks import Task, load_task
+from .class_weights import class_weights
 from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
 from .row_scores import PREFIX, packed
-from .scoring import Score, score
+from .scoring import Score, measured
 from .store import AdapterStore
 from .tokens import encoded
 from .trainer import Trainer
@@ -60,10 +61,12 @@ def session(setup: Setup) -> Session:
     """
     folder = None if setup.cache is None else Path(setup.cache)
     backbone, task = backbones.load(setup.model, setup.execution, hashes=HashCache(folder)), load_task(setup.task)
+    weights = class_weights(setup.training, task)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = for_task(of_study(setup, backbone, identity), task)
     share_weights(backbone, folder)
     readout = readout_of(backbone, task)
+    readout.weights = weights
     splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
     trainer = Trainer(backbone, readout, setup.training)
     return Session(backbone, task, trainer, AdapterStore(setup.store), splits, identity)
@@ -211,7 +214,10 @@ def _results(session: Session, done: Finished, position: int) -> list[Result]:
     loss = float(done.losses[position])
     scored = ((split, scores[position]) for split, scores in done.scores.items())
     computed = str(session.identity.numerics)
-    return [Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size, computed) for split, s in scored]
+    return [
+        Result(trial.number, step, split, s.value, s.variance, loss, done.seconds, digest, size, computed, dict(s.others))
+        for split, s in scored
+    ]
 
 
 def _save(session: Session, done: Finished, position: int) -> str:
@@ -235,10 +241,10 @@ def _rows(done: Finished, position: int) -> dict[str, Tensor]:
 
 def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
     data = session.splits[split]
-    predicted = session.trainer.readout.predictions(session.trainer.predict(pack, data))
+    scores, metrics = session.trainer.predict(pack, data), (session.task.metric, *session.task.metrics)
     groups: tuple[str, ...] = getattr(session.task, split).groups
-    measure = partial(score, session.task.metric, targets=data.targets, classes=len(session.task.labels), groups=groups)
-    return [measure(labels.tolist()) for labels in predicted]
+    measure = partial(measured, metrics, targets=data.targets, classes=len(session.task.labels), groups=groups)
+    return [measure(scores=own.float().numpy()) for own in scores]
 
 
 def _diverged(trial: Trial, step: int) -> Problem:

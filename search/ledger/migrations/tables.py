@@ -85,6 +85,7 @@ results = sa.Table(
     sa.Column("adapter", sa.String, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("numerics", sa.String),
+    sa.Column("others", sa.JSON(none_as_null=True)),
     sa.ForeignKeyConstraint(["study", "trial"], ["ulpt_trials.study", "ulpt_trials.number"]),
     sa.UniqueConstraint("study", "trial", "step", "split"),
 )

@@ -17,6 +17,8 @@ class Readout(ABC):
 
     about: ClassVar[str]
     """What it computes, for `plan`: one line."""
+    weights: Tensor | None = None
+    """What a training row's loss counts by its label, (labels,); None: all alike."""
     descriptions: tuple[str, ...] = ()
     """The text that stands for each label."""
 
@@ -58,9 +60,13 @@ class Readout(ABC):
         """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""
         return cross_entropy(scores, targets, reduction="none")
 
-    def predictions(self, scores: Tensor) -> Tensor:
-        """Return what is measured against targets, (..., rows), of scores (..., rows, labels): the numbers of the best labels."""
-        return scores.argmax(-1)
+    def weighted_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Return each row's training loss, (rows,), times what its label counts."""
+        losses = self.loss(scores, targets)
+        if self.weights is None:
+            return losses
+        self.weights = self.weights.to(losses)
+        return losses * self.weights[targets]
 
     def copies(self, *, training: bool) -> int:
         """How many sequences of each row a pass may hold, one behind the other."""

@@ -1,0 +1,136 @@
+"""What a task may be measured by: one list, which space files, tasks and workers all read.
+
+Values follow scikit-learn and SciPy. 0/0 is 0 (F1 of a label that nobody names, a correlation with predictions that are all the same);
+targets that are all the same are refused before anything is trained.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import WrongInput, did_you_mean
+
+Kind = Literal["classification", "regression", "multiple_choice"]
+Reads = Literal["labels", "probabilities", "numbers"]
+Array = NDArray[Any]
+Compute = Callable[[Array, Array, Array, int], float]
+"""Targets (rows,), predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value."""
+
+LABELLED: tuple[Kind, ...] = ("classification", "multiple_choice")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. The scores that a study keeps and compares are `turned` so that higher is better."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    """Tasks that it measures."""
+    compute: Compute
+    reads: Reads = "labels"
+    """What it compares with the targets: label numbers (rows,), probabilities (rows, labels), or numbers (rows,)."""
+    higher_is_better: bool = True
+    constant_targets: bool = True
+    """Whether it says something of rows that all have one target."""
+
+    def turned(self, value: float) -> float:
+        """Return the value, or its negative where lower is better: what is compared."""
+        return value if self.higher_is_better else -value
+
+    @property
+    def lowest(self) -> float:
+        """What no compared score can be below."""
+        return -1.0 if self.higher_is_better else -np.inf
+
+    @property
+    def title(self) -> str:
+        """What a compared score is called: scikit-learn's name for a turned one."""
+        return self.name if self.higher_is_better else f"neg_{self.name}"
+
+
+def _accuracy(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    return float(np.average(targets == predictions, weights=weights))
+
+
+def _f1(targets: Array, predictions: Array, weights: Array, classes: int, *, average: str) -> float:
+    from sklearn.metrics import f1_score  # a second of imports that most tasks do not need
+
+    two = average == "own" and classes <= 2
+    how = "macro" if average == "own" else average
+    value = f1_score(targets, predictions, average=how, labels=[1] if two else None, sample_weight=weights, zero_division=0)
+    return float(value)
+
+
+def _matthews(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    one_label = len(np.union1d(targets, predictions)) == 1  # 0/0, about which scikit-learn warns
+    return 0.0 if one_label else float(matthews_corrcoef(targets, predictions, sample_weight=weights))
+
+
+def _auroc(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    """One against the rest, the plain mean over labels (of two labels the last one alone); those that are not there count not."""
+    from sklearn.metrics import roc_auc_score
+
+    wanted = [1] if classes <= 2 else range(classes)
+    split = [label for label in wanted if 0 < np.count_nonzero(targets == label) < len(targets)]
+    areas = [roc_auc_score(targets == label, predictions[:, label], sample_weight=weights) for label in split]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def _log_loss(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(targets, predictions, labels=range(classes), sample_weight=weights))
+
+
+def _pearson(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    from scipy.stats import pearsonr
+
+    return _correlation(pearsonr, targets, predictions, weights)
+
+
+def _spearman(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    from scipy.stats import spearmanr
+
+    return _correlation(spearmanr, targets, predictions, weights)
+
+
+def _correlation(of: Callable[[Array, Array], Any], targets: Array, predictions: Array, weights: Array) -> float:
+    """SciPy's statistic; 0 where one side is constant. `weights` are whole numbers."""
+    x, y = (np.repeat(one, weights.astype(np.int64)) for one in (targets, predictions))
+    return 0.0 if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0 else float(of(x, y)[0])
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", LABELLED, _accuracy),
+        Metric("f1", ("classification",), partial(_f1, average="own")),
+        Metric("f1_macro", ("classification",), partial(_f1, average="macro")),
+        Metric("f1_micro", ("classification",), partial(_f1, average="micro")),
+        Metric("matthews", ("classification",), _matthews, constant_targets=False),
+        Metric("auroc", ("classification",), _auroc, reads="probabilities", constant_targets=False),
+        Metric("log_loss", LABELLED, _log_loss, reads="probabilities", higher_is_better=False),
+        Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False),
+        Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False),
+    )
+}
+"""Name -> metric. `f1` of two labels is that of the last one (its positive one), of more that of `f1_macro`; the first that measures a kind
+of task is its default."""
+
+
+def metric(name: str) -> Metric:
+    """Return a metric; `WrongInput` names the nearest where there is none."""
+    if name not in METRICS:
+        raise WrongInput(f"metric {name}: unknown; there are {', '.join(METRICS)}.{did_you_mean(name, METRICS)}")
+    return METRICS[name]
+
+
+def metrics_of(kind: Kind) -> tuple[str, ...]:
+    """Return the names of the metrics of a kind of task, its default first."""
+    return tuple(name for name, one in METRICS.items() if kind in one.kinds)
