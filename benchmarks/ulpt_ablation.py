@@ -5,8 +5,10 @@
     python benchmarks/ulpt_ablation.py --records FILE --report
 
 For a task and a variant, each of three rates is trained with one seed, and validation chooses; the chosen rate is trained with two more
-seeds, and all three are scored on test. The share that is token-specific is ‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for the change ΔE
-(n×d) of the prompt from step 0 to the end: 0 for a shift alone. Records are appended to FILE; what is there is not done again.
+seeds, and all three are scored on test. A variant that is another with a part changed (`Cell.like`) takes the rate chosen for that one,
+and all those of a task that are asked for train as packs of `--pack` trials. The share that is token-specific is
+‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for the change ΔE (n×d) of the prompt from step 0 to the end: 0 for a shift alone. Records are
+appended to FILE; what is there is not done again.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from ulpt_search.workers.training.scoring import score
 from ulpt_search.workers.training.worker import Session, session
 
 RATES = (0.1, 0.3, 1.0)
+SEEDS = 3
 RIVALS = ("ulpt r 2", "ulpt r 64", "ulpt r 256", "ia3 k,v last", "ia3 down last")
 SHIFT = "s, b alone"
 
@@ -82,15 +85,20 @@ class Variant(SoftPrompt):
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant: its method at a rate, the rates to choose from, and how many times the usual steps it gets."""
+    """One variant: its method at a rate, the rates to choose from or the cell whose rate it takes, and how many times the usual steps."""
 
     method: Callable[[float], Method]
     rates: tuple[float, ...] = RATES
     longer: int = 1
+    like: str = ""
 
 
-def _ulpt(**values: Any) -> Cell:
-    return Cell(lambda lr: Ulpt(**{"dim": 64, "lr": lr, **values}))
+def _ulpt(*, like: str = "", **values: Any) -> Cell:
+    return Cell(lambda lr: Ulpt(**{"dim": 64, "lr": lr, **values}), like=like)
+
+
+def _longer(name: str, times: int) -> Cell:
+    return replace(CELLS[name], longer=times, like=name)
 
 
 def _prompt(length: int) -> Cell:
@@ -101,6 +109,7 @@ def _ia3(modules: str) -> Cell:
     return Cell(lambda lr: Ia3(lr=lr, modules=modules, layers="last:1"), rates=(0.01, 0.03, 0.1))
 
 
+# The first are the most wanted: an early stop leaves whole rows.
 CELLS: dict[str, Cell] = {
     SHIFT: Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), still=("Z",))),
     "ulpt r 64": _ulpt(),
@@ -113,32 +122,40 @@ CELLS: dict[str, Cell] = {
     "ulpt r 16": _ulpt(dim=16),
     "before, r 64": Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), units=False), rates=(0.02, 0.06, 0.2)),
     "prompt n 10": _prompt(10),
-    "ulpt r 64 without s": _ulpt(scale=False),
-    "ulpt r 64 without b": _ulpt(shift=False),
-    "ulpt r 64 without s, b": _ulpt(scale=False, shift=False),
-    "ulpt r 64 init llama": _ulpt(init="llama"),
-    "ulpt r 64 init t5": _ulpt(init="t5"),
-    "ulpt r 64 init normal": _ulpt(init="normal"),
-    "ulpt r 64 n 3": _ulpt(prompt_length=3),
-    "ulpt r 64 n 30": _ulpt(prompt_length=30),
-    "ulpt r 64, twice the steps": Cell(lambda lr: Ulpt(dim=64, lr=lr), longer=2),
-    f"{SHIFT}, twice the steps": Cell(lambda lr: Variant(Ulpt(lr=lr, dim=64), still=("Z",)), longer=2),
+    "ulpt r 64 without s": _ulpt(scale=False, like="ulpt r 64"),
+    "ulpt r 64 without b": _ulpt(shift=False, like="ulpt r 64"),
+    "ulpt r 64 without s, b": _ulpt(scale=False, shift=False, like="ulpt r 64"),
+    "ulpt r 64 init llama": _ulpt(init="llama", like="ulpt r 64"),
+    "ulpt r 64 init t5": _ulpt(init="t5", like="ulpt r 64"),
+    "ulpt r 64 init normal": _ulpt(init="normal", like="ulpt r 64"),
+    "ulpt r 64 n 3": _ulpt(prompt_length=3, like="ulpt r 64"),
+    "ulpt r 64 n 30": _ulpt(prompt_length=30, like="ulpt r 64"),
 }
-"""The first are the most wanted: an early stop leaves whole rows."""
+LASTING = ("ulpt r 64", SHIFT, "ia3 k,v last", "ia3 down last", "prompt n 10")
+CELLS |= {f"{name}, twice the steps": _longer(name, 2) for name in LASTING}
+CELLS |= {f"{name}, four times the steps": _longer(name, 4) for name in LASTING}
 
 
 def run_cell(loaded: Session, cell: Cell, rows: int) -> dict[str, Any]:
     """Choose a rate, train two more seeds, score."""
     tuned = _train(loaded, [cell.method(rate) for rate in cell.rates], [0] * len(cell.rates), rows, cell.longer)
     best = max(range(len(cell.rates)), key=lambda index: tuned[index]["validation"])
-    more = _train(loaded, [cell.method(cell.rates[best])] * 2, [1, 2], rows, cell.longer)
-    runs = [tuned[best], *more]
-    return {
-        "parameters": cell.method(1.0).parameters(loaded.backbone.shape),
-        "rate": cell.rates[best],
-        "tuning": {str(rate): made["validation"] for rate, made in zip(cell.rates, tuned, strict=True)},
-        **{key: [run[key] for run in runs] for key in ("validation", "test", "variance", "share")},
-    }
+    more = _train(loaded, [cell.method(cell.rates[best])] * (SEEDS - 1), range(1, SEEDS), rows, cell.longer)
+    tuning = {str(rate): made["validation"] for rate, made in zip(cell.rates, tuned, strict=True)}
+    return {"tuning": tuning, **_record(loaded, cell, cell.rates[best], [tuned[best], *more])}
+
+
+def run_alike(loaded: Session, cells: Sequence[Cell], rates: Sequence[float], rows: int) -> list[dict[str, Any]]:
+    """Train all seeds of cells that know their rates, of equally many steps, as one pack."""
+    methods = [cell.method(rate) for cell, rate in zip(cells, rates, strict=True) for _ in range(SEEDS)]
+    runs = _train(loaded, methods, [*range(SEEDS)] * len(cells), rows, cells[0].longer)
+    parts = [runs[SEEDS * k : SEEDS * (k + 1)] for k in range(len(cells))]
+    return [_record(loaded, *made) for made in zip(cells, rates, parts, strict=True)]
+
+
+def _record(loaded: Session, cell: Cell, rate: float, runs: Sequence[dict[str, float]]) -> dict[str, Any]:
+    found = {key: [run[key] for run in runs] for key in ("validation", "test", "variance", "share")}
+    return {"parameters": cell.method(1.0).parameters(loaded.backbone.shape), "rate": rate, **found}
 
 
 def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: int, longer: int) -> list[dict[str, float]]:
@@ -187,19 +204,41 @@ def read(records: Path) -> list[dict[str, Any]]:
 
 
 def collect(asked: argparse.Namespace) -> None:
-    """Run what is missing, until it is done or the time is up."""
+    """Run what is missing, until it is done or the time is up: cells that choose a rate first, then those that take another's."""
     deadline = time.monotonic() + 60 * asked.minutes
-    known = {(record["task"], record["cell"]) for record in read(asked.records)}
-    wanted = [(task, name) for name in asked.cells.split(";") for task in asked.tasks.split(",") if (task, name) not in known]
-    for task, name in wanted:
-        if time.monotonic() > deadline:
-            return
-        began, busy = time.perf_counter(), time.process_time()
-        loaded = load(asked, task, "minilm")
-        made = run_cell(loaded, CELLS[name], asked.rows)
-        spent = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - busy}
-        _append(asked.records, {"task": task, "cell": name, "steps": asked.steps * CELLS[name].longer, **spent, **made})
-        print(f"{task} {name}: {made['test']} {spent}", file=sys.stderr, flush=True)
+    names = asked.cells.split(";")
+    for task, name in ((task, name) for name in names if not CELLS[name].like for task in asked.tasks.split(",")):
+        if time.monotonic() < deadline and (task, name) not in _rates(asked.records):
+            _timed(asked, task, [name], lambda loaded, name=name: [run_cell(loaded, CELLS[name], asked.rows)])
+    for task in asked.tasks.split(","):
+        for batch in _batches(task, names, _rates(asked.records), asked.pack):
+            if time.monotonic() < deadline:
+                rates = [_rates(asked.records)[task, CELLS[name].like] for name in batch]
+                cells = [CELLS[name] for name in batch]
+                _timed(asked, task, batch, lambda loaded, c=cells, r=rates: run_alike(loaded, c, r, asked.rows))
+
+
+def _rates(records: Path) -> dict[tuple[str, str], float]:
+    """(task, cell) -> the rate that it has, of all cells that are done."""
+    return {(record["task"], record["cell"]): record["rate"] for record in read(records) if record["task"] != "shares"}
+
+
+def _batches(task: str, names: Sequence[str], known: dict[tuple[str, str], float], pack: int) -> list[list[str]]:
+    """The cells that are missing though the rate they take is known, in packs of equally many steps."""
+    missing = [name for name in names if (task, name) not in known and (task, CELLS[name].like) in known]
+    steps = {CELLS[name].longer: [other for other in missing if CELLS[other].longer == CELLS[name].longer] for name in missing}
+    size = max(1, pack // SEEDS)
+    return [own[start : start + size] for own in steps.values() for start in range(0, len(own), size)]
+
+
+def _timed(asked: argparse.Namespace, task: str, names: Sequence[str], run: Callable[[Session], list[dict[str, Any]]]) -> None:
+    """Append what `run` finds for some cells of a task; their seconds are shared out evenly."""
+    began, busy = time.perf_counter(), time.process_time()
+    made = run(load(asked, task, "minilm"))
+    spent = {"seconds": (time.perf_counter() - began) / len(names), "cpu": (time.process_time() - busy) / len(names)}
+    for name, record in zip(names, made, strict=True):
+        _append(asked.records, {"task": task, "cell": name, "steps": asked.steps * CELLS[name].longer, **spent, **record})
+        print(f"{task} {name}: {record['test']} {spent}", file=sys.stderr, flush=True)
 
 
 def shares(asked: argparse.Namespace) -> None:
@@ -235,11 +274,22 @@ def report(records: Sequence[dict[str, Any]]) -> str:
         if {(task, name), (task, SHIFT)} <= cells.keys():
             gap = difference(_interval(cells[task, name]), _interval(cells[task, SHIFT]))
             lines.append(f"- {task}, {name}: {gap.centre:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")
+    lines += ["", *_longer_runs(cells, tasks)]
     lines += ["", "| model and r | token-specific share before | with units |", "|---|---|---|"]
     for record in (record for record in records if record["task"] == "shares"):
         before, after = (sum(record[key]) / len(record[key]) for key in ("before", "after"))
         lines.append(f"| {record['cell']} | {before:.1%} | {after:.1%} |")
     return "\n".join(lines)
+
+
+def _longer_runs(cells: dict[tuple[str, str], dict[str, Any]], tasks: Sequence[str]) -> list[str]:
+    """What more steps add, and how far ULPT and (IA)³ are then from a shift alone."""
+    lines = ["| variant | task | usual steps | twice | four times |", "|---|---|---|---|---|"]
+    for task, name in ((task, name) for task in tasks for name in LASTING):
+        own = [cells.get((task, f"{name}{more}")) for more in ("", ", twice the steps", ", four times the steps")]
+        if own[0] and own[1]:
+            lines.append(f"| {name} | {task} | {' | '.join(_shown(record) if record else '–' for record in own)} |")
+    return lines
 
 
 def _interval(record: dict[str, Any]) -> Any:
@@ -260,6 +310,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="trec,sst2,subj,sms_spam")
     parser.add_argument("--cells", default=";".join(CELLS), help="variants, divided by semicolons")
     parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--pack", type=int, default=12, help="trials that train at once, where rates are known")
     parser.add_argument("--rows", type=int, default=400, help="rows of validation and of test that are scored, at most")
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=30.0)

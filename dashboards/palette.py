@@ -55,7 +55,7 @@ LOOKS = len(TERMINAL_COLOURS) * len(MATPLOTLIB_SHAPES)
 ORDER = (
     *("ulpt", "lora", "prompt", "bitfit", "ia3", "adapter"),
     *("full", "prefix", "vera", "ln_tuning", "p_tuning", "fourierft"),
-    *("dept", "dpt", "e2vpt", "adamix", "ether", "ether_plus"),
+    *("dept", "dpt", "pruned_prefix", "adamix", "ether", "ether_plus"),
     *("finegates", "loretta_adp", "loretta_rep", "lorta", "melora", "snell"),
     *("sparta", "spp", "tinylora", "tt_lora", "unilora"),
 )

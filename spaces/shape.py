@@ -13,6 +13,7 @@ FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up",
 
 Family = Literal["encoder", "decoder", "encoder-decoder"]
 Rows = Callable[[Sequence[int]], list[list[float]]]
+Words = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class Shape:
     """Whether it holds a trained pooler, as BERT does: a layer over its first hidden state."""
     rows: Rows | None = field(default=None, compare=False, repr=False)
     """Token embeddings of some ids, (ids, width), for prompts that start from words; None where no weights are loaded."""
+    words: Words | None = field(default=None, compare=False, repr=False)
+    """Token ids of a text, special ones included as the model's tokenizer puts them; None where none is loaded."""
 
     def linear(self, tensor: str) -> Linear:
         """Return the linear that a tensor called `layer.role/name` belongs to; `KeyError` where there is none."""

@@ -100,7 +100,7 @@ def test_an_encoder_decoder_keeps_prompts_and_linears_in_peft(name: str, folder:
     prove(setup("encoder-decoder", folder), trial("encoder-decoder", name), "peft", tmp_path / "out", fresh)
 
 
-@pytest.mark.parametrize("name", ["prefix", "e2vpt"])
+@pytest.mark.parametrize("name", ["prefix", "pruned_prefix"])
 def test_a_decoder_of_two_stacks_keeps_its_keys_and_values_in_peft(name: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     config = trial("encoder-decoder", name, {"layers": "last:50%", "prefix_length": 3})
     prove(setup("encoder-decoder", folder), config, "peft", tmp_path / "out", fresh)

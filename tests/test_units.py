@@ -74,7 +74,7 @@ ABSOLUTE = {
 }
 """Methods for which the size of a single linear matters, and why."""
 
-OWN: dict[str, Hyperparameters] = {"e2vpt": {"shared": False}}
+OWN: dict[str, Hyperparameters] = {"pruned_prefix": {"shared": False}}
 
 
 def on_linears() -> list[tuple[str, Hyperparameters]]:

@@ -51,6 +51,8 @@ def _read(docstring: str) -> tuple[str, list[str]]:
 
 def _axis(axis: Axis) -> str:
     match axis:
+        case Choice(options=("",), also=None):
+            return "any text"
         case Choice(options=options):
             return " ∣ ".join(str(option).lower() if isinstance(option, bool) else str(option) for option in options)
         case Int(low=low, high=high) | Float(low=low, high=high):

@@ -40,7 +40,7 @@ def test_agrees_with_peft_on_the_count() -> None:
 @pytest.mark.parametrize("family", ["encoder", "decoder", "encoder-decoder"])
 def test_prefixes_of_different_lengths_share_a_pack(family: str) -> None:
     backbone = zoo.backbone(family)
-    configs: list[toy.Config] = [("prefix", {"prefix_length": 5}, 1), ("prefix", {"prefix_length": 2}, 2), ("prefix+e2vpt", {}, 3)]
+    configs: list[toy.Config] = [("prefix", {"prefix_length": 5}, 1), ("prefix", {"prefix_length": 2}, 2), ("prefix+pruned_prefix", {}, 3)]
     _, _, scores = toy.train(backbone, configs, steps=3)
     for position, config in enumerate(configs):
         torch.testing.assert_close(scores[position], toy.train(backbone, [config], steps=3)[2][0], rtol=1e-5, atol=1e-5)

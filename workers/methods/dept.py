@@ -17,7 +17,7 @@ from ...spaces.axes import Choice, Float, Int
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ..method import Named, SoftPrompt, Tensors, hyperparameter, uniform
-from .maths.starts import STARTS, start
+from .maths.starts import STARTS, TEXT, check, start
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Dept(SoftPrompt):
     lr_pair: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
 
     init: str = hyperparameter("random", STARTS, structural=False)
+    init_text: str = hyperparameter("", TEXT, structural=False)
 
     @property
     def length(self) -> int:
@@ -46,14 +47,15 @@ class Dept(SoftPrompt):
 
     def parameters(self, shape: Shape) -> int:
         """m·d + r·(s + d)."""
+        check("dept", self.init, self.init_text)
         largest = min(self.positions, shape.width)
         if self.rank > largest:
             raise WrongInput(f"dept.rank: {self.rank} is above {largest}, the smaller of positions and width; lower rank")
         return self.prompt_length * shape.width + self.rank * (self.positions + shape.width)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """E ~ N(0, rms²) or tokens, A ~ U(±1/√r), B = 0; α/√r is frozen."""
-        e = start(self.init, self.prompt_length, shape, generator)
+        """E ~ N(0, rms²) or tokens of the vocabulary or a text, A ~ U(±1/√r), B = 0; α/√r is frozen."""
+        e = start(self.init, self.init_text, self.prompt_length, shape, generator)
         a = uniform(self.positions, self.rank, generator=generator, bound=self.rank**-0.5)
         frozen = {"scaling": torch.tensor(self.alpha * self.rank**-0.5)}
         return Tensors({"E": e, "A": a, "B": torch.zeros(self.rank, shape.width)}, frozen)

@@ -3,7 +3,7 @@
     E (n×d) trainable
 
 Lester, Al-Rfou & Constant 2021, arXiv 2104.08691.  Starts at the scale of the model's token embeddings, E ~ N(0, rms²), or as tokens
-of its vocabulary.
+of its vocabulary, or as those of a text (`init: text`, `init_text`).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from ...spaces.axes import Float, Int
 from ...spaces.shape import Shape
 from ..method import Named, SoftPrompt, Tensors, hyperparameter
-from .maths.starts import STARTS, start
+from .maths.starts import STARTS, TEXT, check, start
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Prompt(SoftPrompt):
     lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
 
     init: str = hyperparameter("random", STARTS, structural=False)
+    init_text: str = hyperparameter("", TEXT, structural=False)
 
     @property
     def length(self) -> int:
@@ -38,11 +39,12 @@ class Prompt(SoftPrompt):
 
     def parameters(self, shape: Shape) -> int:
         """n·d."""
+        check("prompt", self.init, self.init_text)
         return self.prompt_length * shape.width
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """E ~ N(0, rms²), or tokens."""
-        return Tensors({"E": start(self.init, self.prompt_length, shape, generator)})
+        """E ~ N(0, rms²), or tokens of the vocabulary, or a text's."""
+        return Tensors({"E": start(self.init, self.init_text, self.prompt_length, shape, generator)})
 
     def unit(self, name: str, shape: Shape) -> float:
         """The token embeddings' own size."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -166,13 +166,18 @@ def load(
     _check(model, spec.name)
     model.config.use_cache = False
     frozen = _recognise(model, tokenizer, files, hashes, spec.name)
-    shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
+    shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model), words=partial(_words, tokenizer))
     cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
         attend_by(model, name_of(execution.attention))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask)
+
+
+def _words(tokenizer: transformers.PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text)["input_ids"]
+    return ids
 
 
 def _recognise(

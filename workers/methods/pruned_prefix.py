@@ -1,11 +1,10 @@
-"""E²VPT: key-value prompts, pruned by token and by segment while they are trained.
+"""Pruned prefix: key-value prompts that lose tokens and segments while they are trained.
 
     attention(q, [P̃ ; K], [P̃ ; V])      P̃ = u ⊙ (v ⊗ 1) ⊙ P      P (n×kv), token gates u (n), segment gates v (n×S) trainable
 
-Han et al. 2023, arXiv 2307.13770.  P serves keys and values alike (`shared`), or each has its own.  Gates start at 1; those below the
-kept share of the largest are cut to 0, and a cut gate still hears its gradient (straight-through), so that it may return.  The paper
-prunes once, by |∂L/∂gate|, and trains again from the start: here importance is the learnt gate itself, within one training.  Its other
-prompts, deep ones among the tokens, were made for image patches and are left out.
+Made after E²VPT (Han et al. 2023, arXiv 2307.13770), which it is not: that one gates deep prompts among image patches, prunes once, by
+|∂L/∂gate|, rewinds and trains again.  P serves keys and values alike (`shared`), or each has its own.  Gates start at 1; those below the
+kept share of the largest are cut to 0, and a cut gate still hears its gradient (straight-through), so that it may return.
 """
 
 from dataclasses import dataclass
@@ -24,16 +23,13 @@ SHARES = Choice((1.0, 0.75, 0.5, 0.25))
 
 
 @dataclass(frozen=True)
-class E2vpt(KeysValues):
+class PrunedPrefix(KeysValues):
     """Key-value prompts with pruning."""
 
     formula: ClassVar[str] = "Σ n·kv·(2 - [shared]) + n + n·S over the chosen layers"
-    citation: ClassVar[str] = "Han et al. 2023, arXiv 2307.13770"
-    published: ClassVar[str] = "not read: the paper's are for images"
-    deviations: ClassVar[str] = (
-        "gates stand on key-value prompts and close within one training; the paper gates input and deep prompts, prunes once, "
-        "rewinds and trains again"
-    )
+    citation: ClassVar[str] = "after E²VPT, Han et al. 2023, arXiv 2307.13770"
+    published: ClassVar[str] = "none: it is of no paper"
+    deviations: ClassVar[str] = "a method of its own; E²VPT gates input and deep prompts, prunes once, rewinds and trains again"
 
     prefix_length: int = hyperparameter(4, Int(1, 64, log=True))
     segments: int = hyperparameter(8, Choice((4, 8, 16)))
@@ -58,7 +54,9 @@ class E2vpt(KeysValues):
         sites = self.sites(shape)
         odd = next((site for site in sites if site.kv % self.segments), None)
         if odd is not None:
-            raise WrongInput(f"e2vpt.segments: {self.segments} segments do not divide the {odd.kv} keys of {odd.name}; choose another")
+            raise WrongInput(
+                f"pruned_prefix.segments: {self.segments} segments do not divide the {odd.kv} keys of {odd.name}; choose another"
+            )
         return sum(self.prefix_length * (site.kv * (2 - self.shared) + 1 + self.segments) for site in sites)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
