@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +137,13 @@ CELLS |= {f"{name}, twice the steps": _longer(name, 2) for name in LASTING}
 CELLS |= {f"{name}, four times the steps": _longer(name, 4) for name in LASTING}
 
 
-def run_cell(loaded: Session, cell: Cell, rows: int) -> dict[str, Any]:
+def run_cell(loaded: Session, cell: Cell, rows: int) -> list[dict[str, Any]]:
     """Choose a rate, train two more seeds, score."""
     tuned = _train(loaded, [cell.method(rate) for rate in cell.rates], [0] * len(cell.rates), rows, cell.longer)
     best = max(range(len(cell.rates)), key=lambda index: tuned[index]["validation"])
     more = _train(loaded, [cell.method(cell.rates[best])] * (SEEDS - 1), range(1, SEEDS), rows, cell.longer)
     tuning = {str(rate): made["validation"] for rate, made in zip(cell.rates, tuned, strict=True)}
-    return {"tuning": tuning, **_record(loaded, cell, cell.rates[best], [tuned[best], *more])}
+    return [{"tuning": tuning, **_record(loaded, cell, cell.rates[best], [tuned[best], *more])}]
 
 
 def run_alike(loaded: Session, cells: Sequence[Cell], rates: Sequence[float], rows: int) -> list[dict[str, Any]]:
@@ -209,13 +210,13 @@ def collect(asked: argparse.Namespace) -> None:
     names = asked.cells.split(";")
     for task, name in ((task, name) for name in names if not CELLS[name].like for task in asked.tasks.split(",")):
         if time.monotonic() < deadline and (task, name) not in _rates(asked.records):
-            _timed(asked, task, [name], lambda loaded, name=name: [run_cell(loaded, CELLS[name], asked.rows)])
+            _timed(asked, task, [name], partial(run_cell, cell=CELLS[name], rows=asked.rows))
     for task in asked.tasks.split(","):
         for batch in _batches(task, names, _rates(asked.records), asked.pack):
             if time.monotonic() < deadline:
                 rates = [_rates(asked.records)[task, CELLS[name].like] for name in batch]
                 cells = [CELLS[name] for name in batch]
-                _timed(asked, task, batch, lambda loaded, c=cells, r=rates: run_alike(loaded, c, r, asked.rows))
+                _timed(asked, task, batch, partial(run_alike, cells=cells, rates=rates, rows=asked.rows))
 
 
 def _rates(records: Path) -> dict[tuple[str, str], float]:

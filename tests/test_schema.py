@@ -177,8 +177,13 @@ def test_whatever_is_written_gives_a_space_or_one_line(edit: str | tuple[int, in
 def test_a_shipped_space_loads_by_name_and_by_path(name: str) -> None:
     space = load_space(name, catalogue=axes_of)
     assert space == load_space(str(shipped_spaces()[name]), catalogue=axes_of)
-    assert all(list(axes) == list(axes_of(method)) for method, axes in space.methods.items())
+    assert all(list(axes) == _loud(axes_of(method)) for method, axes in space.methods.items())
     assert (space.model.name, space.task.name) == ("minilm", "pydocs"), "shipped spaces need no download"
+
+
+def _loud(axes: Mapping[str, Axis]) -> list[str]:
+    """What a space has though it does not name it."""
+    return [name for name, axis in axes.items() if not (isinstance(axis, Choice) and axis.quiet)]
 
 
 MINILM = Shape(
