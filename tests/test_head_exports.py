@@ -82,7 +82,11 @@ def test_reloads_to_the_trained_scores(case: tuple[str, str, Hyperparameters, st
     assert verify(tmp_path / "out", fresh=fresh).fine
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case[0], case[1], str(case[2].get("pooling", "")), case[3])))
+LINES = [pytest.param(case, marks=[] if number in (0, 3, 4, 8, 14) else pytest.mark.slow) for number, case in enumerate(CASES)]
+"""Each kind of folder always, the others before a release."""
+
+
+@pytest.mark.parametrize("case", LINES, ids=lambda case: "-".join((case[0], case[1], str(case[2].get("pooling", "")), case[3])))
 def test_the_lines_of_its_readme_run_as_they_stand(
     case: tuple[str, str, Hyperparameters, str], folder: Path, tmp_path: Path, fresh: Fresh
 ) -> None:
