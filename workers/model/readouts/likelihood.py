@@ -16,11 +16,11 @@ from torch.nn.functional import cross_entropy, pad
 
 from ..backbone import Backbone
 from ..branches import Branches, branching
-from .candidates import Texts, appended, behind
-from .label_head import PlaceHead
+from .answers import Answers
+from .candidates import Texts
 from .label_tree import LabelTree, Reads
 from .readout import Readout, precise
-from .start import empty_text, start_of
+from .start import empty_text
 from .wording import Wording
 
 NODES = 128
@@ -40,10 +40,10 @@ class Likelihood(Readout):
         self._backbone, self.wording, self.tree = backbone, wording, LabelTree(wording.tokens)
         sizes = torch.tensor(self.tree.sizes, dtype=torch.float32, device=backbone.device)
         self._lengths = sizes if wording.scoring == "mean" else torch.ones_like(sizes)
-        self._head = PlaceHead(backbone.model) if backbone.family == "decoder" else None
+        self._answers = Answers(backbone)
         self._tables = _Tables(self.tree, backbone.device)
         self._bundles = [_Tables(tree, backbone.device, labels) for labels, tree in self.tree.bundles(NODES)]
-        self.packed = self._head is not None and bool(self.tree.nodes) and self._can_pack()
+        self.packed = self._answers.head is not None and bool(self.tree.nodes) and self._can_pack()
         self.prior: Tensor | None = None
         if wording.calibrated:
             self.prior = self.plain(*empty_text(backbone)).detach()
@@ -78,7 +78,7 @@ class Likelihood(Readout):
             return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
         tables = self._tables
         texts, paths = Texts(embeds, fronts, lengths, shifts), tables.path_of[targets]
-        logits = precise(self._path_logits(texts, tables, paths, copies=1, encoded=self._encoded(texts)))
+        logits = precise(self._answers.logits(texts, tables.path_tokens[paths], tables.path_sizes[paths], copies=1))
         tokens, present = tables.alone.tokens[targets], tables.alone.present[targets]
         told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
         return ((told * present).sum(-1) / self._lengths[targets])[:, None]
@@ -91,7 +91,7 @@ class Likelihood(Readout):
 
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids, one sequence a label."""
-        told = [self._plain_label(ids, torch.tensor([label], device=ids.device)) for label in self.tree.labels]
+        told = [self._answers.plain(ids, torch.tensor([label], device=ids.device)).sum() for label in self.tree.labels]
         return self._calibrated(torch.stack(told)[None] / self._lengths.to(told[0].dtype))
 
     def copies(self, *, training: bool) -> int:
@@ -110,12 +110,12 @@ class Likelihood(Readout):
         if self.packed:
             return length + len(tree.nodes)
         copies = len(tree.paths)
-        return copies * (length + tree.depth) if self._head is not None else length + copies * tree.width
+        return copies * (length + tree.depth) if self._answers.head is not None else length + copies * tree.width
 
     @property
     def behind(self) -> int:
         """Tokens of the longest label but its last, which a decoder has behind the text."""
-        return self.tree.depth if self._head is not None else 0
+        return self.tree.depth if self._answers.head is not None else 0
 
     @property
     def resumes(self) -> bool:
@@ -132,7 +132,7 @@ class Likelihood(Readout):
 
     def told(self, texts: Texts) -> Tensor:
         """Log-probability of each label's tokens, (rows, labels, width)."""
-        encoded = self._encoded(texts)
+        encoded = self._answers.encoded(texts)
         told = [self._told(texts, bundle, encoded) for bundle in self._bundles]
         wide = torch.cat([pad(each, (0, self.tree.width - each.shape[-1])) for each in told], 1)
         return wide[:, torch.cat([bundle.labels for bundle in self._bundles]).argsort()]
@@ -142,8 +142,9 @@ class Likelihood(Readout):
         if self.packed:
             return bundle.in_tree.of(precise(self._tree_logits(texts, bundle)))
         copies = len(bundle.tree.paths)
-        every = torch.arange(copies, device=texts.embeds.device).repeat(len(texts))
-        return bundle.in_paths.of(precise(self._path_logits(texts, bundle, every, copies=copies, encoded=encoded)))
+        tokens, sizes = bundle.path_tokens.repeat(len(texts), 1), bundle.path_sizes.repeat(len(texts))
+        logits = precise(self._answers.logits(texts, tokens, sizes, copies=copies, encoded=encoded))
+        return bundle.in_paths.of(logits.reshape(len(texts), -1, logits.shape[-1]))
 
     def _tree_logits(self, texts: Texts, tables: "_Tables") -> Tensor:
         """Logits (rows, 1 + nodes, vocabulary) behind the text and behind every node of the tree."""
@@ -158,50 +159,11 @@ class Likelihood(Readout):
             "position_ids": positions + first,
         }
         places = torch.cat([ends[:, None] - 1, along[:, columns:]], 1)
-        assert self._head is not None
-        with branching(Branches(positions, tables.visible(columns))) as self._seen, self._head.at(places):
+        head = self._answers.head
+        assert head is not None, "an encoder-decoder packs nothing"
+        with branching(Branches(positions, tables.visible(columns))) as self._seen, head.at(places):
             logits: Tensor = self._backbone.model(**given, use_cache=False).logits
         return logits
-
-    def _path_logits(self, texts: Texts, tables: "_Tables", paths: Tensor, *, copies: int, encoded: Any) -> Tensor:
-        """Logits (rows, copies · (depth + 1), vocabulary) behind the text and each token of `paths` (rows · copies,)."""
-        tokens, sizes = tables.path_tokens[paths], tables.path_sizes[paths]
-        if self._head is None:
-            logits = self._decoded(encoded, tokens, copies=copies)
-        else:
-            own = texts.repeated(copies)
-            longer = appended(own.embeds, own.ends, self._backbone.embed(tokens), sizes)
-            given = self._backbone.conventions.inputs(longer, fronts=own.fronts, lengths=own.lengths + sizes, shifts=own.shifts)
-            with self._head.at(behind(own.ends, tables.tree.depth)):
-                logits = self._backbone.model(**given, use_cache=False).logits
-        return logits.reshape(-1, copies * logits.shape[1], logits.shape[2])
-
-    def _encoded(self, texts: Texts) -> Any:
-        """What an encoder-decoder's encoder makes of texts, with their mask; None for decoders."""
-        if self._head is not None:
-            return None
-        conventions = self._backbone.conventions
-        given = conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts)
-        return self._backbone.model.get_encoder()(**given), given["attention_mask"]
-
-    def _decoded(self, encoded: Any, tokens: Tensor, *, copies: int) -> Tensor:
-        """Logits (rows · copies, depth + 1, vocabulary) of an encoder-decoder whose decoder is given `tokens` (rows · copies, depth)."""
-        output, mask = encoded
-        repeated = type(output)(**{**output, "last_hidden_state": output.last_hidden_state.repeat_interleave(copies, 0)})
-        given = {"encoder_outputs": repeated, "attention_mask": mask.repeat_interleave(copies, 0)}
-        answers = torch.cat([start_of(self._backbone, len(tokens)), tokens], 1)
-        logits: Tensor = self._backbone.model(**given, decoder_input_ids=answers, use_cache=False).logits
-        return logits
-
-    def _plain_label(self, ids: Tensor, label: Tensor) -> Tensor:
-        if self._head is not None:
-            whole = torch.cat([ids, label[:, :-1]], 1)
-            given: dict[str, Any] = {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
-        else:
-            given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-            given["decoder_input_ids"] = torch.cat([start_of(self._backbone, 1), label[:, :-1]], 1)
-        told = precise(self._backbone.model(**given).logits[:, -label.shape[1] :]).log_softmax(-1)
-        return told.gather(-1, label[..., None]).sum()
 
     @torch.no_grad()
     def _can_pack(self) -> bool:

@@ -5,16 +5,15 @@ score_c = 1/n_c Σ_i log P(y_i | x, y_1 … y_{i-1})        y the n_c tokens of 
 One sequence for every row and choice; an encoder-decoder encodes a row once. A choice that a row does not have scores `ABSENT`.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from .candidates import Texts, appended, behind
-from .label_head import PlaceHead
+from .answers import Answers
+from .candidates import Texts
 from .readout import ABSENT, Readout, precise
-from .start import start_of
 from .wording import OwnChoices
 
 
@@ -25,7 +24,7 @@ class RowChoice(Readout):
 
     def __init__(self, backbone: Backbone, asked: OwnChoices, *, longest: int) -> None:
         self._backbone, self.asked, self.most, self.longest = backbone, asked, asked.most, longest
-        self._head = PlaceHead(backbone.model) if backbone.family == "decoder" else None
+        self._answers = Answers(backbone)
 
     def scores(
         self,
@@ -45,8 +44,7 @@ class RowChoice(Readout):
         """Log-probability of each choice's tokens, (rows, choices, tokens), 0 where there is none."""
         tokens, present = choices.clamp(min=0).flatten(0, 1), (choices >= 0).flatten(0, 1)
         before, sizes = tokens[:, :-1], (present.sum(-1) - 1).clamp(min=0)
-        passed = self._behind(texts, before, sizes) if self._head is not None else self._decoded(texts, before)
-        logits = precise(passed)
+        logits = precise(self._answers.logits(texts, before, sizes, copies=self.most))
         told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
         return (told * present).view(choices.shape)
 
@@ -57,7 +55,7 @@ class RowChoice(Readout):
         for choice, own in enumerate(choices[0]):
             answer = own[own >= 0][None]
             if answer.shape[1]:
-                told[0, choice, : answer.shape[1]] = self._plain(ids, answer)
+                told[0, choice, : answer.shape[1]] = self._answers.plain(ids, answer)
         return scored(told, choices, mean=self.asked.mean)
 
     def copies(self, *, training: bool) -> int:
@@ -66,52 +64,22 @@ class RowChoice(Readout):
 
     def tokens(self, length: int, *, training: bool) -> int:
         """Every choice with the row's text in front, or on the decoder's side."""
-        return self.most * (length + self.longest) if self._head is not None else length + self.most * self.longest
+        return self.most * (length + self.longest) if self._answers.head is not None else length + self.most * self.longest
 
     @property
     def behind(self) -> int:
         """Tokens of the longest choice but its last, which a decoder has behind the text."""
-        return self.longest - 1 if self._head is not None else 0
+        return self.longest - 1 if self._answers.head is not None else 0
 
     @property
     def resumes(self) -> bool:
         """Not where choices stand behind the text: what leaves the lower blocks is kept for texts only."""
-        return self._head is None
+        return self._answers.head is None
 
     @property
     def joins(self) -> bool:
         """Not where rows are copied."""
         return False
-
-    def _behind(self, texts: Texts, before: Tensor, sizes: Tensor) -> Tensor:
-        """Logits (rows · choices, tokens, vocabulary) behind a decoder's text and each token of `before` (rows · choices, tokens - 1)."""
-        assert self._head is not None
-        own = texts.repeated(self.most)
-        longer = appended(own.embeds, own.ends, self._backbone.embed(before), sizes)
-        given = self._backbone.conventions.inputs(longer, fronts=own.fronts, lengths=own.lengths + sizes, shifts=own.shifts)
-        with self._head.at(behind(own.ends, before.shape[1])):
-            logits: Tensor = self._backbone.model(**given, use_cache=False).logits
-        return logits
-
-    def _decoded(self, texts: Texts, before: Tensor) -> Tensor:
-        """The same of an encoder-decoder."""
-        model, conventions = self._backbone.model, self._backbone.conventions
-        given = conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts)
-        encoded = model.get_encoder()(**given)
-        encoded["last_hidden_state"] = encoded.last_hidden_state.repeat_interleave(self.most, 0)
-        mask = given["attention_mask"].repeat_interleave(self.most, 0)
-        answers = torch.cat([start_of(self._backbone, len(before)), before], 1)
-        logits: Tensor = model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=answers, use_cache=False).logits
-        return logits
-
-    def _plain(self, ids: Tensor, answer: Tensor) -> Tensor:
-        """Log-probabilities (tokens,) of one choice (1, tokens)."""
-        whole = ids if self._head is None else torch.cat([ids, answer[:, :-1]], 1)
-        given: dict[str, Any] = {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
-        if self._head is None:
-            given["decoder_input_ids"] = torch.cat([start_of(self._backbone, 1), answer[:, :-1]], 1)
-        told = precise(self._backbone.model(**given).logits[:, -answer.shape[1] :]).log_softmax(-1)
-        return told.gather(-1, answer[..., None])[0, :, 0]
 
 
 def scored(told: Tensor, choices: Tensor, *, mean: bool) -> Tensor:
