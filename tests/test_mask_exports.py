@@ -23,9 +23,9 @@ from .test_proof import edited, run, snippets
 CASES = [
     ("ulpt", "native"),
     ("ulpt", "peft"),
-    ("lora", "peft"),
+    pytest.param("lora", "peft", marks=pytest.mark.slow),
     ("lora", "merged"),
-    ("bitfit", "merged"),
+    pytest.param("bitfit", "merged", marks=pytest.mark.slow),
     ("dept", "native"),
     ("head", "native"),
 ]

@@ -157,10 +157,10 @@ def fresh() -> Iterator[Fresh]:
     ("family", "name", "style"),
     [
         ("decoder", "ulpt", "peft"),
-        ("decoder", "dept", "native"),
+        pytest.param("decoder", "dept", "native", marks=pytest.mark.slow),
         ("decoder", "lora", "merged"),
         ("encoder-decoder", "ulpt", "native"),
-        ("encoder-decoder", "lora", "peft"),
+        pytest.param("encoder-decoder", "lora", "peft", marks=pytest.mark.slow),
     ],
 )
 def test_exports_choose_as_the_search_did(family: str, name: str, style: str, tmp_path: Path, fresh: Fresh) -> None:

@@ -21,15 +21,15 @@ from .test_proof import edited, run, snippets
 TEXTS = dict(zip(toy.LABELS, ("red green", "red blue", "red"), strict=True))
 READINGS = {"decoder": {"calibration": "without_text"}, "encoder-decoder": {"scoring": "mean"}}
 CASES = [
-    ("decoder", "ulpt", "native"),
+    pytest.param("decoder", "ulpt", "native", marks=pytest.mark.slow),
     ("decoder", "ulpt", "peft"),
     ("decoder", "dept", "native"),
-    ("decoder", "prefix", "peft"),
+    pytest.param("decoder", "prefix", "peft", marks=pytest.mark.slow),
     ("decoder", "lora", "merged"),
     ("encoder-decoder", "ulpt", "peft"),
-    ("encoder-decoder", "lora", "peft"),
+    pytest.param("encoder-decoder", "lora", "peft", marks=pytest.mark.slow),
     ("encoder-decoder", "lora", "merged"),
-    ("encoder-decoder", "dept", "native"),
+    pytest.param("encoder-decoder", "dept", "native", marks=pytest.mark.slow),
 ]
 
 
