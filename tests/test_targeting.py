@@ -25,6 +25,20 @@ SMALL: dict[str, Any] = {"vocab_size": 70, "hidden_size": 32, "num_hidden_layers
 BUILT: dict[str, Callable[[], hub.PreTrainedModel]] = {
     "deberta-v2": lambda: hub.DebertaV2Model(hub.DebertaV2Config(**SMALL, relative_attention=True, pos_att_type=["c2p", "p2c"])),
     "deberta": lambda: hub.DebertaModel(hub.DebertaConfig(**SMALL, relative_attention=True, pos_att_type=["c2p"])),
+    "deberta-base": lambda: hub.DebertaModel(hub.DebertaConfig(relative_attention=True, pos_att_type=["c2p", "p2c"])),
+    "deberta-v3-base": lambda: hub.DebertaV2Model(
+        hub.DebertaV2Config(
+            vocab_size=128_100,
+            hidden_size=768,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            intermediate_size=3072,
+            relative_attention=True,
+            position_buckets=256,
+            share_att_key=True,
+            pos_att_type=["p2c", "c2p"],
+        )
+    ),
     "gpt-neox": lambda: hub.GPTNeoXForCausalLM(hub.GPTNeoXConfig(**SMALL)),
     "phi3": lambda: hub.Phi3ForCausalLM(hub.Phi3Config(**SMALL, num_key_value_heads=2, pad_token_id=0)),
     "bart": lambda: hub.BartModel(
@@ -90,6 +104,19 @@ def test_the_usual_methods_fit_families_with_names_of_their_own(family: str, nam
     values: Hyperparameters = {"modules": "q,v"}
     (part,) = build_parts(0, parts(name, values), shape(family), 0)
     assert sum(tensor.numel() for tensor in part.tensors.trainable.values()) == count(name, values, shape(family)) > 0
+
+
+def test_loretta_fits_the_backbone_of_its_paper() -> None:
+    """DeBERTa-base with an adapter behind both output layers of a block: 24·(2·780 + 832), as the paper has but for its norms."""
+    values: Hyperparameters = {"modules": "o,down", "rank": 5, "bottleneck": 64, "shape": "8x8x12x8x8"}
+    assert count("loretta_adp", values, shape("deberta-base")) == 24 * (2 * 780 + 832) == 57_408
+
+
+def test_ether_fits_the_backbone_of_its_paper_but_for_queries_and_keys() -> None:
+    """DeBERTa-v3 sends its table of distances through q and k, too, which trials cannot share: 768·3 + 3072 a block without them."""
+    assert count("ether", {"modules": "all"}, shape("deberta-v3-base")) == 12 * (3 * 768 + 3072)
+    with pytest.raises(WrongInput, match=r"modules: this model has no 'q'; it has down, o, up, v"):
+        count("ether", {"modules": "q,v"}, shape("deberta-v3-base"))
 
 
 @pytest.mark.parametrize(("family", "extends"), [("deberta-v2", False), ("deberta", False), ("gpt-neox", True), ("bart", True)])

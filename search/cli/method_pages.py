@@ -17,6 +17,11 @@ Written by `ulpt-search methods --markdown` from the classes themselves; a test 
 Learning rates have no units here (`docs/decisions/0009-rates-without-units.md`): a step moves a tensor by about the rate times its own
 unit. A published rate is in the paper's own scale, and is the same number only where the unit is 1. Every method trains with AdamW (or
 the rule that is joined to it), without dropout, at the study's schedule, weight decay, β and ε.
+
+Axes of rates are wide enough for small models and large. For decoders of 1 to 8 billion parameters LoRA and its relatives (`lora`,
+`melora`, `loretta_rep`) are published at 1e-4 to 5e-4, the low end of their axes, whose defaults suit small encoders and few
+steps: there give `lr: {float: [5e-5, 1e-3], log: true}`, with rank 8 to 64 and `alpha` of one to two ranks. Nothing of that size was
+trained here.
 """
 
 
