@@ -25,7 +25,7 @@ from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.training.worker import run_job, session
 
 RATES = {
-    "lorta": (0.003, 0.01, 0.03, 0.1, 0.3),
+    "lorta": (0.0003, 0.001, 0.003, 0.01, 0.03),
     "lora_xs": (0.004, 0.02, 0.1, 0.5, 2.0),
     "p_tuning": (0.01, 0.03, 0.1, 0.3, 1.0),
     "dpt": (0.03, 0.1, 0.3, 1.0, 3.0),

@@ -2,13 +2,12 @@
 
     python benchmarks/ulpt_ablation.py --data FOLDER --records FILE [--tasks trec,sst2] [--minutes 30]
     python benchmarks/ulpt_ablation.py --data FOLDER --records FILE --shares minilm,MODEL_FOLDER
-    python benchmarks/ulpt_ablation.py --records FILE --report
+    python benchmarks/ulpt_ablation.py --records FILE --report (or --plot PNG)
 
 For a task and a variant, each of three rates is trained with one seed, and validation chooses; the chosen rate is trained with two more
 seeds, and all three are scored on test. A variant that is another with a part changed (`Cell.like`) takes the rate chosen for that one,
-and all those of a task that are asked for train as packs of `--pack` trials. The share that is token-specific is
-‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for the change ΔE (n×d) of the prompt from step 0 to the end: 0 for a shift alone. Records are
-appended to FILE; what is there is not done again.
+and all those of a task train as packs of `--pack` trials. The share that is token-specific is ‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for
+the change ΔE (n×d) of the prompt in training: 0 for a shift alone. Records are appended to FILE; what is there is not done again.
 """
 
 import argparse
@@ -264,7 +263,7 @@ def report(records: Sequence[dict[str, Any]]) -> str:
     cells = {(record["task"], record["cell"]): record for record in records if record["task"] != "shares"}
     tasks = list(dict.fromkeys(task for task, _ in cells))
     lines = [f"| variant | parameters | {' | '.join(tasks)} | token-specific |", f"|---|---|{'---|' * len(tasks)}---|"]
-    for name in (name for name in CELLS if any((task, name) in cells for task in tasks)):
+    for name in (name for name in CELLS if CELLS[name].longer == 1 and any((task, name) in cells for task in tasks)):
         own = {task: cells[task, name] for task in tasks if (task, name) in cells}
         scores = " | ".join(_shown(own[task]) if task in own else "–" for task in tasks)
         share = sum(sum(r["share"]) / len(r["share"]) for r in own.values()) / len(own)
@@ -293,6 +292,24 @@ def _longer_runs(cells: dict[tuple[str, str], dict[str, Any]], tasks: Sequence[s
     return lines
 
 
+def plot(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw test score over parameters with 95 % intervals, a panel a task: usual steps, forms of ULPT apart from the others."""
+    from matplotlib.figure import Figure
+
+    found = [record for record in records if record["task"] != "shares" and CELLS[record["cell"]].longer == 1]
+    tasks = list(dict.fromkeys(record["task"] for record in found))
+    figure = Figure(figsize=(3 * len(tasks), 3.2), layout="constrained")
+    for axes, task in zip(figure.subplots(1, len(tasks), sharex=True, squeeze=False)[0], tasks, strict=True):
+        for kind in (SHIFT, "ulpt", "prompt", "ia3"):
+            own = [record for record in found if record["task"] == task and record["cell"].startswith(kind)]
+            shown = [_interval(record) for record in own]
+            heights = {"y": [one.centre for one in shown], "yerr": [one.high - one.centre for one in shown]}
+            axes.errorbar([r["parameters"] for r in own], **heights, fmt="o", capsize=2, alpha=0.8, label=kind)
+        axes.set(xscale="log", title=task, xlabel="parameters")
+    figure.axes[0].legend(title="test accuracy, 95 %", fontsize=7, title_fontsize=7)
+    figure.savefig(path, dpi=130)
+
+
 def _interval(record: dict[str, Any]) -> Any:
     return over_seeds(record["test"], record["variance"])
 
@@ -317,8 +334,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--shares", help="models to measure token-specific shares on, in place of scores")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw scores over parameters")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.plot:
+        plot(read(asked.records), asked.plot)
+        return
     if asked.report:
         print(report(read(asked.records)))
         return

@@ -22,23 +22,13 @@ from ulpt_search.workers.model.pack import build_parts
 from . import zoo
 
 SMALL: dict[str, Any] = {"vocab_size": 70, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+V3: dict[str, Any] = {"vocab_size": 128_100, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
+V3 |= {"intermediate_size": 3072, "position_buckets": 256, "share_att_key": True, "pos_att_type": ["p2c", "c2p"]}
 BUILT: dict[str, Callable[[], hub.PreTrainedModel]] = {
     "deberta-v2": lambda: hub.DebertaV2Model(hub.DebertaV2Config(**SMALL, relative_attention=True, pos_att_type=["c2p", "p2c"])),
     "deberta": lambda: hub.DebertaModel(hub.DebertaConfig(**SMALL, relative_attention=True, pos_att_type=["c2p"])),
     "deberta-base": lambda: hub.DebertaModel(hub.DebertaConfig(relative_attention=True, pos_att_type=["c2p", "p2c"])),
-    "deberta-v3-base": lambda: hub.DebertaV2Model(
-        hub.DebertaV2Config(
-            vocab_size=128_100,
-            hidden_size=768,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            intermediate_size=3072,
-            relative_attention=True,
-            position_buckets=256,
-            share_att_key=True,
-            pos_att_type=["p2c", "c2p"],
-        )
-    ),
+    "deberta-v3-base": lambda: hub.DebertaV2Model(hub.DebertaV2Config(**V3, relative_attention=True)),
     "gpt-neox": lambda: hub.GPTNeoXForCausalLM(hub.GPTNeoXConfig(**SMALL)),
     "phi3": lambda: hub.Phi3ForCausalLM(hub.Phi3Config(**SMALL, num_key_value_heads=2, pad_token_id=0)),
     "bart": lambda: hub.BartModel(

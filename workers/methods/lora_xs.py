@@ -32,7 +32,7 @@ class LoraXs(LowRank):
 
     rank: int = hyperparameter(8, Int(2, 64, log=True))
     alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)
-    lr: float = hyperparameter(4e-3, Float(1e-4, 0.1, log=True), structural=False)
+    lr: float = hyperparameter(0.02, Float(1e-4, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
     modules: str = hyperparameter("q,v", MODULES)
 
