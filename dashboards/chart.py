@@ -1,6 +1,6 @@
 """The curve as a plotly figure, for the page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from ..spaces.records import Point
 from .chart_layout import layout
 from .curve import Curve
 from .palette import THEMES, Scheme, Theme
+from .scale import parameter_range
 from .verdicts import reported
 from .words import configuration, count, mean_over_seeds, metric, size
 
@@ -25,7 +26,7 @@ def figure(curve: Curve, scheme: Scheme) -> "Figure":
     faint = [_faint(curve, method, scheme) for method in dict.fromkeys(point.method for point in curve.faint)]
     front = [_steps(curve, theme), _intervals(curve, theme)] if curve.front else []
     methods = [_method(curve, method, scheme) for method in curve.styles]
-    return Figure([*front, *faint, *methods], layout(curve, theme))
+    return Figure([*front, *faint, *methods, *_references(curve, theme)], layout(curve, theme))
 
 
 def hover(point: Point, *, faint: bool = False) -> str:
@@ -100,6 +101,23 @@ def _steps(curve: Curve, theme: Theme) -> "Scatter":
         line={"shape": "hv", "color": theme.text, "width": 1.6},
         hoverinfo="skip",
     )
+
+
+def _references(curve: Curve, theme: Theme) -> "Iterator[Scatter]":
+    """A dashed line at the score of each reference, from its size on (the frozen model's all the way), and what it is."""
+    from plotly.graph_objects import Scatter
+
+    low, high = parameter_range(curve)
+    for one, dash in zip(curve.references, ("dot", "dashdot", "longdash"), strict=False):
+        x = [max(low, one.parameters), max(high, one.parameters)]
+        line = {"color": theme.muted, "width": 1.5, "dash": dash}
+        told = f"{escape(one.about, quote=False)}<br>{count(one.parameters)} parameters, validation {metric(one.score)}"
+        marker = {"symbol": "diamond-tall-open", "size": 11, "color": theme.muted, "opacity": [1 if one.parameters else 0, 0]}
+        name = f"{one.kind} (reference)"
+        yield Scatter(
+            mode="lines+markers", name=name, x=x, y=[one.score] * 2, line=line, marker=marker, hovertext=told,
+            hovertemplate="%{hovertext}<extra></extra>",
+        )  # fmt: skip
 
 
 def _intervals(curve: Curve, theme: Theme) -> "Scatter":

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..spaces.records import Point
+from ..spaces.references import Reference
 from ..spaces.space import Size
 from .frontier import frontier
 from .palette import Style, styles
@@ -38,6 +39,8 @@ class Curve:
     """What each row added to the finals' scores, where it was kept."""
     incomplete: int = 0
     """Configurations of the finals that are not ranked, since some of their seeds are missing or failed."""
+    references: tuple[Reference, ...] = ()
+    """What was measured beside the trials; no choice follows from it."""
     remarks: tuple[str, ...] = ()
     """What was done to the task's data, each a sentence."""
 

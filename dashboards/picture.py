@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..spaces.errors import WrongInput, did_you_mean
 from .curve import Curve
 from .palette import THEMES
-from .picture_marks import draw_faint, draw_front, draw_labels, draw_methods
+from .picture_marks import draw_faint, draw_front, draw_labels, draw_methods, draw_references
 from .scale import parameter_range
 from .words import count
 
@@ -78,6 +78,7 @@ def _draw(figure: "Figure", curve: Curve) -> None:
     draw_faint(axes, curve)
     draw_methods(axes, curve)
     draw_front(axes, curve)
+    draw_references(axes, curve)
     draw_labels(axes, curve.front)
     _legend(figure, axes, curve)
 

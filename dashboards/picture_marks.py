@@ -44,6 +44,18 @@ def draw_front(axes: "Axes", curve: Curve) -> None:
         axes.scatter([], [], s=26, color=INK.muted, alpha=2 * FAINT, label="faint: a trial of the\nsearch, not compared")
 
 
+def draw_references(axes: "Axes", curve: Curve) -> None:
+    """Draw a dashed line at the score of each reference, from its size on, and a mark where that is."""
+    low, high = axes.get_xlim()
+    for one, dash in zip(curve.references, (":", "-.", "--"), strict=False):
+        start = min(max(low, one.parameters), high)
+        axes.plot(
+            [start, high], [one.score] * 2, linestyle=dash, color=INK.muted, linewidth=1.3, zorder=2, label=f"{one.kind}\n(reference)"
+        )
+        if one.parameters:
+            axes.scatter([start], [one.score], marker="d", s=55, facecolors="none", edgecolors=INK.muted, zorder=5)
+
+
 def draw_labels(axes: "Axes", front: Sequence[Point]) -> None:
     """Name the frontier's points, from the best down, leaving out those whose label would touch another."""
     from matplotlib.patheffects import withStroke

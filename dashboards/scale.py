@@ -7,7 +7,8 @@ from .curve import Curve
 
 def parameter_range(curve: Curve) -> tuple[float, float]:
     """Return the ends of the parameter axis: every trial and the budget, with air of a twelfth of the range (in decades)."""
-    numbers = [curve.budget, *(point.trainable_parameters for point in curve.drawn)]
+    beside = [one.parameters for one in curve.references if one.parameters]
+    numbers = [curve.budget, *(point.trainable_parameters for point in curve.drawn), *beside]
     low, high = math.log10(max(1, min(numbers))), math.log10(max(1, *numbers))
     air = max(0.1, (high - low) * 0.08)
     return 10 ** (low - air), 10 ** (high + air)

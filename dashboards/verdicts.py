@@ -4,6 +4,7 @@ Choices follow from validation: the smallest adapter worth taking is one that va
 reports. Comparisons pair the same rows of both sides and are corrected for their number (Holm).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -11,9 +12,10 @@ from statistics import NormalDist
 from typing import TypeVar
 
 from ..spaces.records import Point, Split
+from ..spaces.references import Reference
 from .crossed import Comparison, compare, cost_of_choice, holm
 from .curve import Curve
-from .intervals import LEVEL, TAIL, Interval, difference
+from .intervals import LEVEL, TAIL, Interval, difference, over_rows
 from .points import Tables
 from .words import count, metric
 
@@ -89,8 +91,40 @@ def notes(curve: Curve) -> list[str]:
         return ["No trial has been scored yet."]
     if not curve.has_finals:
         chosen = f"These scores were chosen for being high, among {_competitors(curve)}"
-        return [f"{chosen}: expect less of new data. Nothing has been retrained yet.", *curve.remarks]
-    return [_chosen(curve), _smaller(curve), _reported(curve), *_unknown(curve), *curve.remarks]
+        return [f"{chosen}: expect less of new data. Nothing has been retrained yet.", *beside(curve), *curve.remarks]
+    return [_chosen(curve), _smaller(curve), _reported(curve), *_unknown(curve), *beside(curve), *curve.remarks]
+
+
+def beside(curve: Curve) -> list[str]:
+    """Return a sentence for each reference, with its scores and 95 % intervals over rows."""
+    return [_beside(one) for one in curve.references]
+
+
+def _beside(one: Reference) -> str:
+    validation, test = over_rows(one.score, one.variance), over_rows(one.test_score, one.test_variance)
+    size = f"{count(one.parameters)} parameters" if one.parameters else "nothing trained"
+    return f"Reference, {one.about} ({size}): validation {_interval(validation)}, test {_interval(test)}, over rows."
+
+
+def under_probe(curve: Curve) -> str:
+    """Return in a sentence that the curve is under the linear probe at as many parameters or more; empty where it is not.
+
+    Scores of validation, on which both were chosen.
+    """
+    probe = next((one for one in curve.references if one.kind == "probe"), None)
+    if probe is None or not curve.front or _at(curve, probe.parameters) >= probe.score:
+        return ""
+    named = f"a linear probe with {count(probe.parameters)} parameters: {metric(probe.score)} in validation"
+    reached = next((point for point in curve.front if point.score >= probe.score), None)
+    if reached is None:
+        over = ", more than the budget" if probe.parameters > curve.budget else ""
+        return f"The curve is under {named}{over}."
+    return f"Up to {count(reached.trainable_parameters)} parameters the curve is under {named}."
+
+
+def _at(curve: Curve, parameters: int) -> float:
+    """The best score of the curve at a size; below its smallest point there is none."""
+    return max((point.score for point in curve.front if point.trainable_parameters <= parameters), default=-math.inf)
 
 
 def blind(curve: Curve) -> bool:

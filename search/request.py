@@ -36,6 +36,8 @@ class Request:
     ledger: str | None = None
     store: str | None = None
     tracking_uri: str | None = None
+    references: bool = True
+    """Whether the frozen model and a linear probe are measured beside the curve."""
     full_hash: bool = False
     check: bool = False
     """Of `plan`: load the model, and compare its frozen scores."""

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from .axes import Hyperparameters
+from .references import Reference, ReferenceKind
 
 Split = Literal["validation", "test"]
 Purpose = Literal["search", "final"]
@@ -91,17 +92,25 @@ class Job:
     assignments: tuple[Assignment, ...]
     stop: int
     splits: tuple[Split, ...] = ("validation",)
+    references: tuple[ReferenceKind, ...] = ()
+    """Measure these instead, for no trial."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         parts = [{"trial": a.trial.to_json(), "start": a.start, "adapter": a.adapter} for a in self.assignments]
-        return {"number": self.number, "assignments": parts, "stop": self.stop, "splits": list(self.splits)}
+        return {
+            "number": self.number,
+            "assignments": parts,
+            "stop": self.stop,
+            "splits": list(self.splits),
+            "references": list(self.references),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
         """Return the job that `to_json` wrote."""
         parts = (Assignment(Trial.from_json(a["trial"]), a["start"], a["adapter"]) for a in values["assignments"])
-        return cls(values["number"], tuple(parts), values["stop"], tuple(values["splits"]))
+        return cls(values["number"], tuple(parts), values["stop"], tuple(values["splits"]), tuple(values["references"]))
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,7 @@ class Outcome:
     """Largest pack that fits the device's memory, when this job found out."""
     refused: str | None = None
     """Why this worker may train nothing of this study, in one line; ends the run, and costs no trial an attempt."""
+    references: tuple[Reference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -138,6 +148,7 @@ class Outcome:
             "problems": [asdict(problem) for problem in self.problems],
             "pack_limit": self.pack_limit,
             "refused": self.refused,
+            "references": [reference.to_json() for reference in self.references],
         }
 
     @classmethod
@@ -145,7 +156,8 @@ class Outcome:
         """Return the outcome that `to_json` wrote."""
         results = tuple(Result.from_json(result) for result in values["results"])
         problems = tuple(Problem(**problem) for problem in values["problems"])
-        return cls(values["job"], results, problems, values["pack_limit"], values["refused"])
+        references = tuple(Reference.from_json(one) for one in values["references"])
+        return cls(values["job"], results, problems, values["pack_limit"], values["refused"], references)
 
 
 @dataclass(frozen=True)

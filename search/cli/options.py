@@ -84,6 +84,7 @@ _SEARCH: tuple[Decorator[Callable[..., object]], ...] = (
         "--pack", metavar="NUMBER|auto", callback=pack, default="auto", show_default=True, help="Trials trained together in one pass."
     ),
     click.option("--address", metavar="HOST:PORT", help="An existing Ray cluster; default: a local one."),
+    click.option("--references/--no-references", default=True, show_default=True, help="Measure the frozen model and a linear probe, too."),
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key: --set methods.lora.rank=4."),
 )
 

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ...spaces.errors import Failure, WrongInput, did_you_mean, reason
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
+from ...spaces.references import Reference
 from .lease import Holder
 from .migrations import tables
 from .migrations.database import open_database, original, plain
@@ -131,6 +132,8 @@ class Ledger:
         with self._transaction(writes=True) as connection:
             study = self._hold(connection, name)
             new = tuple(result for result in outcome.results if self._add(connection, study, result))
+            for reference in outcome.references:
+                connection.execute(self._new(tables.references), {"study": study, **reference.to_json()})
             attempts = _attempts(connection, study, outcome.problems)
             for problem in outcome.problems:
                 attempts[problem.trial] += 1
@@ -146,6 +149,13 @@ class Ledger:
     def results(self, name: str) -> list[Result]:
         """Return a study's results in the order they were committed."""
         return self._rows(name, tables.results, Result)
+
+    def references(self, name: str) -> list[Reference]:
+        """Return what was measured beside a study's trials, smallest first."""
+        with self._transaction() as connection:
+            table, study = tables.references, _key(connection, name)
+            rows = connection.execute(sa.select(*_columns(table, Reference)).where(table.c.study == study).order_by(table.c.parameters))
+            return [Reference(*row) for row in rows]
 
     def problems(self, name: str) -> list[Problem]:
         """Return a study's problems in the order they were committed: as many of a trial as it had failed attempts."""

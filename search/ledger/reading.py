@@ -12,6 +12,7 @@ from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import METRICS
 from ...spaces.records import Problem, Result, State, Trial
+from ...spaces.references import Reference
 from ...spaces.space import Setup, Space
 from ...spaces.space_json import space_from_json
 from ..home import Home
@@ -31,6 +32,8 @@ class History:
     problems: Sequence[Problem]
     store: str = ""
     """Where its adapters are; without it the rows of the finals are not looked at."""
+    references: Sequence[Reference] = ()
+    """What was measured beside its trials."""
 
     @cached_property
     def space(self) -> Space:
@@ -55,6 +58,7 @@ class History:
             tables=tables(self.trials, self.results, self.rows),
             incomplete=incomplete(self.trials, self.results),
             remarks=self.record.task_notes,
+            references=tuple(self.references),
         )
 
     @cached_property
@@ -91,7 +95,8 @@ class History:
         shown = self.trials if trials is None else trials
         results, problems = results_by_trial(self.results), problems_by_trial(self.problems)
         told = [self._trial(trial, results.get(trial.number, ()), problems.get(trial.number, ())) for trial in shown]
-        return {**asdict(self.record), "trials": told, "frontier": [point.trial for point in self.curve.front]}
+        beside = [reference.to_json() for reference in self.references]
+        return {**asdict(self.record), "trials": told, "frontier": [point.trial for point in self.curve.front], "references": beside}
 
     def _trial(self, trial: Trial, results: Sequence[Result], problems: Sequence[Problem]) -> dict[str, Any]:
         own = {"results": [result.to_json() for result in results], "problems": [problem.error for problem in problems]}
@@ -123,7 +128,9 @@ def read_study(home: Home, name: str) -> History:
     from .ledger import Ledger
 
     ledger = Ledger.open(home.ledger_url)
-    return History(ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name), home.store)
+    return History(
+        ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name), home.store, ledger.references(name)
+    )
 
 
 def summaries(home: Home) -> list[Summary]:

@@ -17,6 +17,7 @@ import click
 
 from ...dashboards.live import LiveView
 from ...spaces.records import Job, Outcome, Problem
+from ...spaces.references import KINDS
 from ...spaces.space import Execution, Setup, Space
 from ..brain.study import Study
 from ..ledger.ledger import Lease, Ledger, StudyRecord
@@ -30,6 +31,7 @@ from .deliverables import deliver
 from .former_studies import adopt
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
+from .reference_jobs import NUMBER, ReferenceJobs
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import Interrupted
 from .timekeeper import Limit, Timekeeper
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
+LEAST = 60.0
+"""Seconds of a time limit from which on references are measured."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
 
@@ -48,10 +52,20 @@ class Driver:
     """What Ray Tune's loop calls: every step of a study is written down here before anything else hears of it."""
 
     def __init__(
-        self, *, study: Study, ledger: Ledger, lease: Lease, watch: Watch, view: LiveView, mirror: Mirror, speed: "Speed | None" = None
+        self,
+        *,
+        study: Study,
+        ledger: Ledger,
+        lease: Lease,
+        watch: Watch,
+        view: LiveView,
+        mirror: Mirror,
+        speed: "Speed | None" = None,
+        references: ReferenceJobs | None = None,
     ) -> None:
         self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
         self._watch, self._view, self._mirror, self._speed = watch, view, mirror, speed
+        self._references = references or ReferenceJobs((), wanted=())
 
     def next_job(self) -> Job | None:
         """Return the next job with its trials in the ledger; None when there is nothing to hand out right now.
@@ -59,6 +73,8 @@ class Driver:
         Raises `Failure` where another driver has taken the study over.
         """
         self._lease.check()
+        if (beside := self._references.next_job()) is not None:
+            return beside
         self._study.tell_time(self._watch.time.time_left())
         job = self._study.next_job()
         if job is not None:
@@ -70,6 +86,11 @@ class Driver:
     def record(self, outcome: Outcome) -> None:
         """Commit an outcome, then tell everybody."""
         self._ledger.record(self._name, outcome)
+        if outcome.job == NUMBER:
+            if told := self._references.record(outcome):
+                click.echo(told, err=True)
+            self._mirror.notify()
+            return
         self._study.record(outcome)
         self._watch.returned(outcome)
         if outcome.pack_limit is not None and self._speed is not None:
@@ -80,7 +101,7 @@ class Driver:
     def finished(self) -> bool:
         """Whether the study is over, or its time."""
         self._study.tell_time(self._watch.time.time_left())
-        return self._study.finished
+        return self._study.finished and self._references.over
 
     def _show(self, *, news: bool) -> None:
         if news or self._view.due():
@@ -121,9 +142,24 @@ class Search:
                     request.say(watch.time.limit.said(trials=self.space.trials))
                 with LiveView(quiet=request.quiet) as view, self._cluster() as cluster:
                     speed = self.inspection.speed
-                    driver = Driver(study=study, ledger=self.ledger, lease=lease, watch=watch, view=view, mirror=mirror, speed=speed)
+                    driver = Driver(
+                        study=study,
+                        ledger=self.ledger,
+                        lease=lease,
+                        watch=watch,
+                        view=view,
+                        mirror=mirror,
+                        speed=speed,
+                        references=self._references(),
+                    )
                     cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
             return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
+
+    def _references(self) -> ReferenceJobs:
+        """None where they are not wanted, or a short time is better spent on the search."""
+        request = self.request
+        wanted = KINDS if request.references and (request.limit is None or request.limit >= LEAST) else ()
+        return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted)
 
     def _study(self, problems: Sequence[Problem]) -> Study:
         return Study(

@@ -29,13 +29,13 @@ class Pages:
             draw(curve, self._folder)
             self._drawn = curve
         files = (*sorted(self._folder.glob("frontier.*")), *sorted(self._folder.glob("trial-*")))
-        return Snapshot(history.trials, history.results, history.problems, curve.front, files)
+        return Snapshot(history.trials, history.results, history.problems, curve.front, files, history.references)
 
 
 def read_history(ledger: "Ledger", record: "StudyRecord", *, store: str = "") -> History:
     """Return what an open ledger holds of a study whose adapters are in `store`."""
     name = record.name
-    return History(record, ledger.trials(name), ledger.results(name), ledger.problems(name), store)
+    return History(record, ledger.trials(name), ledger.results(name), ledger.problems(name), store, ledger.references(name))
 
 
 def draw(curve: Curve, folder: Path) -> None:

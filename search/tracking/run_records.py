@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from ...spaces.records import Point, Problem, Result, Trial, failed_for_good
+from ...spaces.references import Reference
 
 if TYPE_CHECKING:
     from ..ledger.ledger import StudyRecord
@@ -40,6 +41,8 @@ class Snapshot:
     """The Pareto front, cheapest first."""
     files: Sequence[Path] = ()
     """Files and folders to show on the parent run under their own names; those that do not exist yet are passed over."""
+    references: Sequence[Reference] = ()
+    """What was measured beside the trials."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,19 @@ def trial_runs(study: "StudyRecord", snapshot: Snapshot, *, status: Status, pare
             tags=tags,
             rows=_rows(trial, results[trial.number]),
         )
+
+
+def reference_runs(study: "StudyRecord", snapshot: Snapshot, *, parent: str) -> Iterator[RunRecord]:
+    """Yield the child runs of what stands beside the curve, tagged as such."""
+    settings = {key: str(_settings(study)[key])[:_TEXT] for key in ("model", "task")}
+    for one in snapshot.references:
+        numbers = {"trainable_parameters": one.parameters, "log10_trainable_parameters": math.log10(max(1, one.parameters))}
+        scores = {"validation_score": one.score, "test_score": one.test_score, "seconds": one.seconds}
+        further = {f"test_{name}": value for name, value in one.others.items()}
+        row = tuple(Number(key, float(value), 0, 0.0) for key, value in {**numbers, **scores, **further}.items())
+        tags = {"study": study.name, IDENTITY: identity(study), "mlflow.parentRunId": parent, **settings, "purpose": "reference"}
+        own = {KEY: f"reference {one.kind}", "method": one.kind, "mlflow.note.content": one.about, "on_frontier": "no"}
+        yield RunRecord(own[KEY], f"reference: {one.kind}", "FINISHED", {"method": one.kind}, {**tags, **own}, (row,))
 
 
 def _settings(study: "StudyRecord") -> dict[str, object]:

@@ -32,6 +32,7 @@ from .run_records import (
     Status,
     difference,
     identity,
+    reference_runs,
     settled,
     study_run,
     trial_runs,
@@ -108,7 +109,8 @@ class Tracking:
         if status == "RUNNING":
             study = replace(study, tags={**study.tags, **stamp()})
         parent = self._ensure(study)
-        for entry in trial_runs(self._study, snapshot, status=status, parent=parent.run):
+        beside = reference_runs(self._study, snapshot, parent=parent.run)
+        for entry in (*beside, *trial_runs(self._study, snapshot, status=status, parent=parent.run)):
             if self._shown.get(entry.key) != entry:
                 self._write(entry)
         self._upload(snapshot.files)

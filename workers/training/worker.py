@@ -34,6 +34,7 @@ from ..optimizer import Optimizer, State
 from ..tasks import Task, load_task
 from .class_weights import class_weights
 from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
+from .references import measure
 from .row_scores import PREFIX, packed
 from .scoring import Score, measured
 from .store import AdapterStore
@@ -82,6 +83,8 @@ def run_job(setup: Setup, job: Job) -> Outcome:
         session(setup)
     except Foreign as error:
         return Outcome(job.number, refused=str(error))
+    if job.references:
+        return Outcome(job.number, references=tuple(measure(session(setup), job.references)))
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
     packs: dict[tuple[object, ...], list[Assignment]] = {}
     for assignment in ordered:

@@ -102,3 +102,20 @@ problems = sa.Table(
     sa.ForeignKeyConstraint(["study", "trial"], ["ulpt_trials.study", "ulpt_trials.number"]),
     sa.UniqueConstraint("study", "trial", "attempt"),
 )
+
+references = sa.Table(
+    "ulpt_references",
+    metadata,
+    _study(),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("about", sa.String, nullable=False),
+    sa.Column("parameters", sa.BigInteger, nullable=False),
+    sa.Column("score", Real),
+    sa.Column("variance", Real),
+    sa.Column("test_score", Real),
+    sa.Column("test_variance", Real),
+    sa.Column("seconds", Real),
+    sa.Column("numerics", sa.String, nullable=False),
+    sa.Column("others", sa.JSON(none_as_null=True)),
+    sa.PrimaryKeyConstraint("study", "kind"),
+)

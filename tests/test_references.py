@@ -1,0 +1,163 @@
+"""What stands beside a curve: measured by the study's own readout on its own splits, kept apart, and never in the way."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from ulpt_search.dashboards.headline import headline
+from ulpt_search.dashboards.verdicts import beside, under_probe
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.running.reference_jobs import NUMBER, ReferenceJobs
+from ulpt_search.search.tracking.run_records import Snapshot, reference_runs
+from ulpt_search.spaces.records import Job, Outcome
+from ulpt_search.spaces.references import KINDS, Reference
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.training import references, worker
+
+from . import ledgers, tiny
+from .curve_records import curve
+
+PROBE = Reference("probe", "linear probe on the mean, C = 1", 2310, 0.9, 1e-4, 0.88, 1e-4, 2.5, "float32", {"f1": 0.87})
+FROZEN = Reference("frozen", "frozen model: cosine", 0, 0.5, 1e-3, 0.49, 1e-3, 0.5, "float32")
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    folder = tmp_path_factory.mktemp("references")
+    tiny.prepare(folder)
+    task = TaskSpec(name="colours", path=str(folder / "colours.jsonl"), metrics=("f1_macro",))
+    yield Setup(ModelSpec(str(folder / "encoder"), dtype="float32"), task, Training(steps=8, rungs=(8,)), str(folder / "store"))
+    worker.session.cache_clear()
+
+
+def measured(setup: Setup) -> dict[str, Reference]:
+    outcome = worker.run_job(setup, Job(NUMBER, (), 0, references=KINDS))
+    back = Outcome.from_json(json.loads(json.dumps(outcome.to_json())))
+    assert back == outcome
+    return {one.kind: one for one in back.references}
+
+
+def means(session: worker.Session, split: str) -> np.ndarray:
+    """Mean of each text's states by transformers alone, one row at a time."""
+    with torch.no_grad():
+        texts = [torch.tensor(ids.tolist())[None] for ids in session.splits[split].ids]
+        return np.stack([session.backbone.model(text).last_hidden_state[0].mean(0).double().numpy() for text in texts])
+
+
+def test_the_probe_is_scikit_learns_on_training_rows_alone(setup: Setup) -> None:
+    """The same four penalties by hand: only the choice of C looks at validation, nothing at test."""
+    found, session = measured(setup)["probe"], worker.session(setup)
+    train, validation, test = (means(session, split) for split in ("train", "validation", "test"))
+    scale = StandardScaler().fit(train)
+    y = {split: np.asarray(session.splits[split].targets) for split in session.splits}
+    models = [LogisticRegression(C=c, max_iter=1000).fit(scale.transform(train), y["train"]) for c in references.PENALTIES]
+    scores = [model.score(scale.transform(validation), y["validation"]) for model in models]
+    best = models[int(np.argmax(scores))]
+    assert found.score == pytest.approx(max(scores))
+    assert found.test_score == pytest.approx(best.score(scale.transform(test), y["test"]))
+    assert found.parameters == best.coef_.size + best.intercept_.size == 3 * train.shape[1] + 3
+    assert f"C = {best.C:g} chosen in validation, {len(train)} training rows" in found.about
+    assert found.others.keys() == {"f1_macro"}
+
+
+def test_the_frozen_model_is_read_as_trials_are(setup: Setup) -> None:
+    found, session = measured(setup)["frozen"], worker.session(setup)
+    assert found.parameters == 0
+    with torch.no_grad():
+        texts = [torch.tensor(ids.tolist())[None] for ids in session.splits["test"].ids]
+        plain = [session.trainer.readout.plain(text, None).argmax().item() for text in texts]
+    assert found.test_score == pytest.approx(np.mean(np.equal(plain, session.splits["test"].targets)))
+
+
+def test_the_scale_of_the_states_changes_nothing(setup: Setup) -> None:
+    session, draw = worker.session(setup), np.random.default_rng(0)
+    targets = np.asarray(session.splits["train"].targets)
+    rows = draw.normal(size=(len(targets), 8)) + 2 * np.eye(8)[targets]
+    small, large = (references._fit(session, rows * by, targets, 1.0).predict(rows * by) for by in (1.0, 1000.0))
+    assert (small == large).all()
+
+
+def test_a_label_without_training_rows_keeps_its_column(setup: Setup) -> None:
+    """Columns follow the task's labels, not the classes that the library saw."""
+    session = worker.session(setup)
+    rows, targets = np.array([[0.0], [1.0], [0.1], [0.9]]), np.array([0, 2, 0, 2])
+    scores = references._label_scores(session, references._fit(session, rows, targets, 10.0), np.array([[1.0], [0.0]]))
+    assert scores.shape == (2, 3)
+    assert scores.argmax(1).tolist() == [2, 0]
+    assert (scores[:, 1] == references.MISSING).all()
+
+
+def test_a_ledger_keeps_them_once_and_apart_from_trials(tmp_path: Path) -> None:
+    ledger = ledgers.make(Ledger.open(str(tmp_path / "ledger.sqlite")), trials=2)
+    ledger.record("demo", Outcome(NUMBER, references=(PROBE, FROZEN)))
+    ledger.record("demo", Outcome(NUMBER, references=(replace(PROBE, score=0.1),)))
+    assert ledger.references("demo") == [FROZEN, PROBE]
+    assert (len(ledger.trials("demo")), ledger.results("demo")) == (2, [])
+
+
+def test_the_job_comes_first_and_once_and_only_what_is_missing() -> None:
+    jobs = ReferenceJobs([FROZEN])
+    job = jobs.next_job()
+    assert job is not None
+    assert (job.number, job.references, job.assignments) == (NUMBER, ("probe",), ())
+    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+    assert (jobs.next_job(), jobs.over) == (None, False)
+    assert jobs.record(Outcome(NUMBER, references=(PROBE,))) == ""
+    assert (jobs.next_job(), jobs.over) == (None, True)
+    assert ReferenceJobs([FROZEN, PROBE]).over
+
+
+def test_a_search_goes_on_without_references_that_fail_twice() -> None:
+    jobs = ReferenceJobs([])
+    told = []
+    while jobs.next_job() is not None:
+        told.append(jobs.record(Outcome(NUMBER)))
+    assert told == ["", "the references (frozen, probe) could not be measured; the search goes on without them"]
+    assert jobs.over
+
+
+def test_the_headline_says_when_the_curve_is_under_the_probe() -> None:
+    best = curve().front[-1]
+    over = replace(PROBE, score=best.score + 0.05, parameters=10)
+    told = under_probe(replace(curve(), references=(FROZEN, over)))
+    assert told == f"The curve is under a linear probe with 10 parameters: {over.score:.3f} in validation."
+    assert told in headline(replace(curve(), references=(FROZEN, over)))
+    told = under_probe(replace(curve(), references=(replace(over, parameters=20_000),)))
+    assert "20,000 parameters" in told
+    assert told.endswith("in validation, more than the budget.")
+
+
+def test_a_curve_that_reaches_the_probe_only_with_more_parameters_is_told_from_where() -> None:
+    low, high = curve().front[0], curve().front[-1]
+    probe = replace(PROBE, score=high.score, parameters=low.trainable_parameters)
+    assert under_probe(replace(curve(), references=(probe,))) == (
+        f"Up to {high.trainable_parameters:,} parameters the curve is under a linear probe with {low.trainable_parameters:,} parameters: "
+        f"{high.score:.3f} in validation."
+    )
+    assert under_probe(replace(curve(), references=(replace(PROBE, score=0.0),))) == ""
+    assert under_probe(curve()) == ""
+
+
+def test_each_is_a_sentence_under_the_curve_with_its_intervals() -> None:
+    said = beside(replace(curve(), references=(FROZEN, PROBE)))
+    assert said[0].startswith("Reference, frozen model: cosine (nothing trained): validation 0.500 [0.438, 0.562], test 0.490 [")
+    assert "C = 1 (2,310 parameters): validation 0.900" in said[1]
+
+
+def test_mlflow_runs_are_tagged_as_references() -> None:
+    from .mirror_records import STUDY
+
+    frozen, probe = reference_runs(STUDY, Snapshot(references=(FROZEN, PROBE)), parent="p")
+    assert (probe.tags["purpose"], probe.tags["on_frontier"], probe.key) == ("reference", "no", "reference probe")
+    numbers = {number.key: number.value for number in probe.rows[0]}
+    assert numbers["validation_score"] == 0.9
+    assert numbers["test_f1"] == 0.87
+    assert numbers["trainable_parameters"] == 2310
+    assert frozen.status == "FINISHED"

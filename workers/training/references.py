@@ -1,0 +1,149 @@
+"""The frozen model and a linear probe, measured by a study's own readout and metric on its own splits.
+
+A probe is multinomial logistic regression on kept states of the frozen model, standardised by the training rows' mean and deviation (which
+fold into its weights: W h + c, C·d + C numbers). Its penalty is the one that does best in validation; it never sees another split.
+"""
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...spaces.records import Split
+from ...spaces.references import Reference, ReferenceKind
+from ..model.frozen_scores import own_scores
+from ..tasks import Task
+from .scoring import Score, measured
+
+if TYPE_CHECKING:
+    from .worker import Session
+
+PENALTIES = (0.01, 0.1, 1.0, 10.0)
+"""Inverse strengths C of the L2 penalty, from the strongest down."""
+ROUNDS = 1000
+PATIENCE = 30.0
+"""Seconds after which no further penalty is tried."""
+ROWS_AT_ONCE = 64
+FEATURES = {"encoder": ("mean", "the mean of the text's states"), "decoder": ("last", "the last token's state")}
+OTHER_FEATURES = ("first", "the decoder's first state")
+MISSING = -1e4
+"""The score of a label that no training row has."""
+
+
+def possible(task: Task) -> tuple[ReferenceKind, ...]:
+    """Return what can be measured: a probe needs labels that all rows share."""
+    return ("frozen", "probe") if task.kind == "classification" else ("frozen",)
+
+
+def measure(session: "Session", kinds: Sequence[ReferenceKind]) -> Iterator[Reference]:
+    """Yield the references of these kinds that the task has."""
+    for kind in (kind for kind in possible(session.task) if kind in kinds):
+        began = time.perf_counter()
+        found = _frozen(session) if kind == "frozen" else _probe(session)
+        yield replace(found, seconds=time.perf_counter() - began)
+
+
+def _frozen(session: "Session") -> Reference:
+    return _reference(
+        session,
+        "frozen",
+        f"frozen model: {type(session.trainer.readout).about}",
+        0,
+        _frozen_scores(session, "validation"),
+        _frozen_scores(session, "test"),
+    )
+
+
+def _frozen_scores(session: "Session", split: Split) -> Score:
+    data, trainer = session.splits[split], session.trainer
+    order = np.argsort(np.asarray(data.lengths), kind="stable")
+    pieces = [order[begin : begin + ROWS_AT_ONCE].tolist() for begin in range(0, len(order), ROWS_AT_ONCE)]
+    scores = torch.cat([own_scores(trainer.backbone, trainer.readout, data, piece).cpu() for piece in pieces])
+    return _score(session, split, torch.empty_like(scores).index_copy_(0, torch.from_numpy(order), scores).float().numpy())
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A probe at one penalty."""
+
+    model: Any
+    penalty: float
+    validation: Score
+
+
+def _probe(session: "Session") -> Reference:
+    how, named = FEATURES.get(session.backbone.family, OTHER_FEATURES)
+    states = {split: _states(session, split, how) for split in session.splits}
+    targets = np.asarray(session.splits["train"].targets, dtype=np.int64)
+    best = _best(session, states, targets)
+    model: Any = best.model[-1]
+    ended = "" if int(max(model.n_iter_)) < ROUNDS else ", not converged"
+    about = f"linear probe on {named}, C = {best.penalty:g} chosen in validation, {len(targets):,} training rows{ended}"
+    labels, width = len(session.task.labels), states["train"].shape[1]
+    test = _score(session, "test", _label_scores(session, best.model, states["test"]))
+    return _reference(session, "probe", about, labels * width + labels, best.validation, test)
+
+
+def _states(session: "Session", split: str, how: str) -> np.ndarray:
+    data = session.splits[split]
+    kept: Tensor = session.trainer.heads.states.rows(data, np.arange(len(data.lengths)), how)
+    states: np.ndarray = kept.double().cpu().numpy()
+    return states
+
+
+def _best(session: "Session", states: dict[str, np.ndarray], targets: np.ndarray) -> Fitted:
+    """The probe that does best in validation; of equals that of the stronger penalty."""
+    began, found = time.perf_counter(), list[Fitted]()
+    for penalty in PENALTIES:
+        if found and time.perf_counter() - began > PATIENCE:
+            break
+        model = _fit(session, states["train"], targets, penalty)
+        found.append(Fitted(model, penalty, _score(session, "validation", _label_scores(session, model, states["validation"]))))
+    return max(found, key=lambda one: one.validation.value)
+
+
+def _fit(session: "Session", rows: np.ndarray, targets: np.ndarray, penalty: float) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    weights = session.trainer.readout.weights
+    counts = None if weights is None else weights.double().cpu().numpy()[targets]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said where the probe is
+        made = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=ROUNDS))
+        return made.fit(rows, targets, logisticregression__sample_weight=counts)
+
+
+def _label_scores(session: "Session", model: Any, rows: np.ndarray) -> np.ndarray:
+    """Log-probabilities (rows, labels) in the task's order of labels, whichever of them the training rows have."""
+    scores = np.full((len(rows), len(session.task.labels)), MISSING)
+    scores[:, model.classes_] = model.predict_log_proba(rows)
+    return np.maximum(scores, MISSING)
+
+
+def _score(session: "Session", split: Split, scores: np.ndarray) -> Score:
+    task, data = session.task, session.splits[split]
+    groups: tuple[str, ...] = getattr(task, split).groups
+    return measured((task.metric, *task.metrics), scores, data.targets, classes=len(task.labels), groups=groups)
+
+
+def _reference(session: "Session", kind: ReferenceKind, about: str, parameters: int, validation: Score, test: Score) -> Reference:
+    return Reference(
+        kind=kind,
+        about=about,
+        parameters=parameters,
+        score=validation.value,
+        variance=validation.variance,
+        test_score=test.value,
+        test_variance=test.variance,
+        seconds=0.0,
+        numerics=str(session.identity.numerics),
+        others=dict(test.others),
+    )
