@@ -42,7 +42,8 @@ from ulpt_search.workers.model.backbone import shape_of
 from ulpt_search.workers.model.readouts.cosine import Cosine, pooled
 from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.training.scoring import score
-from ulpt_search.workers.training.worker import Session, run_job, session
+from ulpt_search.workers.training.session import Session
+from ulpt_search.workers.training.worker import run_job, session
 
 FROZEN, PROBE, CEILING = "frozen", "linear probe", "full"
 LONGEST = 20

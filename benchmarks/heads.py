@@ -20,6 +20,7 @@ from ulpt_search.spaces.records import Assignment, Job, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.training import worker
+from ulpt_search.workers.training.session import Session
 
 HEADS: tuple[tuple[str, Hyperparameters], ...] = (
     ("head", {"lr": 0.01}),
@@ -69,7 +70,7 @@ def measure(folder: Path, store: str, *, joined: bool) -> tuple[list[Line], floa
     return lines, seconds
 
 
-def _trial(number: int, method: str, values: Hyperparameters, session: worker.Session) -> Trial | None:
+def _trial(number: int, method: str, values: Hyperparameters, session: Session) -> Trial | None:
     try:
         return Trial(number, method, values, seed=0, parameters=count(method, values, session.backbone.shape))
     except WrongInput:

@@ -35,7 +35,8 @@ from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.optimizers.adamw import AdamW
 from ulpt_search.workers.training.scoring import score
-from ulpt_search.workers.training.worker import Session, session
+from ulpt_search.workers.training.session import Session
+from ulpt_search.workers.training.worker import session
 
 RATES = (0.1, 0.3, 1.0)
 SEEDS = 3

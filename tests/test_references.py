@@ -20,6 +20,7 @@ from ulpt_search.spaces.records import Job, Outcome
 from ulpt_search.spaces.references import KINDS, Reference
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.training import references, worker
+from ulpt_search.workers.training.session import Session
 
 from . import ledgers, tiny
 from .curve_records import curve
@@ -44,7 +45,7 @@ def measured(setup: Setup) -> dict[str, Reference]:
     return {one.kind: one for one in back.references}
 
 
-def means(session: worker.Session, split: str) -> np.ndarray:
+def means(session: Session, split: str) -> np.ndarray:
     """Mean of each text's states by transformers alone, one row at a time."""
     with torch.no_grad():
         texts = [torch.tensor(ids.tolist())[None] for ids in session.splits[split].ids]

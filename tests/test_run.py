@@ -40,6 +40,7 @@ SHAPE = {
     "exported",
     "exported_score",
     "exported_test",
+    "others",
 }
 """What programs rely on in `frontier --json`."""
 
@@ -193,8 +194,10 @@ def test_mlflow_shows_the_same(done: tuple[Study, str, str]) -> None:
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(parents) == 1
-    assert len(runs) == 1 + len(study.ledger.trials("tiny"))
-    names = {run.data.tags["method"] for run in runs if run is not parents[0]}
+    beside = [run for run in runs if run.data.tags.get("purpose") == "reference"]
+    assert {run.data.tags["method"] for run in beside} == {"frozen", "probe"}
+    assert len(runs) == 1 + len(study.ledger.trials("tiny")) + len(beside)
+    names = {run.data.tags["method"] for run in runs if run not in (parents[0], *beside)}
     assert names == {trial.method for trial in study.ledger.trials("tiny")}
 
 
@@ -298,7 +301,8 @@ def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: P
     assert len({(Proposal.of(trial).identity, trial.purpose) for trial in trials}) == len(trials)
     runs = study.runs()
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert len(runs) == 1 + len(trials)
+    assert [one.kind for one in study.ledger.references("tiny")] == ["frozen", "probe"]  # once, whoever was killed
+    assert len(runs) == 1 + len(trials) + 2
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:

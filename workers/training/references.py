@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,7 @@ from ...spaces.references import Reference, ReferenceKind
 from ..model.frozen_scores import own_scores
 from ..tasks import Task
 from .scoring import Score, measured
-
-if TYPE_CHECKING:
-    from .worker import Session
+from .session import Session
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 """Inverse strengths C of the L2 penalty, from the strongest down."""
@@ -40,7 +38,7 @@ def possible(task: Task) -> tuple[ReferenceKind, ...]:
     return ("frozen", "probe") if task.kind == "classification" else ("frozen",)
 
 
-def measure(session: "Session", kinds: Sequence[ReferenceKind]) -> Iterator[Reference]:
+def measure(session: Session, kinds: Sequence[ReferenceKind]) -> Iterator[Reference]:
     """Yield the references of these kinds that the task has."""
     for kind in (kind for kind in possible(session.task) if kind in kinds):
         began = time.perf_counter()
@@ -48,7 +46,7 @@ def measure(session: "Session", kinds: Sequence[ReferenceKind]) -> Iterator[Refe
         yield replace(found, seconds=time.perf_counter() - began)
 
 
-def _frozen(session: "Session") -> Reference:
+def _frozen(session: Session) -> Reference:
     return _reference(
         session,
         "frozen",
@@ -59,7 +57,7 @@ def _frozen(session: "Session") -> Reference:
     )
 
 
-def _frozen_scores(session: "Session", split: Split) -> Score:
+def _frozen_scores(session: Session, split: Split) -> Score:
     data, trainer = session.splits[split], session.trainer
     order = np.argsort(np.asarray(data.lengths), kind="stable")
     pieces = [order[begin : begin + ROWS_AT_ONCE].tolist() for begin in range(0, len(order), ROWS_AT_ONCE)]
@@ -76,7 +74,7 @@ class Fitted:
     validation: Score
 
 
-def _probe(session: "Session") -> Reference:
+def _probe(session: Session) -> Reference:
     how, named = FEATURES.get(session.backbone.family, OTHER_FEATURES)
     states = {split: _states(session, split, how) for split in session.splits}
     targets = np.asarray(session.splits["train"].targets, dtype=np.int64)
@@ -89,14 +87,14 @@ def _probe(session: "Session") -> Reference:
     return _reference(session, "probe", about, labels * width + labels, best.validation, test)
 
 
-def _states(session: "Session", split: str, how: str) -> np.ndarray:
+def _states(session: Session, split: str, how: str) -> np.ndarray:
     data = session.splits[split]
     kept: Tensor = session.trainer.heads.states.rows(data, np.arange(len(data.lengths)), how)
     states: np.ndarray = kept.double().cpu().numpy()
     return states
 
 
-def _best(session: "Session", states: dict[str, np.ndarray], targets: np.ndarray) -> Fitted:
+def _best(session: Session, states: dict[str, np.ndarray], targets: np.ndarray) -> Fitted:
     """The probe that does best in validation; of equals that of the stronger penalty."""
     began, found = time.perf_counter(), list[Fitted]()
     for penalty in PENALTIES:
@@ -107,7 +105,7 @@ def _best(session: "Session", states: dict[str, np.ndarray], targets: np.ndarray
     return max(found, key=lambda one: one.validation.value)
 
 
-def _fit(session: "Session", rows: np.ndarray, targets: np.ndarray, penalty: float) -> Any:
+def _fit(session: Session, rows: np.ndarray, targets: np.ndarray, penalty: float) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -121,20 +119,21 @@ def _fit(session: "Session", rows: np.ndarray, targets: np.ndarray, penalty: flo
         return made.fit(rows, targets, logisticregression__sample_weight=counts)
 
 
-def _label_scores(session: "Session", model: Any, rows: np.ndarray) -> np.ndarray:
+def _label_scores(session: Session, model: Any, rows: np.ndarray) -> np.ndarray:
     """Log-probabilities (rows, labels) in the task's order of labels, whichever of them the training rows have."""
     scores = np.full((len(rows), len(session.task.labels)), MISSING)
     scores[:, model.classes_] = model.predict_log_proba(rows)
-    return np.maximum(scores, MISSING)
+    kept: np.ndarray = np.maximum(scores, MISSING)
+    return kept
 
 
-def _score(session: "Session", split: Split, scores: np.ndarray) -> Score:
+def _score(session: Session, split: Split, scores: np.ndarray) -> Score:
     task, data = session.task, session.splits[split]
     groups: tuple[str, ...] = getattr(task, split).groups
     return measured((task.metric, *task.metrics), scores, data.targets, classes=len(task.labels), groups=groups)
 
 
-def _reference(session: "Session", kind: ReferenceKind, about: str, parameters: int, validation: Score, test: Score) -> Reference:
+def _reference(session: Session, kind: ReferenceKind, about: str, parameters: int, validation: Score, test: Score) -> Reference:
     return Reference(
         kind=kind,
         about=about,

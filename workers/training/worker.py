@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ...spaces.errors import Failure, reason
-from ...spaces.identity import Identity
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
@@ -26,32 +25,20 @@ from ..model.backbone import Backbone
 from ..model.hash_cache import HashCache
 from ..model.pack import Pack, Part, build_parts
 from ..model.readouts.choice import for_task, readout_of
-from ..model.readouts.encoding import Encoded
 from ..model.seeds import sha256_of
 from ..model.shared_weights import share_weights
 from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
-from ..tasks import Task, load_task
+from ..tasks import load_task
 from .class_weights import class_weights
 from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
 from .references import measure
 from .row_scores import PREFIX, packed
 from .scoring import Score, measured
+from .session import Session
 from .store import AdapterStore
 from .tokens import encoded
 from .trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Session:
-    """What a worker process keeps between jobs."""
-
-    backbone: Backbone
-    task: Task
-    trainer: Trainer
-    store: AdapterStore
-    splits: dict[str, Encoded]
-    identity: Identity
 
 
 @lru_cache(maxsize=2)
