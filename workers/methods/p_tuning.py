@@ -30,7 +30,7 @@ class PTuning(SoftPrompt):
 
     prompt_length: int = hyperparameter(5, Int(1, 100, log=True))
     hidden: int = hyperparameter(8, Int(1, 256, log=True))
-    lr: float = hyperparameter(0.03, Float(1e-3, 1.0, log=True), structural=False)
+    lr: float = hyperparameter(0.3, Float(1e-3, 1.0, log=True), structural=False)
 
     @property
     def length(self) -> int:
