@@ -11,6 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
+from ..spaces import plugins
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
 from ..spaces.schema import Catalogue
@@ -46,9 +47,21 @@ def method(name: str) -> type[Method]:
         raise WrongInput(f"methods.{name}: a training rule, not a method; join it to one, such as lora+{name}")
     if bridge.is_peft(name):
         return bridge.tuner(name)
+    if name not in known and (brought := plugins.load(plugins.METHODS, name)) is not None:
+        return _brought(name, brought)
     if name not in known:
-        raise WrongInput(f"methods.{name}: unknown method; there are {', '.join(known)}.{did_you_mean(name, known)}")
+        raise WrongInput(
+            f"methods.{name}: unknown method; there are {', '.join(known)}.{did_you_mean(name, [*known, *plugins.names(plugins.METHODS)])}"
+        )
     return known[name]
+
+
+def _brought(name: str, part: object) -> type[Method]:
+    """A method of another distribution, by its entry point's name."""
+    if not (isinstance(part, type) and issubclass(part, Method)):
+        whose = plugins.sources(plugins.METHODS)[name]
+        raise WrongInput(f"methods.{name}: {whose} brings {part!r}, wanted a class under an effect of ulpt_search.workers.method")
+    return part
 
 
 def axes_of(name: str) -> dict[str, Axis]:

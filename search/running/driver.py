@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...dashboards.live import LiveView
+from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
 from ...spaces.references import KINDS
 from ...spaces.space import Execution, Setup, Space
@@ -260,7 +261,12 @@ def _written(space: Space, inspection: Inspection) -> dict[str, Any]:
     from ...spaces.space_json import space_to_json
 
     named = replace(space, task=replace(space.task, metric=inspection.metric))
-    return {**space_to_json(named), "task_notes": list(inspection.notes)}
+    brought = {name: source for name, source in plugins.sources(plugins.METHODS).items() if name in _parts(space)}
+    return {**space_to_json(named), "task_notes": list(inspection.notes), **({"plugins": brought} if brought else {})}
+
+
+def _parts(space: Space) -> set[str]:
+    return {part for method in space.methods for part in method.split("+")}
 
 
 @contextmanager

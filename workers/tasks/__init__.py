@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from ...spaces import plugins
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
@@ -29,8 +30,19 @@ def load_task(spec: TaskSpec) -> Task:
         from .hub import load_hub  # the datasets library takes over a second to import
 
         return load_hub(spec)
+    if spec.name not in BUILT_IN and (brought := plugins.load(plugins.TASKS, spec.name)) is not None:
+        return _brought(spec, brought)
     if spec.name not in BUILT_IN:
         known = ", ".join(BUILT_IN)
         hint = did_you_mean(spec.name, BUILT_IN)
         raise WrongInput(f"task {spec.name}: no built-in task of this name ({known}); give data as task.path or task.hub.{hint}")
     return BUILT_IN[spec.name](spec)
+
+
+def _brought(spec: TaskSpec, part: object) -> Task:
+    """A task of another distribution: its entry point is a function of the spec."""
+    task = part(spec) if callable(part) else part
+    if not isinstance(task, Task):
+        whose = plugins.sources(plugins.TASKS)[spec.name]
+        raise WrongInput(f"task {spec.name}: {whose} brings {type(task).__name__}, wanted a function of a TaskSpec that returns a Task")
+    return task
