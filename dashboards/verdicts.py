@@ -11,6 +11,7 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import TypeVar
 
+from ..spaces.metrics import METRICS
 from ..spaces.records import Point, Split
 from ..spaces.references import Reference
 from .crossed import Comparison, compare, cost_of_choice, holm
@@ -97,11 +98,13 @@ def notes(curve: Curve) -> list[str]:
 
 def beside(curve: Curve) -> list[str]:
     """Return a sentence for each reference, with its scores and 95 % intervals over rows."""
-    return [_beside(one) for one in curve.references]
+    lowest = METRICS[curve.metric].lowest if curve.metric in METRICS else -math.inf
+    return [_beside(one, lowest) for one in curve.references]
 
 
-def _beside(one: Reference) -> str:
-    validation, test = over_rows(one.score, one.variance), over_rows(one.test_score, one.test_variance)
+def _beside(one: Reference, lowest: float) -> str:
+    found = (over_rows(one.score, one.variance), over_rows(one.test_score, one.test_variance))
+    validation, test = (replace(each, low=max(lowest, each.low), high=min(1.0, each.high)) for each in found)
     size = f"{count(one.parameters)} parameters" if one.parameters else "nothing trained"
     return f"Reference, {one.about} ({size}): validation {_interval(validation)}, test {_interval(test)}, over rows."
 

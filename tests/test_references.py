@@ -150,6 +150,8 @@ def test_each_is_a_sentence_under_the_curve_with_its_intervals() -> None:
     said = beside(replace(curve(), references=(FROZEN, PROBE)))
     assert said[0].startswith("Reference, frozen model: cosine (nothing trained): validation 0.500 [0.438, 0.562], test 0.490 [")
     assert "C = 1 (2,310 parameters): validation 0.900" in said[1]
+    sure = beside(replace(curve(), references=(replace(PROBE, score=0.99, variance=0.01),)))
+    assert "validation 0.990 [0.794, 1.000]" in sure[0]
 
 
 def test_mlflow_runs_are_tagged_as_references() -> None:
