@@ -84,7 +84,7 @@ def test_output_that_cannot_show_a_character_shows_a_plain_one(home: str) -> Non
     command = [sys.executable, "-m", "ulpt_search.search.cli", "frontier", "one", "--home", home]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert ended.stdout.isascii()
-    assert ended.stdout.splitlines()[1].split() == ["2", "lora", "98", "80", "B", "0.700", "-", "-", "0", "lr=0.2"]
+    assert ended.stdout.splitlines()[1].split() == ["2", "lora", "98", "80", "B", "0.700", "-", "-", "-", "0", "lr=0.2"]
 
 
 def test_the_curve_is_named_by_its_metric_and_holds_every_scored_trial(home: str, tmp_path: Path) -> None:
