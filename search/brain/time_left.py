@@ -1,9 +1,13 @@
 """What a study is told of time, since it has no clock of its own: how long is left, when workers are free, and what a job costs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...spaces.records import Split
+
+HIGH = 2.0
+"""Standard deviations between what is expected and what is hardly ever passed."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +22,34 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds: what is expected, and what is hardly ever passed. Sums and maxima assume that all errors go the same way."""
+    """Seconds that something takes: what is expected, and two standard deviations.
+
+    What jobs have in common, how well their costs are known, is off for all of them alike and adds up; what is a job's own evens out.
+    """
 
     mean: float
-    high: float
+    common: float = 0.0
+    own: float = 0.0
+
+    @property
+    def high(self) -> float:
+        """What is hardly ever passed."""
+        return self.mean + HIGH * math.hypot(self.common, self.own)
 
     def __add__(self, other: "Estimate") -> "Estimate":
         """One after the other."""
-        return Estimate(self.mean + other.mean, self.high + other.high)
+        return Estimate(self.mean + other.mean, self.common + other.common, math.hypot(self.own, other.own))
 
     def times(self, n: int) -> "Estimate":
         """The same `n` times in a row."""
-        return Estimate(self.mean * n, self.high * n)
+        return Estimate(self.mean * n, self.common * n, self.own * math.sqrt(n))
 
     def and_at_least(self, other: "Estimate") -> "Estimate":
-        """Both side by side."""
-        return Estimate(max(self.mean, other.mean), max(self.high, other.high))
+        """Both side by side, each as uncertain as the more uncertain one."""
+        return Estimate(max(self.mean, other.mean), max(self.common, other.common), max(self.own, other.own))
 
 
-NOTHING = Estimate(0.0, 0.0)
+NOTHING = Estimate(0.0)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Timetable:
         end = self.time.next_free + self._price(trials, stop - start) + self._climb(stop)
         finals = self.due * (stop <= self.top) + self.now.space.finalists * self._newcomers(trials, stop)
         doubt = self.time.idle * (NEW_DOUBT if new else DOUBT) * self.finishing
-        return self.time.fits(end.and_at_least(self.time.all_free) + self._finals(finals) + Estimate(doubt, doubt))
+        return self.time.fits(end.and_at_least(self.time.all_free) + self._finals(finals) + Estimate(doubt))
 
     def fill(self, plan: PlannedJob) -> PlannedJob | None:
         """Return as much of a search job as fits when nothing follows it: one that stays below the top changes no curve.

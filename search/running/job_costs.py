@@ -35,8 +35,6 @@ FLOOR = 0.05
 """The least share that costs vary by, however well the jobs so far agree."""
 HUBER = 1.5
 """Standard deviations from which on a job counts less."""
-HIGH = 2.0
-"""Standard deviations between what is expected and what is hardly ever passed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class JobCosts:
         """Return what a job will take."""
         x, fit = self._features(work, cold=cold), self._fit
         mean = float(x @ fit.coefficients)
-        return Estimate(mean, mean + HIGH * float(np.sqrt((fit.spread * mean) ** 2 + x @ fit.covariance @ x)))
+        return Estimate(mean, common=float(np.sqrt(x @ fit.covariance @ x)), own=fit.spread * mean)
 
     @property
     def known(self) -> bool:
@@ -89,7 +87,7 @@ class JobCosts:
     def loading(self) -> Estimate:
         """What a cold worker takes before it can start."""
         mean = float(self._fit.coefficients[-1])
-        return Estimate(mean, mean + HIGH * float(np.sqrt(self._fit.covariance[-1, -1])))
+        return Estimate(mean, common=float(np.sqrt(self._fit.covariance[-1, -1])))
 
     def _features(self, work: Work, *, cold: bool) -> Floats:
         rows = sum(self.rows[split] for split in work.splits)

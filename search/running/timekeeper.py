@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...dashboards.words import duration
 from ...spaces.records import Job, Outcome
-from ..brain.time_left import Estimate, TimeLeft, Work
+from ..brain.time_left import NOTHING, Estimate, TimeLeft, Work
 from .job_costs import JobCosts
 
 GRACE = 30.0
@@ -106,9 +106,9 @@ class Timekeeper:
         busy = [self._until_back(flight, age) for flight, age in self.flights]
         idle = max(0, self._workers - len(busy))
         ready = min(idle, max(0, self._warm - sum(not flight.cold for flight, _ in self.flights)))
-        return (*busy, *[Estimate(0.0, 0.0)] * ready, *[self.costs.loading] * (idle - ready))
+        return (*busy, *[NOTHING] * ready, *[self.costs.loading] * (idle - ready))
 
     def _until_back(self, flight: Flight, age: float) -> Estimate:
         """What is left of a job. One that takes longer than was thought goes on for a tenth of its age."""
         whole = self.costs.price(flight.work, cold=flight.cold)
-        return Estimate(max(whole.mean - age, age / 10), max(whole.high - age, age / 5))
+        return Estimate(max(whole.mean - age, age / 10), whole.common, max(whole.own, age / 20))
