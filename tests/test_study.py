@@ -223,7 +223,7 @@ def test_an_outcome_may_come_twice_or_late() -> None:
 def seconds_left(seconds: float, *, spend: bool = True) -> TimeLeft:
     """Two workers that are ready, and jobs that take a second whatever they hold."""
     ready, second = Estimate(0.0), Estimate(1.0)
-    return TimeLeft(seconds, idle=0.5, late=0.0, latest=0.0, free=(ready, ready), price=lambda work: second, spend=spend)
+    return TimeLeft(seconds, total=10.0, late=0.0, latest=0.0, free=(ready, ready), price=lambda work: second, spend=spend)
 
 
 def test_short_of_time_only_the_finals_are_handed_out_until_there_is_more() -> None:

@@ -210,7 +210,7 @@ class Study:
         """The same as far as it fits into the time that is left, and then what else is worth it."""
         now = self._situation(more=time.spend)
         due = self._due_finals(now)
-        table = self._timetable(now, time, due=len(due))
+        table = self._timetable(now, time, due=due)
         job = self._search_job(now, worth=table.worth_starting)
         fitting = table.search(job) if job else None
         if fitting or self._searching():
@@ -222,10 +222,10 @@ class Study:
     def _spend(self, now: Situation, time: TimeLeft) -> PlannedJob | None:
         """What can be done with time that is too short for the search to go on: promotions, more seeds, promotions below the curve."""
         due = self._further_finals(now)
-        table = self._timetable(now, time, due=0)
+        table = self._timetable(now, time, due=[])
         return (
             self._first(schedule.promotions(now), table.search)
-            or self._first([schedule.seed_by_seed(due, now)], replace(table, due=len(due)).final)
+            or self._first([schedule.seed_by_seed(due, now)], replace(table, due=due).final)
             or self._first(schedule.promotions(now), table.fill)
             or self._first([self._new_trials(now) if table.worth_filling() else None], table.fill)
         )
@@ -251,7 +251,7 @@ class Study:
         now = Situation(self._space, records, self._ladder, self._lost, self._running.keys(), self._pack, wanted=wanted)
         return replace(now, wanted=records.search_trials + now.share) if more and now.planned else now
 
-    def _timetable(self, now: Situation, time: TimeLeft, *, due: int) -> Timetable:
+    def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
         scored = [result.step for result in self._records.search_results]
         under_way = [job for job in self._jobs.values() if job.assignments[0].trial.purpose == "search"]
         top = max([*scored, *(job.stop for job in under_way)], default=0)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ...spaces.records import Split
 
+IDLE = 0.05
+"""Share of a limit that may stay unused where no job fits into it."""
 HIGH = 2.0
 """Standard deviations between what is expected and what is hardly ever passed."""
 
@@ -58,10 +60,10 @@ class TimeLeft:
 
     seconds: float
     """Until the last job should be back; negative when that has passed."""
-    idle: float
-    """So much of it may stay unused."""
+    total: float
+    """The whole limit."""
     late: float
-    """How much later the last job may be expected where nothing shorter leaves less than that."""
+    """How much later the last job may be expected where much would stay unused otherwise."""
     latest: float
     """How much later it may be when all goes badly."""
     free: tuple[Estimate, ...]
@@ -71,9 +73,14 @@ class TimeLeft:
     spend: bool = True
     """Whether time left over by the space's own plan is spent: on more trials than it asks for, and on more seeds."""
 
-    def fits(self, end: Estimate, *, late: bool = False) -> bool:
-        """Whether what ends then is in time; `late` uses what may be used where nothing shorter would do."""
-        return end.mean <= self.seconds + (self.late if late else 0.0) and end.high <= self.seconds + self.latest
+    @property
+    def idle(self) -> float:
+        """So much may stay unused."""
+        return IDLE * self.total
+
+    def fits(self, end: Estimate, *, after: float = 0.0) -> bool:
+        """Whether what ends then is in time, or is expected so much after it."""
+        return end.mean <= self.seconds + after and end.high <= self.seconds + self.latest
 
     @property
     def next_free(self) -> Estimate:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ...spaces.records import Split, Trial
+from . import finals
 from .schedule import PlannedJob, Situation
 from .time_left import NOTHING, Estimate, TimeLeft, Work
 
 BOTH: tuple[Split, ...] = ("validation", "test")
+FINALS = 0.4
+"""Share of a limit that search leaves to the finals where one seed takes no more: beyond it, more trials are worth more than more seeds."""
 DOUBT = 2.0
 """What search has to leave over once finals have begun, in multiples of the time that may stay unused..."""
 NEW_DOUBT = 5.0
@@ -29,7 +32,7 @@ class Timetable:
     time: TimeLeft
     finalists: Sequence[Trial]
     """Of the results so far."""
-    due: int
+    due: Sequence[Trial]
     """Finals of these that are neither over nor under way."""
     top: int
     """The highest step that a search trial has reached or is on its way to; 0 before the first job."""
@@ -74,9 +77,9 @@ class Timetable:
     def leaves_time(self, trials: int, *, start: int, stop: int, new: bool = False) -> bool:
         """Whether so many search trials can be trained from `start` to `stop`, and one of them on to the top, before the finals."""
         end = self.time.next_free + self._price(trials, stop - start) + self._climb(stop)
-        finals = self.due * (stop <= self.top) + self.now.space.finalists * self._newcomers(trials, stop)
+        measuring = self._finals_after(self._newcomers(trials, stop), anew=stop > self.top)
         doubt = self.time.idle * (NEW_DOUBT if new else DOUBT) * self.finishing
-        return self.time.fits(end.and_at_least(self.time.all_free) + self._finals(finals) + Estimate(doubt))
+        return self.time.fits(end.and_at_least(self.time.all_free) + measuring + Estimate(doubt))
 
     def fill(self, plan: PlannedJob) -> PlannedJob | None:
         """Return as much of a search job as fits when nothing follows it: one that stays below the top changes no curve.
@@ -88,9 +91,18 @@ class Timetable:
         return self._cut(replace(plan, trials=plan.trials[:1]) if self._is_new(plan) else plan)
 
     def final(self, plan: PlannedJob) -> PlannedJob | None:
-        """Return as much of a job of finals as fits, shared out among the workers."""
-        share = max(1, math.ceil((self.due + self._finals_running()) / len(self.time.free)))
-        return self._cut(replace(plan, trials=plan.trials[:share]))
+        """Return as much of a job of finals as fits, shared out among the workers: all that are due, or else one seed of each at a time."""
+        whole = self.time.fits(self.time.all_free + self._finals(len(self.due)))
+        together = self.due if whole else [trial for trial in self.due if trial.seed == plan.trials[0].seed]
+        share = max(1, math.ceil((len(together) + self._finals_running()) / len(self.time.free)))
+        cut = replace(plan, trials=plan.trials[:share])
+        return self._cut(cut, late=self.time.late if self._bare(cut) else None)
+
+    def _bare(self, plan: PlannedJob) -> bool:
+        """Whether a finalist among these has no final yet: without one it is not on the curve."""
+        trials = self.now.records.trials
+        begun = {trial.finalist for trial in trials.values() if trial.purpose == "final"}
+        return any(trial.finalist not in begun for trial in plan.trials)
 
     def _is_new(self, plan: PlannedJob) -> bool:
         return plan.trials[0].number not in self.now.records.trials
@@ -98,11 +110,13 @@ class Timetable:
     def _much(self) -> bool:
         return self.time.seconds - self.time.next_free.mean > self.time.idle
 
-    def _cut(self, plan: PlannedJob) -> PlannedJob | None:
-        for late in (False, True) if self._much() else (False,):
-            for size in _halves(len(plan.trials)):
+    def _cut(self, plan: PlannedJob, *, late: float | None = None) -> PlannedJob | None:
+        """As much of a job as is back in time, or where that is nothing, not much later."""
+        allowed = late if late is not None else self.time.late if self._much() else 0.0
+        for after in (0.0, allowed) if allowed else (0.0,):
+            for size in range(len(plan.trials), 0, -1):
                 work = Work(size, plan.stop - self._start(plan), plan.splits)
-                if self.time.fits(self.time.next_free + self.time.price(work), late=late):
+                if self.time.fits(self.time.next_free + self.time.price(work), after=after):
                     return replace(plan, trials=plan.trials[:size])
         return None
 
@@ -117,13 +131,26 @@ class Timetable:
     def _newcomers(self, trials: int, stop: int) -> int:
         """How many of these the curve may gain.
 
-        Below the top, one of them that gets there. At it, as many as so far of those that arrived. Beyond it, where the curve begins
-        anew, those that are finalists now, or as many records as numbers in random order set.
+        Below the top, one of them that gets there. At it, as many as so far of those that arrived. In both cases one more, for luck.
+        Beyond it, where the curve begins anew, those that are finalists now, or as many records as numbers in random order set.
         """
         if stop > self.top:
             return min(trials, max(len(self.finalists), math.ceil(sum(1 / n for n in range(1, trials + 1)))))
         rate = len(self.finalists) / self.arrived if self.arrived else 1.0
-        return math.ceil(rate * ((trials if stop == self.top else 1) + self.climbing))
+        return math.ceil(rate * ((trials if stop == self.top else 1) + self.climbing)) + 1
+
+    def _finals_after(self, newcomers: int, *, anew: bool) -> Estimate:
+        """The finals of the curve with so many newcomers, under as many seeds as take no more than `FINALS` of the limit, at least one.
+
+        A curve that begins anew has no others.
+        """
+        seeds = finals.fresh_seeds(self.now.space)
+        for n in range(len(seeds), 0, -1):
+            due = 0 if anew else sum(trial.seed in seeds[:n] for trial in self.due)
+            time = self._finals(due + n * newcomers)
+            if n == 1 or time.mean <= FINALS * self.time.total:
+                return time
+        return NOTHING
 
     def _finals(self, trials: int) -> Estimate:
         if not trials:

@@ -14,9 +14,7 @@ from .job_costs import JobCosts
 
 GRACE = 30.0
 """Seconds that a run may go on after its time."""
-IDLE = 0.05
-"""Share of a limit that may stay unused where no job fits into it."""
-LATE = 8.0
+LATE = 10.0
 """Seconds after its time up to which a job may be planned that makes use of a remainder too short for any other."""
 
 
@@ -98,8 +96,7 @@ class Timekeeper:
         if self.limit is None:
             return None
         seconds = self.limit.seconds - self.limit.ending - self.elapsed
-        idle = IDLE * self.limit.seconds
-        return TimeLeft(seconds, idle, LATE, GRACE - 2, self.free(), self.costs.price, spend=self.limit.spend)
+        return TimeLeft(seconds, self.limit.seconds, LATE, GRACE - 2, self.free(), self.costs.price, spend=self.limit.spend)
 
     def free(self) -> tuple[Estimate, ...]:
         """Return when each worker will be free."""
