@@ -109,7 +109,7 @@ def report(trials: int, *, repeats: int) -> dict[str, object]:
     size = min(trials, 10_000)
     short = [measure(replace(space, trials=size), seed=seed, marks=[])[-1].seconds * 10_000 / size for seed in range(repeats)]
     long = measure(space, seed=repeats, marks=marks_up_to(trials))
-    early, late = (_cost(long, low, high) for low, high in ((trials // 100, trials // 10), (trials // 2, trials + 1)))
+    early, late = (_cost(long, low, high) for low, high in ((trials // 100, trials // 10), (trials // 2, trials)))
     return {
         "seconds_per_10000": statistics.median(short),
         "seconds_per_10000_spread": [min(short), max(short)],
@@ -121,7 +121,8 @@ def report(trials: int, *, repeats: int) -> dict[str, object]:
 
 
 def _cost(stages: list[Stage], low: int, high: int) -> float:
-    return statistics.mean(stage.milliseconds_per_trial for stage in stages if low <= stage.trials < high)
+    """Mean cost of a trial over the stages that end between two numbers of trials, both included."""
+    return statistics.mean(stage.milliseconds_per_trial for stage in stages if low <= stage.trials <= high)
 
 
 def plot(stages: list[Stage], path: Path) -> None:

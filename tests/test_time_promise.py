@@ -1,7 +1,9 @@
 """`--time` is a promise in both directions, kept by the state machine whatever jobs turn out to cost."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
+from typing import Any
 
 import pytest
 
@@ -33,10 +35,19 @@ def check_kept(run: Timed, seconds: float) -> None:
     assert not [trial for trial in run.study.trials.values() if run.study.state(trial.number) in ("running", "waiting")]
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("known", [None, 1.0, 0.15], ids=["unmeasured", "measured", "measured under load"])
-@pytest.mark.parametrize("name", COSTS)
-def test_a_limit_is_used_and_kept(name: str, known: float | None, workers: int) -> None:
+WORKERS = (1, 2, 4)
+KNOWN = {"unmeasured": None, "measured": 1.0, "measured under load": 0.15}
+
+
+def cells() -> Iterator[Any]:
+    """All of costs, workers and knowledge; a Latin square's third of them by default, in which every two of these meet, the rest slow."""
+    for (row, name), (column, workers), (depth, known) in product(enumerate(COSTS), enumerate(WORKERS), enumerate(KNOWN)):
+        marks = () if (row + column + depth) % 3 == 0 else (pytest.mark.slow,)
+        yield pytest.param(name, workers, KNOWN[known], marks=marks, id=f"{name}, {workers} workers, {known}")
+
+
+@pytest.mark.parametrize(("name", "workers", "known"), cells())
+def test_a_limit_is_used_and_kept(name: str, workers: int, known: float | None) -> None:
     """Two and four minutes, where a job too many or too few weighs most; the more time, the more trials."""
     runs = []
     for minutes in (2, 4):
