@@ -4,7 +4,6 @@ Weights are drawn so that everything a family does differently shows: biases, no
 from their usual zeros and ones, windows are shorter than the texts, and scales differ from one.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -21,6 +20,8 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerFast
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model.architecture import family_of
 from ulpt_search.workers.model.backbone import LOADERS, Backbone, load
+
+from . import litter
 
 WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
 SPECIAL = ("<pad>", "<unk>", "</s>", "<s>")
@@ -241,7 +242,7 @@ def model(name: str) -> PreTrainedModel:
 @cache
 def folder(name: str) -> Path:
     """The family's tiny model and its tokenizer as a transformers folder, written once a session."""
-    path = Path(tempfile.mkdtemp(prefix=f"ulpt-{name}-"))
+    path = litter.folder(name)
     model(name).save_pretrained(path)
     tokenizer(FAMILIES[name]).save_pretrained(path)
     return path

@@ -25,6 +25,8 @@ from transformers import (
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model.backbone import Backbone, load
 
+from . import litter
+
 WORDS = 64
 FAMILIES = ("encoder", "decoder", "encoder-decoder", "gpt2")
 
@@ -72,9 +74,7 @@ def save(family: str, folder: Path) -> Path:
 @cache
 def saved(family: str) -> str:
     """Folder of a tiny model, written once a session."""
-    import tempfile
-
-    return str(save(family, Path(tempfile.mkdtemp(prefix=f"ulpt-{family}-"))))
+    return str(save(family, litter.folder(family)))
 
 
 @cache

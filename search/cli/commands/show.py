@@ -4,22 +4,20 @@ import click
 
 from ...home import Home
 from ..options import example, home_options, json_option
-
-SORTS = ("trial", "score", "parameters", "method", "state")
+from ..selection import ORDERS, select_trials
 
 
 @click.command("show", epilog=example("  ulpt-search show ulpt-pydocs-minilm-1e4 --sort score --top 10"))
 @click.argument("study")
 @home_options
 @json_option
-@click.option("--sort", type=click.Choice(SORTS), default="trial", show_default=True, help="Score: highest step first, best first.")
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="trial", show_default=True, help="Score: highest step first, best first.")
 @click.option("--top", type=click.IntRange(min=1), metavar="NUMBER", help="Only the first so many.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only trials of this method; may be given again.")
 def command(study: str, home: str, ledger: str | None, as_json: bool, sort: str, top: int | None, methods: tuple[str, ...]) -> None:
     """Show a study's trials, and what failed and why."""
     from ...ledger.reading import read_study
     from ..printing import print_json, print_study
-    from ..selection import select_trials
 
     history = read_study(Home.at(home, ledger=ledger), study)
     trials = select_trials(history, sort=sort, top=top, methods=methods)
