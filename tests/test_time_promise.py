@@ -46,7 +46,7 @@ def cells() -> Iterator[Any]:
         yield pytest.param(name, workers, KNOWN[known], marks=marks, id=f"{name}, {workers} workers, {known}")
 
 
-@pytest.mark.parametrize(("name", "workers", "known"), cells())
+@pytest.mark.parametrize(("name", "workers", "known"), list(cells()))
 def test_a_limit_is_used_and_kept(name: str, workers: int, known: float | None) -> None:
     """Two and four minutes, where a job too many or too few weighs most; the more time, the more trials."""
     runs = []
