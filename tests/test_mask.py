@@ -103,12 +103,12 @@ def test_a_study_knows_its_mask_and_plan_says_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("family", "message"),
     [
-        (zoo.saved("decoder"), r"^task.readout: mask, but a llama fills no masks; give a masked language model, or readout: auto$"),
-        (zoo.saved("encoder"), r"^task.readout: mask, but \S+ holds no cls\S+: it was saved without that head; take readout: auto$"),
+        ("decoder", r"^task.readout: mask, but a llama fills no masks; give a masked language model, or readout: auto$"),
+        ("encoder", r"^task.readout: mask, but \S+ holds no cls\S+: it was saved without that head; take readout: auto$"),
     ],
 )
-def test_a_model_without_that_head_is_refused(model: str, message: str) -> None:
+def test_a_model_without_that_head_is_refused(family: str, message: str) -> None:
     with pytest.raises(WrongInput, match=message):
-        load(ModelSpec(model, dtype="float32", device="cpu", mask=masked.ENDING))
+        load(ModelSpec(zoo.saved(family), dtype="float32", device="cpu", mask=masked.ENDING))
