@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.catalogue import axes_of, count, load_space, method
 
@@ -18,7 +19,9 @@ def test_an_entry_of_a_space_with_the_axes_of_both(name: str, tmp_path: Path) ->
     first, second = name.split("+")
     (tmp_path / "space.yaml").write_text(f"methods:\n  {name}:\n    {first}.lr: 0.01\n    {second}: {{layers: all}}\n", encoding="utf8")
     (own,) = load_space(str(tmp_path / "space.yaml")).methods.values()
-    assert own.keys() == axes_of(name).keys() == {f"{part}.{key}" for part in (first, second) for key in method(part).axes()}
+    axes = {f"{part}.{key}": axis for part in (first, second) for key, axis in method(part).axes().items()}
+    assert axes_of(name).keys() == axes.keys()
+    assert own.keys() == {key for key, axis in axes.items() if not (isinstance(axis, Choice) and axis.quiet)}
     assert (own[f"{first}.lr"], own[f"{second}.layers"]) == (0.01, "all")
 
 

@@ -1,6 +1,5 @@
 """Laws of the training rules: they reach an optimum, touch only what they may, pause and go on, and do not mind company."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -307,7 +306,7 @@ def test_largest_takes_the_first_of_equals() -> None:
 
 def test_axes_carry_the_rules_name() -> None:
     assert set(axes_of("prompt+subzero")) >= {"prompt.prompt_length", "prompt.lr", "subzero.rank", "subzero.lr"}
-    assert json.dumps(sorted(axes_of("prompt+adamw"))) == json.dumps(["prompt.init", "prompt.lr", "prompt.prompt_length"])
+    assert sorted(axes_of("prompt+adamw")) == sorted(f"prompt.{key}" for key in axes_of("prompt"))
 
 
 @pytest.mark.parametrize(
