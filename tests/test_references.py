@@ -19,7 +19,7 @@ from ulpt_search.search.tracking.run_records import Snapshot, reference_runs
 from ulpt_search.spaces.records import Job, Outcome
 from ulpt_search.spaces.references import KINDS, Reference
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers.training import references, worker
+from ulpt_search.workers.training import heads, references, worker
 from ulpt_search.workers.training.session import Session
 
 from . import ledgers, tiny
@@ -66,6 +66,13 @@ def test_the_probe_is_scikit_learns_on_training_rows_alone(setup: Setup) -> None
     assert found.parameters == best.coef_.size + best.intercept_.size == 3 * train.shape[1] + 3
     assert f"C = {best.C:g} chosen in validation, {len(train)} training rows" in found.about
     assert found.others.keys() == {"f1_macro"}
+
+
+def test_of_a_large_split_the_probe_sees_rows_spread_over_it(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "SEEN", 7)
+    found, session = measured(setup)["probe"], worker.session(setup)
+    rows = len(session.splits["train"].targets)
+    assert f"7 of {rows} training rows" in found.about
 
 
 def test_the_frozen_model_is_read_as_trials_are(setup: Setup) -> None:
@@ -122,6 +129,18 @@ def test_a_search_goes_on_without_references_that_fail_twice() -> None:
         told.append(jobs.record(Outcome(NUMBER)))
     assert told == ["", "the references (frozen, probe) could not be measured; the search goes on without them"]
     assert jobs.over
+
+
+def test_what_came_back_is_not_asked_for_again_and_a_limit_pays_for_one_attempt() -> None:
+    jobs = ReferenceJobs([], attempts=1)
+    assert jobs.next_job() is not None
+    assert (
+        jobs.record(Outcome(NUMBER, references=(FROZEN,)))
+        == "the references (probe) could not be measured; the search goes on without them"
+    )
+    assert jobs.over
+    alone = ReferenceJobs([FROZEN], wanted=("frozen",))  # a task that has no probe
+    assert (alone.next_job(), alone.over) == (None, True)
 
 
 def test_the_headline_says_when_the_curve_is_under_the_probe() -> None:

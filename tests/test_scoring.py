@@ -223,3 +223,9 @@ def test_an_area_takes_labels_that_are_missing_from_a_split_as_not_asked() -> No
     some = [targets[row] for row in kept]
     areas = [roc_auc_score(np.equal(some, label), softmax(scores[kept])[:, label]) for label in (0, 1)]
     assert value("auroc", scores[kept], some, classes=3) == pytest.approx(np.mean(areas))
+
+
+def test_a_further_metric_that_these_rows_cannot_tell_is_left_out() -> None:
+    """Of one label alone there is no area under the curve; a NaN would be no JSON that every database takes."""
+    scores = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
+    assert measured(["accuracy", "auroc", "f1"], scores, [1, 1], classes=2).others.keys() == {"f1"}

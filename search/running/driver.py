@@ -18,7 +18,6 @@ import click
 from ...dashboards.live import LiveView
 from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
-from ...spaces.references import KINDS
 from ...spaces.space import Execution, Setup, Space
 from ..brain.study import Study
 from ..ledger.ledger import Lease, Ledger, StudyRecord
@@ -32,7 +31,7 @@ from .deliverables import deliver
 from .former_studies import adopt
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
-from .reference_jobs import NUMBER, ReferenceJobs
+from .reference_jobs import ATTEMPTS, NUMBER, ReferenceJobs
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import Interrupted
 from .timekeeper import Limit, Timekeeper
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
-LEAST = 60.0
+LEAST = 120.0
 """Seconds of a time limit from which on references are measured."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
@@ -159,8 +158,9 @@ class Search:
     def _references(self) -> ReferenceJobs:
         """None where they are not wanted, or a short time is better spent on the search."""
         request = self.request
-        wanted = KINDS if request.references and (request.limit is None or request.limit >= LEAST) else ()
-        return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted)
+        wanted = self.inspection.references if request.references and (request.limit is None or request.limit >= LEAST) else ()
+        attempts = ATTEMPTS if request.limit is None else 1  # what failed once has cost enough of a limit
+        return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted, attempts=attempts)
 
     def _study(self, problems: Sequence[Problem]) -> Study:
         return Study(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...spaces.axes import Hyperparameters
 from ...spaces.identity import Identity
 from ...spaces.records import Split
+from ...spaces.references import ReferenceKind
 from ...spaces.shape import Shape
 from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
@@ -43,6 +44,8 @@ class Inspection:
     """How this machine trains the model fastest, where it was measured."""
     text: int = 1
     """Tokens of a text at most, beside which prompts must fit."""
+    references: tuple[ReferenceKind, ...] = ()
+    """What this task has beside the curve."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
         """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
@@ -76,6 +79,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from ...workers.tasks import load_task
     from ...workers.training.class_weights import class_weights
     from ...workers.training.provenance import identity_of
+    from ...workers.training.references import possible
     from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
@@ -99,7 +103,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
-    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text, possible(task))
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:

@@ -16,9 +16,9 @@ ATTEMPTS = 2
 class ReferenceJobs:
     """What is still to be measured of one study; `known` was measured before."""
 
-    def __init__(self, known: Collection[Reference], *, wanted: Sequence[ReferenceKind] = KINDS) -> None:
+    def __init__(self, known: Collection[Reference], *, wanted: Sequence[ReferenceKind] = KINDS, attempts: int = ATTEMPTS) -> None:
         self._missing = tuple(kind for kind in wanted if kind not in {one.kind for one in known})
-        self._attempts = 0
+        self._attempts, self._most = 0, attempts
         self._under_way = False
 
     @property
@@ -28,7 +28,7 @@ class ReferenceJobs:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._missing) and self._attempts < ATTEMPTS
+        return bool(self._missing) and self._attempts < self._most
 
     def next_job(self) -> Job | None:
         """Return the job, or None where it is under way, done, or was tried in vain."""
@@ -40,8 +40,8 @@ class ReferenceJobs:
     def record(self, outcome: Outcome) -> str:
         """Take in what came of the job; return what a person should be told of it, empty where all is well."""
         self._under_way = False
-        if outcome.references:
-            self._missing = ()
-        elif not self._waiting:
+        found = {one.kind for one in outcome.references}
+        self._missing = tuple(kind for kind in self._missing if kind not in found)
+        if self._missing and not self._waiting:
             return f"the references ({', '.join(self._missing)}) could not be measured; the search goes on without them"
         return ""

@@ -29,6 +29,13 @@ SEEN, TOKENS = 16_384, 1 << 18
 Values = Sequence[dict[str, Tensor]]
 
 
+def spread(data: Encoded) -> np.ndarray:
+    """Return numbers of rows spread over a split, all of a small one: `SEEN` at most, with `TOKENS` tokens or so."""
+    rows = len(data.lengths)
+    count = max(1, min(rows, SEEN, TOKENS * rows // max(1, len(data.tokens))))
+    return np.unique(np.linspace(0, rows - 1, count).astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Team:
     """Trials of one group whose heads are read alike: from passes, or alone from kept states with so many batches a step."""
@@ -72,9 +79,7 @@ class Heads:
     def _seen(self, data: Encoded, how: str) -> tuple[Tensor, Tensor]:
         """States and label numbers of rows spread over a split, the same tensors each time."""
         if (id(data), how) not in self._looks:
-            rows = len(data.lengths)
-            count = max(1, min(rows, SEEN, TOKENS * rows // max(1, len(data.tokens))))
-            chosen = np.unique(np.linspace(0, rows - 1, count).astype(np.int64))
+            chosen = spread(data)
             targets = torch.from_numpy(np.asarray(data.targets)[chosen])
             self._looks[id(data), how] = self.states.rows(data, chosen, how), targets
         return self._looks[id(data), how]

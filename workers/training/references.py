@@ -1,7 +1,8 @@
 """The frozen model and a linear probe, measured by a study's own readout and metric on its own splits.
 
 A probe is multinomial logistic regression on kept states of the frozen model, standardised by the training rows' mean and deviation (which
-fold into its weights: W h + c, C·d + C numbers). Its penalty is the one that does best in validation; it never sees another split.
+fold into its weights: W h + c, C·d + C numbers). Of a large training split it sees rows spread over it, as many as a head starts from. Its
+penalty is the one that does best in validation; it never sees another split.
 """
 
 import time
@@ -18,6 +19,7 @@ from ...spaces.records import Split
 from ...spaces.references import Reference, ReferenceKind
 from ..model.frozen_scores import own_scores
 from ..tasks import Task
+from .heads import spread
 from .scoring import Score, measured
 from .session import Session
 
@@ -76,20 +78,25 @@ class Fitted:
 
 def _probe(session: Session) -> Reference:
     how, named = FEATURES.get(session.backbone.family, OTHER_FEATURES)
-    states = {split: _states(session, split, how) for split in session.splits}
-    targets = np.asarray(session.splits["train"].targets, dtype=np.int64)
+    chosen = {split: np.arange(len(data.lengths)) for split, data in session.splits.items()} | {"train": spread(session.splits["train"])}
+    states = {split: _states(session, split, how, rows) for split, rows in chosen.items()}
+    targets = np.asarray(session.splits["train"].targets, dtype=np.int64)[chosen["train"]]
     best = _best(session, states, targets)
     model: Any = best.model[-1]
     ended = "" if int(max(model.n_iter_)) < ROUNDS else ", not converged"
-    about = f"linear probe on {named}, C = {best.penalty:g} chosen in validation, {len(targets):,} training rows{ended}"
+    about = f"linear probe on {named}, C = {best.penalty:g} chosen in validation, {_seen(session, targets)}{ended}"
     labels, width = len(session.task.labels), states["train"].shape[1]
     test = _score(session, "test", _label_scores(session, best.model, states["test"]))
     return _reference(session, "probe", about, labels * width + labels, best.validation, test)
 
 
-def _states(session: Session, split: str, how: str) -> np.ndarray:
-    data = session.splits[split]
-    kept: Tensor = session.trainer.heads.states.rows(data, np.arange(len(data.lengths)), how)
+def _seen(session: Session, targets: np.ndarray) -> str:
+    rows = len(session.splits["train"].targets)
+    return f"{rows:,} training rows" if rows == len(targets) else f"{len(targets):,} of {rows:,} training rows"
+
+
+def _states(session: Session, split: str, how: str, rows: np.ndarray) -> np.ndarray:
+    kept: Tensor = session.trainer.heads.states.rows(session.splits[split], rows, how)
     states: np.ndarray = kept.double().cpu().numpy()
     return states
 

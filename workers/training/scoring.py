@@ -68,7 +68,8 @@ def measured(metrics: Sequence[str], scores: Array, targets: Sequence[float], *,
     """Return the first metric's score of label scores (rows, labels) as a readout gives them, with the values of the others beside it."""
     first, *others = metrics
     values = {name: value(name, scores, targets, classes=classes) for name in others}
-    return replace(score(first, read(first, scores), targets, classes=classes, groups=groups), others=values)
+    finite = {name: one for name, one in values.items() if np.isfinite(one)}  # what these rows cannot tell is left out
+    return replace(score(first, read(first, scores), targets, classes=classes, groups=groups), others=finite)
 
 
 def value(metric: str, scores: Array, targets: Sequence[float], *, classes: int) -> float:
