@@ -98,9 +98,49 @@ def test_descriptions_start_as_the_cosine_readout_answers() -> None:
     assert torch.equal(run.predict(begun, data)[0].argmax(-1), wanted.argmax(-1))
 
 
+def test_one_row_a_label_is_enough_to_start_from() -> None:
+    h, y = torch.randn(4, 48, generator=torch.Generator().manual_seed(0)), torch.arange(4)
+    (w,), c = discriminant(h, y, labels=4)
+    assert torch.isfinite(w).all()
+    assert torch.equal((h @ w.T + c).argmax(1), y)
+
+
+def test_the_order_of_rows_does_not_decide_the_temperature() -> None:
+    """Labels in turns of four: what every fourth row would leave out is one label, of which the fit then knows nothing."""
+    chance = torch.Generator().manual_seed(0)
+    y = torch.arange(400) % 4
+    h = torch.randn(4, 64, generator=chance)[y] + 2 * torch.randn(400, 64, generator=chance)
+    shuffled = torch.randperm(400, generator=chance)
+    sizes = [float(discriminant(h[order], y[order], labels=4)[0][0].norm()) for order in (torch.arange(400), shuffled)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.25)
+
+
+def test_without_a_bias_what_all_states_share_moves_no_label() -> None:
+    chance = torch.Generator().manual_seed(0)
+    y = torch.arange(200) % 4
+    h = torch.randn(4, 16, generator=chance)[y] + 0.2 * torch.randn(200, 16, generator=chance) + 30 * torch.randn(16, generator=chance)
+    for rank in (0, 3):
+        weights, c = discriminant(h, y, labels=4, rank=rank, bias=False)
+        scores = h
+        for factor in reversed(weights):
+            scores = scores @ factor.T
+        assert not c.any()
+        assert float((scores.argmax(1) == y).double().mean()) > 0.9
+
+
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 @pytest.mark.parametrize(
-    "changes", [{}, {"rank": 2}, {"init": "descriptions"}, {"init": "descriptions", "rank": 2}, {"init": "zero"}], ids=str
+    "changes",
+    [
+        {},
+        {"rank": 2},
+        {"bias": False},
+        {"bias": False, "rank": 2},
+        {"init": "descriptions"},
+        {"init": "descriptions", "rank": 2},
+        {"init": "zero"},
+    ],
+    ids=str,
 )
 def test_every_start_learns_and_looks_at_the_task_before_the_first_step(changes: dict[str, str | int], family: str) -> None:
     backbone = zoo.backbone(family)

@@ -91,7 +91,7 @@ class Head(Pooled):
             return {}
         states, targets = rows()
         if self.init == "ridge":
-            weights, c = discriminant(states, targets, labels=shape.labels, rank=self.rank)
+            weights, c = discriminant(states, targets, labels=shape.labels, rank=self.rank, bias=self.bias)
         else:
             weights, c = _described(described(), states, rank=self.rank), torch.zeros(shape.labels)
         made = dict(zip(("U", "V") if self.rank else ("W",), weights, strict=True))

@@ -11,9 +11,11 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
 RIDGE = 0.1
+ALIKE = 1e-10
+"""Rows of a label are alike where their spread is no more of all rows' than this."""
 TEMPERATURES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -22,19 +24,35 @@ Rule = tuple[list[Tensor], Tensor]
 
 
 @lru_cache(maxsize=16)  # tensors are told apart by identity: the trials of a search see the same ones
-def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0) -> Rule:
+def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0, bias: bool = True) -> Rule:
     """Return W, or of a `rank` above 0 U and V, and c, float32 on the CPU.
 
+    Without `bias` c is 0, and what states have along their mean counts nothing.
     `states` (rows, width) with label numbers `targets` (rows,); a label without rows gets the mean of all and a small prior.
     """
     h, y = states.detach().to("cpu", torch.float64), targets.detach().cpu()
-    left = torch.arange(len(h)) % 4 == 3
-    weights, c = _fit(h[~left], y[~left], labels=labels, rank=rank)
+    fit = _fit if bias else _fit_through_the_origin
+    left = _fourth_of_each(y, labels)
+    weights, c = fit(h[~left], y[~left], labels=labels, rank=rank)
     odds = _odds(weights, c, h[left])
     tried = {t: float(cross_entropy(t * odds, y[left])) for t in TEMPERATURES if len(odds)}
     t = min(tried, key=lambda one: tried[one], default=1.0)
-    (first, *rest), c = _fit(h, y, labels=labels, rank=rank)
+    (first, *rest), c = fit(h, y, labels=labels, rank=rank)
     return [(t * first).float(), *(factor.float() for factor in rest)], (t * c).float()
+
+
+def _fourth_of_each(y: Tensor, labels: int) -> Tensor:
+    """Every fourth row of each label, (rows,) of booleans: whatever order the rows are in, what is left has all labels."""
+    member = one_hot(y, labels)
+    nth = member.cumsum(0).gather(1, y[:, None])[:, 0]
+    return nth % 4 == 0
+
+
+def _fit_through_the_origin(h: Tensor, y: Tensor, *, labels: int, rank: int) -> Rule:
+    """The same where no c can take back what the states have in common: what is along their mean is left out."""
+    (*first, last), c = _fit(h, y, labels=labels, rank=rank)
+    mean = normalize(h.mean(0), dim=0)
+    return [*first, last - (last @ mean)[:, None] * mean], torch.zeros_like(c)
 
 
 def _odds(weights: list[Tensor], c: Tensor, h: Tensor) -> Tensor:
@@ -50,6 +68,8 @@ def _fit(h: Tensor, y: Tensor, *, labels: int, rank: int) -> Rule:
     means = torch.where(counts[:, None] > 0, member.T @ h / counts.clamp_min(1)[:, None], middle)
     within = h - means[y]
     covariance = within.T @ within / len(h)
+    if float(within.square().mean()) <= ALIKE * float((h - middle).square().mean()):  # one row a label says nothing of the spread within it
+        covariance = (h - middle).T @ (h - middle) / len(h)
     size = covariance.diagonal().mean().clamp_min(torch.finfo(h.dtype).tiny)
     root = torch.linalg.cholesky(covariance + RIDGE * size * torch.eye(h.shape[1], dtype=h.dtype))
     white = torch.linalg.solve_triangular(root, (means - middle).T, upper=False).T
