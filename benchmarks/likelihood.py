@@ -30,6 +30,7 @@ from ulpt_search.workers.model.readouts import likelihood
 from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.readouts.likelihood import Likelihood
+from ulpt_search.workers.model.readouts.texts import Texts
 from ulpt_search.workers.tasks import Rows, Task, load_task
 
 FAMILIES = (
@@ -113,7 +114,7 @@ def differences(backbone: Backbone, readout: Likelihood, data: Encoded, plain: T
 def ours(backbone: Backbone, readout: Likelihood, data: Encoded, chosen: range | list[int]) -> Tensor:
     """The product's own scores (rows, labels) of a padded batch."""
     ids, lengths, _ = data.batch(chosen, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
-    return readout.scores(backbone.embed(ids), fronts=torch.zeros_like(lengths), lengths=lengths)
+    return readout.scores(Texts(backbone.embed(ids), torch.zeros_like(lengths), lengths))
 
 
 def prompted(backbone: Backbone, readout: Likelihood, data: Encoded) -> Tensor:

@@ -10,10 +10,10 @@ from ..method import Pooled
 from ..model.backbone import Backbone
 from ..model.pack import Pack
 from ..model.pooling import Body
-from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.row_choice import RowChoice, folded
+from ..model.readouts.texts import Texts
 from ..model.readouts.wording import OwnChoices, Wording
 from ..model.sites import Sites
 from ..training.trainer import bound_values
@@ -104,21 +104,14 @@ def _told(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], tell: Calla
     ):
         embeds, fronts = sites.prompts(backbone.embed(ids)[None])
         moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
-        return tell(Texts(embeds[0], fronts.expand(len(ids)), inputs["attention_mask"].sum(1), moved))
+        lengths, types = inputs["attention_mask"].sum(1), inputs.get("token_type_ids")
+        return tell(Texts(embeds[0], fronts.expand(len(ids)), lengths, moved, types))
 
 
 @torch.no_grad()
 def trained_outputs(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
     """Outputs of the trained adapter: last hidden state (encoders) or logits, prompt positions included."""
-    ids, lengths = inputs["input_ids"], inputs["attention_mask"].sum(1)
-    embedded = backbone.embed(ids)[None]
-    with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=len(ids)):
-        embeds, fronts = sites.prompts(embedded)
-        moved = sites.shifts(ids.device).expand(len(ids)) if sites.has_prefix else None
-        given = backbone.conventions.inputs(
-            embeds[0], fronts=fronts.expand(len(ids)), lengths=lengths, shifts=moved, types=inputs.get("token_type_ids")
-        )
-        return run_model(backbone.model, given)
+    return _told(backbone, pack, inputs, lambda texts: run_model(backbone.model, texts.inputs(backbone.conventions)), copies=1)
 
 
 @torch.no_grad()

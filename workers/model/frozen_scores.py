@@ -17,6 +17,7 @@ from .backbone import Backbone, quiet
 from .precision import cast
 from .readouts.encoding import Encoded
 from .readouts.readout import ABSENT, Readout
+from .readouts.texts import Texts
 
 ROWS = 4
 OPERATIONS = 5e12
@@ -65,10 +66,10 @@ def probe_rows(data: Encoded, *, among: int = 64, tokens: float = float("inf")) 
 def own_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequence[int], *, shifted: bool = False) -> Tensor:
     """Label scores (rows, labels) as they are computed in training, without an adapter; `shifted` says positions, as beside a prefix."""
     ids, lengths, _ = data.batch(rows, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
-    embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
+    fronts = torch.zeros_like(lengths)
     types = data.batch_types(rows, device=backbone.device)
     choices = data.batch_choices(rows, device=backbone.device)
-    return readout.scores(embeds, fronts=fronts, lengths=lengths, shifts=fronts if shifted else None, types=types, choices=choices)
+    return readout.scores(Texts(backbone.embed(ids), fronts, lengths, fronts if shifted else None, types, choices))
 
 
 @torch.no_grad()

@@ -16,9 +16,9 @@ from ..method import Method
 from ..model.backbone import Backbone
 from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
-from ..model.readouts.candidates import Texts
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.readout import Readout, precise
+from ..model.readouts.texts import Texts
 from ..model.sites import Sites
 from ..optimizer import Adam, Optimizer, State, StepContext
 from .batches import Batches
@@ -152,31 +152,30 @@ class Trainer:
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
-                return self._read(pack, values, Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths), batch)
+                return self._read(pack, values, Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, choices=batch.choices))
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         copies = 1 if joined(pack) else self.readout.copies(training=training)
         with sites.bind(values, rows=rows, copies=copies):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows) if sites.has_prefix else None
-            texts = Texts(embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts)
-            return self._read(pack, values, texts, batch, training=training)
+            texts = Texts(embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts, batch.types, batch.choices)
+            return self._read(pack, values, texts, batch.targets if training else None)
 
-    def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, batch: "Batch", *, training: bool = False) -> Tensor:
-        """Label scores (trials, rows, labels), by the task's readout or a trial's own head."""
-        embeds, fronts, lengths, shifts = texts.embeds, texts.fronts, texts.lengths, texts.shifts
+    def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, targets: Tensor | None = None) -> Tensor:
+        """Label scores (trials, rows, labels), by the task's readout or a trial's own head; with `targets` (rows,), what a loss takes."""
+        fronts, lengths = texts.fronts, texts.lengths
         heads, whole = joined(pack), (pack.size, len(texts) // pack.size, -1)
         if heads and heads == occupied(pack):
-            given = self.backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types)
-            hidden = self.heads.body.hidden(given)
+            hidden = self.heads.body.hidden(texts.inputs(self.backbone.conventions))
             nothing = precise(hidden).new_zeros(*whole[:2], self.backbone.shape.labels)
             return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
-        read = partial(self.readout.training_scores, targets=batch.targets) if training else self.readout.scores
+        read = self.readout.scores if targets is None else partial(self.readout.training_scores, targets=targets)
         if not heads:
-            return read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types, choices=batch.choices).view(whole)
+            return read(texts).view(whole)
         if not self.readout.joins:
             raise ValueError(f"trials {sorted(heads)} have heads, to which these passes are of no use; give them a pack of their own")
         with self.heads.body.watched() as seen:
-            scores = read(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=batch.types).view(whole)
+            scores = read(texts).view(whole)
         return self.heads.read(pack, values, scores, seen[0], fronts=fronts, lengths=lengths)
 
     def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from .candidates import Texts, appended, behind
+from .candidates import appended, behind
 from .label_head import PlaceHead
 from .readout import precise
 from .start import start_of
+from .texts import Texts
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Answers:
         """What an encoder-decoder's encoder makes of texts, with their mask; None for decoders."""
         if self.head is not None:
             return None
-        given = self.backbone.conventions.inputs(texts.embeds, fronts=texts.fronts, lengths=texts.lengths, shifts=texts.shifts)
+        given = texts.inputs(self.backbone.conventions)
         return self.backbone.model.get_encoder()(**given), given["attention_mask"]
 
     def _decoded(self, encoded: Any, tokens: Tensor, *, copies: int) -> Tensor:

@@ -1,35 +1,8 @@
 """Sequences of candidates: tokens behind each row's text, before its padding."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Rows as a pass gets them: see `Conventions.inputs`."""
-
-    embeds: Tensor
-    fronts: Tensor
-    lengths: Tensor
-    shifts: Tensor | None = None
-
-    @property
-    def ends(self) -> Tensor:
-        """How many columns prompt and text take, (rows,)."""
-        return self.fronts + self.lengths
-
-    def __len__(self) -> int:
-        return len(self.embeds)
-
-    def repeated(self, copies: int) -> "Texts":
-        """Every row as many times, one behind the other."""
-        if copies == 1:
-            return self
-        embeds, fronts, lengths = (tensor.repeat_interleave(copies, 0) for tensor in (self.embeds, self.fronts, self.lengths))
-        return Texts(embeds, fronts, lengths, None if self.shifts is None else self.shifts.repeat_interleave(copies, 0))
 
 
 def appended(embeds: Tensor, ends: Tensor, tails: Tensor, sizes: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from ..backbone import Backbone
 from ..pooling import mean
 from .encoding import encode
 from .readout import Readout
+from .texts import Texts
 
 TEMPERATURE = 0.05
 """Cosines are divided by this, the scale that sentence encoders such as MiniLM were trained with (1/20)."""
@@ -29,20 +30,11 @@ class Cosine(Readout):
         self._backbone = backbone
         self.matrix = _descriptions(backbone, task.descriptions)
 
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def scores(self, texts: Texts) -> Tensor:
         """Cosines over τ."""
-        given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+        given = texts.inputs(self._backbone.conventions)
         hidden = self._backbone.model(**given).last_hidden_state
-        return pooled(hidden, fronts=fronts, lengths=lengths) @ self.matrix.T / TEMPERATURE
+        return pooled(hidden, fronts=texts.fronts, lengths=texts.lengths) @ self.matrix.T / TEMPERATURE
 
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """The same of token ids."""
@@ -62,6 +54,6 @@ def _descriptions(backbone: Backbone, descriptions: Sequence[str]) -> Tensor:
     rows = Rows(tuple(descriptions), (None,) * len(descriptions), (0,) * len(descriptions))
     data, every = encode(backbone, rows, max_tokens=backbone.conventions.room), range(len(descriptions))
     ids, lengths, _ = data.batch(every, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
-    embeds, fronts = backbone.embed(ids), torch.zeros_like(lengths)
-    given = backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, types=data.batch_types(every, device=backbone.device))
-    return pooled(backbone.model(**given).last_hidden_state, fronts=fronts, lengths=lengths)
+    texts = Texts(backbone.embed(ids), torch.zeros_like(lengths), lengths, types=data.batch_types(every, device=backbone.device))
+    hidden = backbone.model(**texts.inputs(backbone.conventions)).last_hidden_state
+    return pooled(hidden, fronts=texts.fronts, lengths=lengths)

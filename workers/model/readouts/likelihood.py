@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy, pad
 from ..backbone import Backbone
 from ..branches import Branches, branching
 from .answers import Answers
-from .candidates import Texts
 from .label_tree import LabelTree, Reads
 from .readout import Readout, precise
 from .start import empty_text
+from .texts import Texts
 from .wording import Wording
 
 NODES = 128
@@ -48,36 +48,17 @@ class Likelihood(Readout):
         if wording.calibrated:
             self.prior = self.plain(*empty_text(backbone)).detach()
 
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def scores(self, texts: Texts) -> Tensor:
         """Log-likelihoods of all labels."""
-        told = self.told(Texts(embeds, fronts, lengths, shifts))
+        told = self.told(texts)
         return self._calibrated(told.sum(-1) / self._lengths.to(told.dtype))
 
-    def training_scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        targets: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:
         """All labels' where they are few; (rows, 1), the right one's alone, where they are many."""
         if not self.wording.many:
-            return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+            return self.scores(texts)
         tables = self._tables
-        texts, paths = Texts(embeds, fronts, lengths, shifts), tables.path_of[targets]
+        paths = tables.path_of[targets]
         logits = precise(self._answers.logits(texts, tables.path_tokens[paths], tables.path_sizes[paths], copies=1))
         tokens, present = tables.alone.tokens[targets], tables.alone.present[targets]
         told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)

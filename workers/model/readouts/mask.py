@@ -13,6 +13,7 @@ from .label_head import LabelHead
 from .masking import gap_of
 from .readout import Readout, precise
 from .start import empty_text
+from .texts import Texts
 from .wording import Wording
 
 
@@ -35,19 +36,10 @@ class Mask(Readout):
             ids, types = empty_text(backbone)
             self.prior = self.plain(ids, types).detach()
 
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def scores(self, texts: Texts) -> Tensor:
         """Logits at each row's mask."""
-        given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
-        with self._head.at(fronts + lengths - 1 - self._after):
+        given = texts.inputs(self._backbone.conventions)
+        with self._head.at(texts.ends - 1 - self._after):
             return self._of(self._backbone.model(**given).logits[:, 0])
 
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:

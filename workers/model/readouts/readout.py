@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from .texts import Texts
+
 
 class Readout(ABC):
     """Reads one task off one frozen model. Holds no trainable number."""
@@ -23,38 +25,16 @@ class Readout(ABC):
     """The text that stands for each label."""
 
     @abstractmethod
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
-        """Return label scores (rows, labels), float32 or the double of a double model, of embeddings as `Conventions.inputs` gets them.
-
-        `choices` (rows, choices, tokens) are those of rows that have their own, -1 where there is no token.
-        """
+    def scores(self, texts: Texts) -> Tensor:
+        """Return label scores (rows, labels), float32 or the double of a double model, of the rows of a pass."""
 
     @abstractmethod
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
         """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
 
-    def training_scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        targets: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:
         """Return what `loss` takes in training: the scores, unless a readout needs less of them where it knows the targets (rows,)."""
-        return self.scores(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types, choices=choices)
+        return self.scores(texts)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""

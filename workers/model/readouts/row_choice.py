@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..backbone import Backbone
 from .answers import Answers
-from .candidates import Texts
 from .readout import ABSENT, Readout, precise
+from .texts import Texts
 from .wording import OwnChoices
 
 
@@ -26,19 +26,10 @@ class RowChoice(Readout):
         self._backbone, self.asked, self.most, self.longest = backbone, asked, asked.most, longest
         self._answers = Answers(backbone)
 
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def scores(self, texts: Texts) -> Tensor:
         """Log-likelihoods (rows, choices)."""
-        assert choices is not None, "every split of such a task has choices"
-        return scored(self.told(Texts(embeds, fronts, lengths, shifts), choices), choices, mean=self.asked.mean)
+        assert texts.choices is not None, "every split of such a task has choices"
+        return scored(self.told(texts, texts.choices), texts.choices, mean=self.asked.mean)
 
     def told(self, texts: Texts, choices: Tensor) -> Tensor:
         """Log-probability of each choice's tokens, (rows, choices, tokens), 0 where there is none."""

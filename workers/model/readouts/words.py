@@ -15,6 +15,7 @@ from ..backbone import Backbone
 from .label_head import LabelHead
 from .readout import Readout, precise
 from .start import empty_text, start_of
+from .texts import Texts
 from .wording import Wording
 
 
@@ -31,23 +32,14 @@ class Words(Readout):
         if wording.calibrated:
             self.prior = self.plain(*empty_text(backbone)).detach()
 
-    def scores(
-        self,
-        embeds: Tensor,
-        *,
-        fronts: Tensor,
-        lengths: Tensor,
-        shifts: Tensor | None = None,
-        types: Tensor | None = None,
-        choices: Tensor | None = None,
-    ) -> Tensor:
+    def scores(self, texts: Texts) -> Tensor:
         """Logits behind each row's last token, or at the decoder's start."""
-        given = self._backbone.conventions.inputs(embeds, fronts=fronts, lengths=lengths, shifts=shifts, types=types)
+        given = texts.inputs(self._backbone.conventions)
         model = self._backbone.model
         if self._head is not None:
-            with self._head.at(fronts + lengths - 1):
+            with self._head.at(texts.ends - 1):
                 return self._calibrated(model(**given, use_cache=False).logits[:, 0])
-        start = start_of(self._backbone, len(embeds))
+        start = start_of(self._backbone, len(texts))
         return self._calibrated(model(**given, decoder_input_ids=start, use_cache=False).logits[:, 0, self.words])
 
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
