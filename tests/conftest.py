@@ -4,12 +4,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import ulpt_search
 
 from . import postgres
+
+if TYPE_CHECKING:
+    from ulpt_search.workers.exports.reloading import Fresh
 
 # Two test processes with a pool of threads each spend two thirds of their time waiting for each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +29,15 @@ def shared() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"no real tasks: {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator["Fresh"]:
+    """A process that reloads exports and shares nothing with this one."""
+    from ulpt_search.workers.exports.reloading import Fresh
+
+    with Fresh() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from torch import Tensor
+
 from ulpt_search.spaces.axes import Hyperparameters, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Assignment, Job, Trial
@@ -42,6 +44,13 @@ def _bold(name: str) -> dict[str, Value]:
         mine = {**method(part).defaults(), **{key: axis.corners()[-1] for key, axis in method(part).axes().items() if key.startswith("lr")}}
         values.update({f"{part}.{key}" if "+" in name else key: value for key, value in mine.items()})
     return values
+
+
+def searched_scores(setup: Setup, trial: Trial, digest: str | None) -> Tensor:
+    """Label scores (rows, labels) of the validation split as the search computes them; without a digest, at step 0."""
+    session = worker.session(setup)
+    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(trial, 0, digest)])
+    return session.trainer.predict(pack, session.splits["validation"])[0]
 
 
 def fits(family: str, name: str, style: str) -> Trial | None:

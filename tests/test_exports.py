@@ -1,6 +1,5 @@
 """The law of exports: in every format that a method claims, a trained adapter reloads elsewhere to what the search scored."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,10 @@ import peft
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import Failure, WrongInput
-from ulpt_search.spaces.records import Assignment, Trial
+from ulpt_search.spaces.records import Trial
 from ulpt_search.spaces.space import Setup
 from ulpt_search.workers.catalogue import catalogue
 from ulpt_search.workers.exports import export, load_export
@@ -20,7 +18,7 @@ from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.training import worker
 
 from . import zoo
-from .exporting import STEPS, exact, fits, setup, task_folder, trained, trial
+from .exporting import STEPS, exact, fits, searched_scores, setup, task_folder, trained, trial
 
 CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
 FAMILIES = [("encoder", "decoder"), pytest.param(("encoder-decoder", "gpt2"), marks=pytest.mark.slow)]
@@ -38,21 +36,8 @@ COMPOSITIONS = [
 
 
 @pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return task_folder(tmp_path_factory.mktemp("exports"))
-
-
-def scores(setup: Setup, trial: Trial, digest: str | None) -> Tensor:
-    """Label scores (rows, labels) of the validation split as the search computes them; without a digest, at step 0."""
-    session = worker.session(setup)
-    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(trial, 0, digest)])
-    return session.trainer.predict(pack, session.splits["validation"])[0]
 
 
 def prove(setup: Setup, trial: Trial, style: str, out: Path, fresh: Fresh) -> None:
@@ -62,9 +47,11 @@ def prove(setup: Setup, trial: Trial, style: str, out: Path, fresh: Fresh) -> No
     assert (done.format, done.path, done.trainable_parameters) == (style, str(out), trial.parameters)
     assert not list(out.glob(".*"))
     assert not done.note
-    wanted = scores(setup, trial, digest)
+    wanted = searched_scores(setup, trial, digest)
     torch.testing.assert_close(load_export(out).scores(worker.session(setup).task.validation), wanted, rtol=1e-3, atol=1e-3)
-    assert float((wanted - scores(setup, trial, None)).abs().max()) > 0.02, f"{trial.method}: {STEPS} steps changed nothing worth exporting"
+    assert float((wanted - searched_scores(setup, trial, None)).abs().max()) > 0.02, (
+        f"{trial.method}: {STEPS} steps changed nothing worth exporting"
+    )
 
 
 @pytest.mark.parametrize("families", FAMILIES, ids="+".join)

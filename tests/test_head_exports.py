@@ -1,7 +1,6 @@
 """A trained head in stock libraries' own forms: each reloads elsewhere to the trained scores, or is refused on paper with its reason."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.spaces.records import Assignment
 from ulpt_search.workers.exports import export, load_export, verify
 from ulpt_search.workers.exports.card import Card
 from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.training import worker
 
 from . import toy, zoo
-from .exporting import setup, task_folder, trained, trial
+from .exporting import searched_scores, setup, task_folder, trained, trial
 from .test_proof import edited, run, snippets
 
 LAST: Hyperparameters = {"bias": False}
@@ -52,12 +50,6 @@ CASES: list[tuple[str, str, Hyperparameters, str]] = [
 
 
 @pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return task_folder(tmp_path_factory.mktemp("heads"))
 
@@ -68,9 +60,7 @@ def made(folder: Path, case: tuple[str, str, Hyperparameters, str], out: Path, f
     study, config = setup(family, folder), trial(family, name, changes)
     digest = trained(study, config)
     export(study, config, digest, style=style, out=out, fresh=fresh)
-    session = worker.session(study)
-    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, digest)])
-    return session.trainer.predict(pack, session.splits["validation"])[0]
+    return searched_scores(study, config, digest)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join((case[0], case[1], str(case[2].get("pooling", "")), case[3])))

@@ -1,6 +1,5 @@
 """An adapter of a masked language model leaves as one: reloaded scores are the search's, a README's lines and `fill-mask` agree."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 from transformers import pipeline
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.spaces.records import Assignment
 from ulpt_search.spaces.space import Setup
 from ulpt_search.workers.exports import export, load_export, verify
 from ulpt_search.workers.exports.card import Card
@@ -17,7 +15,7 @@ from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.training import worker
 
 from . import masked, toy
-from .exporting import setup, task_folder, trained, trial
+from .exporting import searched_scores, setup, task_folder, trained, trial
 from .test_proof import edited, run, snippets
 
 CASES = [
@@ -29,12 +27,6 @@ CASES = [
     ("dept", "native"),
     ("head", "native"),
 ]
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +47,7 @@ def test_reloaded_scores_are_those_of_the_search(name: str, style: str, folder: 
     export(here, config, digest, style=style, out=out, fresh=fresh)
     assert verify(out, fresh=fresh).fine
     session = worker.session(here)
-    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, digest)])
-    wanted = session.trainer.predict(pack, session.splits["validation"])[0]
+    wanted = searched_scores(here, config, digest)
     torch.testing.assert_close(load_export(out).scores(session.task.validation), wanted, rtol=1e-3, atol=1e-3)
 
 

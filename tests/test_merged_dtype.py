@@ -1,7 +1,6 @@
 """A merged folder is in its base's precision where the proof allows it; where it does not, float32, and everybody is told."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +19,6 @@ from ulpt_search.workers.training.store import AdapterStore
 
 from . import zoo
 from .exporting import setup, task_folder, trained, trial
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Multiple choice: each row's own choices, as many as it likes, by their likelihood; read from files, trained, measured, exported."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,12 +144,6 @@ def test_a_head_has_no_labels_to_be_of(task: Task) -> None:
     shape = for_task(zoo.backbone("decoder"), task).shape
     with pytest.raises(WrongInput, match=r"^head: needs a task of two labels or more, got 0"):
         count("head", {}, shape)
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +27,6 @@ from .exporting import fits, setup, task_folder, trained, trial
 Tensors = dict[str, Tensor]
 CLAIMS = [(name, style) for name, cls in sorted(catalogue().items()) for style in cls.exports]
 FILES = {"native": "adapter.safetensors", "peft": "adapter_model.safetensors", "merged": "model.safetensors"}
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The proof on decoders and encoder-decoders: every effect, every format, spoilt tensors and wrong bases; and families that pad oddly."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,12 +38,6 @@ CELLS = [
 ]
 PADS = ("roberta", "xlm-roberta", "mpnet", "modernbert", "opt")
 """Families whose outputs at padding differ between ways of running them, and once failed their proof by it."""
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A multimodal model's folder serves by its text part, where transformers has a class that is that alone; else it is refused in a line."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +29,6 @@ SERVED = sorted(set(multimodal.WHOLES) - {"qwen2_5_vl"})
 
 def spec(name: str) -> ModelSpec:
     return ModelSpec(str(multimodal.folder(name)), dtype="float32", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.mark.parametrize("name", SERVED)

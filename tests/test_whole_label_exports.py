@@ -1,13 +1,11 @@
 """Labels of several tokens leave with an adapter: reloaded scores are the search's, and a README's lines come to the same answer."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from ulpt_search.spaces.records import Assignment
 from ulpt_search.spaces.space import Setup
 from ulpt_search.workers.exports import export, load_export, verify
 from ulpt_search.workers.exports.card import Card
@@ -15,7 +13,7 @@ from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.training import worker
 
 from . import toy, zoo
-from .exporting import setup, task_folder, trained, trial
+from .exporting import searched_scores, setup, task_folder, trained, trial
 from .test_proof import edited, run, snippets
 
 TEXTS = dict(zip(toy.LABELS, ("red green", "red blue", "red"), strict=True))
@@ -31,12 +29,6 @@ CASES = [
     ("encoder-decoder", "lora", "merged"),
     pytest.param("encoder-decoder", "dept", "native", marks=pytest.mark.slow),
 ]
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Fresh]:
-    with Fresh() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +51,7 @@ def test_reloaded_scores_are_those_of_the_search(family: str, name: str, style: 
     card, session = Card.read(out), worker.session(here)
     assert card.label_sequences is not None
     assert len(card.label_sequences) == 3
-    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, digest)])
-    wanted = session.trainer.predict(pack, session.splits["validation"])[0]
+    wanted = searched_scores(here, config, digest)
     torch.testing.assert_close(load_export(out).scores(session.task.validation), wanted, rtol=1e-3, atol=1e-3)
 
 
