@@ -2,17 +2,20 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 HOME_DIR ?= ulpt-search-home
+TRIALS ?= 24
+STEPS ?= 60
 BIN := .venv/bin
-# Slow tests that every change must pass: a killed supervisor's study goes on, and more families' exports agree with the trained adapter.
-SELECTED := tests/test_run.py tests/test_exports.py
+# Slow tests that every change must pass: a killed supervisor's study goes on, more families' exports agree with the trained adapter,
+# and the demo's commands run to their end.
+SELECTED := tests/test_run.py tests/test_exports.py tests/test_demo.py
 
 .PHONY: demo test check slow clean
 
 demo: .venv/demo
-	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --trials 24 --study demo \
-		--set steps=60 --set rungs.first=15 --set finalists=2
+	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --trials $(TRIALS) --study demo \
+		--set steps=$(STEPS) --set rungs.first=15 --set finalists=2
 	$(BIN)/ulpt-search frontier demo --home $(HOME_DIR)
-	$(BIN)/ulpt-search export demo --best --format peft --out $(HOME_DIR)/best --force --home $(HOME_DIR)
+	$(BIN)/ulpt-search export demo --best --out $(HOME_DIR)/best --force --home $(HOME_DIR)
 	$(BIN)/ulpt-search predict $(HOME_DIR)/best "Parse a header line into its name and value."
 
 test: check

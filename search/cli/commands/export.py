@@ -10,7 +10,7 @@ from ..options import count, example, home_options, json_option, store_option
 _STYLE = click.Choice(["native", "peft", "merged"])
 
 
-@click.command("export", epilog=example("  ulpt-search export ulpt-pydocs-minilm-1e4 --best --format peft --out adapter"))
+@click.command("export", epilog=example("  ulpt-search export ulpt-pydocs-minilm-1e4 --best --out adapter"))
 @click.argument("study")
 @click.option("--best", is_flag=True, help="The best of the curve; the default.")
 @click.option("--trial", type=click.IntRange(min=0), metavar="N", help="This trial.")
