@@ -7,7 +7,7 @@ STEPS ?= 60
 BIN := .venv/bin
 # Slow tests that every change must pass: a killed supervisor's study goes on, more families' exports agree with the trained adapter,
 # and the demo's commands run to their end.
-SELECTED := tests/test_run.py tests/test_exports.py tests/test_demo.py
+SELECTED := tests/test_demo.py tests/test_run.py tests/test_exports.py
 
 .PHONY: demo test check slow clean
 

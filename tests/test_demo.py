@@ -14,7 +14,7 @@ ROOT = Path(ulpt_search.__file__).parent
 
 def commands(home: Path) -> list[list[str]]:
     """The arguments of every `ulpt-search` of the demo."""
-    asked = ["make", "--dry-run", "--always-make", "demo", f"HOME_DIR={home}", "TRIALS=10", "STEPS=30"]
+    asked = ["make", "--dry-run", "--always-make", "demo", f"HOME_DIR={home}", "TRIALS=4", "STEPS=15"]
     printed = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout.replace("\\\n", " ")
     words = [shlex.split(line) for line in printed.splitlines()]
     return [rest for first, *rest in filter(None, words) if first.endswith("/ulpt-search")]
