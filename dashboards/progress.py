@@ -94,7 +94,9 @@ def ranges(points: Sequence[Point], budget: int) -> list[Range]:
 
 
 def describe(job: Job) -> str:
-    """Return `8 trials to step 100: lora ×3, ulpt ×5`."""
+    """Return `8 trials to step 100: lora ×3, ulpt ×5`, or `references: frozen, probe`."""
+    if job.references:
+        return f"references: {', '.join(job.references)}"
     methods = Counter(assignment.trial.method for assignment in job.assignments)
     parts = ", ".join(f"{method} ×{number}" for method, number in sorted(methods.items()))
     trials = len(job.assignments)

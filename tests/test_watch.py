@@ -7,11 +7,13 @@ import pytest
 
 from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.study import Study
+from ulpt_search.search.brain.time_left import Work
 from ulpt_search.search.running.job_costs import JobCosts
 from ulpt_search.search.running.timekeeper import Limit, Timekeeper
 from ulpt_search.search.running.watch import Watch
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
+from ulpt_search.spaces.references import Reference
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 
 from .simulated import methods_that_fit
@@ -110,6 +112,26 @@ def test_workers_are_cold_once_and_again_when_they_were_lost(clock: Clock) -> No
     time.returned(Outcome(jobs[0].number))
     time.returned(answer(jobs[1]))
     assert [one.mean for one in time.free()] == [0.0, time.costs.loading.mean]
+
+
+def test_references_occupy_a_worker_and_leave_it_warm(clock: Clock) -> None:
+    study, watching = new_study(), watch(new_study(), clock, workers=2)
+    time, beside, job = watching.time, Job(-1, (), 0, references=("frozen", "probe")), study.next_job()
+    assert job is not None
+    watching.launched(beside)
+    assert [running.description for running in watching.progress().jobs] == ["references: frozen, probe"]
+    busy, other = time.free()
+    assert busy.mean > other.mean == time.costs.loading.mean
+    watching.launched(job)
+    clock.now += 20
+    measured = Reference("frozen", "x", 0, 0.5, 0.0, 0.5, 0.0, 1.0, "cpu")
+    before = time.costs.price(Work(1, 10))
+    watching.returned(Outcome(beside.number, references=(measured,)))
+    assert time.costs.price(Work(1, 10)) == before
+    assert [one.mean for one in time.free()][-1] == 0.0
+    watching.launched(beside)
+    assert [flight.cold for flight, _ in time.flights] == [True, False]
+    assert watching.progress().phase == "search"
 
 
 def test_a_view_is_told(clock: Clock) -> None:

@@ -74,6 +74,7 @@ class Driver:
         """
         self._lease.check()
         if (beside := self._references.next_job()) is not None:
+            self._watch.launched(beside)
             return beside
         self._study.tell_time(self._watch.time.time_left())
         job = self._study.next_job()
@@ -86,13 +87,13 @@ class Driver:
     def record(self, outcome: Outcome) -> None:
         """Commit an outcome, then tell everybody."""
         self._ledger.record(self._name, outcome)
+        self._watch.returned(outcome)
         if outcome.job == NUMBER:
             if told := self._references.record(outcome):
                 click.echo(told, err=True)
             self._mirror.notify()
             return
         self._study.record(outcome)
-        self._watch.returned(outcome)
         if outcome.pack_limit is not None and self._speed is not None:
             self._speed.ran_out(outcome.pack_limit)
         self._mirror.notify()

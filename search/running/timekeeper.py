@@ -16,6 +16,8 @@ GRACE = 30.0
 """Seconds that a run may go on after its time."""
 LATE = 10.0
 """Seconds after its time up to which a job may be planned that makes use of a remainder too short for any other."""
+FITTING = Estimate(6.0, own=3.0)
+"""What references take beyond scoring: the states of the training rows, and a probe's fits."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Flight:
 
     @property
     def work(self) -> Work:
-        """What it costs by."""
+        """What it costs by; references cost the scoring of both splits, each."""
+        if self.job.references:
+            return Work(len(self.job.references), 0, ("validation", "test"))
         start = self.job.assignments[0].start
         return Work(len(self.job.assignments), self.job.stop - start, self.job.splits)
 
@@ -83,10 +87,14 @@ class Timekeeper:
         self._flights[job.number] = Flight(job, self._clock(), cold=busy >= self._warm)
 
     def returned(self, outcome: Outcome) -> None:
-        """Note that a job is over. One without any result lost its worker, and says nothing of what jobs cost."""
+        """Note that a job is over. One without any result lost its worker, and says nothing of what jobs cost.
+
+        Nor do references, which are no trial's: but their worker is warm.
+        """
         flight = self._flights.pop(outcome.job)
-        if outcome.results:
-            self.costs.add(flight.work, self._clock() - flight.since, cold=flight.cold)
+        if outcome.results or outcome.references:
+            if outcome.results:
+                self.costs.add(flight.work, self._clock() - flight.since, cold=flight.cold)
             self._warm += flight.cold
         elif not flight.cold:
             self._warm -= 1
@@ -107,5 +115,5 @@ class Timekeeper:
 
     def _until_back(self, flight: Flight, age: float) -> Estimate:
         """What is left of a job. One that takes longer than was thought goes on for a tenth of its age."""
-        whole = self.costs.price(flight.work, cold=flight.cold)
+        whole = self.costs.price(flight.work, cold=flight.cold) + (FITTING if flight.job.references else NOTHING)
         return Estimate(max(whole.mean - age, age / 10), whole.common, max(whole.own, age / 20))

@@ -74,7 +74,8 @@ class Watch:
     def launched(self, job: Job) -> None:
         """Note that a job was handed out."""
         self.time.launched(job)
-        self._finals = job.assignments[0].trial.purpose == "final"
+        if job.assignments:
+            self._finals = job.assignments[0].trial.purpose == "final"
 
     def returned(self, outcome: Outcome) -> None:
         """Note that a job is over."""
