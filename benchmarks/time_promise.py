@@ -1,6 +1,6 @@
 """How well `run --time` keeps its promise: the share of the time that is used, what it is passed by, and what comes of it.
 
-    python benchmarks/time_promise.py --data FOLDER [--tasks a,b,...] [--minutes 2,4,8] [--workers N] [--json]
+    python benchmarks/time_promise.py --data FOLDER [--tasks a,b,...] [--minutes 2,4,8] [--workers N] [--home FOLDER] [--json]
 
 FOLDER holds one folder a task (train.jsonl, validation.jsonl, meta.json). Every cell is one command as a user would type it, in a study
 of its own; its time is that of the whole process, from before Python starts to the shell's prompt. The first cell of a task also measures
@@ -35,13 +35,26 @@ class Cell:
     """The fewest that a point of the front has."""
     best: float
     """Its test score, of the point with the best validation score."""
+    size: int
+    """That point's parameters."""
+    probe: float | None
+    """A linear probe's test score, where one was measured."""
+    probe_size: int | None
+    within: float | None
+    """The test score of the point that is best in validation among those no larger than the probe."""
 
     @property
     def row(self) -> str:
         """The cell as a row of the table."""
         used, over = self.seconds / (60 * self.minutes), self.seconds - 60 * self.minutes
-        cells = (self.task, f"{self.minutes:g}", f"{used:.0%}", f"{over:+.0f} s", self.trials, self.points, self.seeds, f"{self.best:.3f}")
-        return f"| {' | '.join(map(str, cells))} |"
+        cells = (self.task, f"{self.minutes:g}", f"{used:.0%}", f"{over:+.0f} s", self.trials, self.points, self.seeds)
+        return f"| {' | '.join(map(str, cells))} | {self.best:.3f} ({self.size:,}) | {self._beside} |"
+
+    @property
+    def _beside(self) -> str:
+        if self.probe is None:
+            return "– | –"
+        return f"{'–' if self.within is None else f'{self.within:.3f}'} | {self.probe:.3f} ({self.probe_size:,})"
 
 
 def measure(data: Path, home: Path, *, task: str, minutes: float, space: str, budget: str, more: tuple[str, ...]) -> Cell:
@@ -51,11 +64,27 @@ def measure(data: Path, home: Path, *, task: str, minutes: float, space: str, bu
     began = time.perf_counter()
     subprocess.run([*COMMAND, "run", "--home", str(home), *options, "--quiet"], check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - began
-    trials = _read(home, "show", study)["trials"]
-    front = _read(home, "frontier", study)
-    best = max(front, key=lambda point: point["score"])
-    searched = sum(trial["purpose"] == "search" for trial in trials)
-    return Cell(task, minutes, seconds, searched, len(front), min(len(point["seeds"]) for point in front), best["test_score"])
+    shown, front = _read(home, "show", study), _read(home, "frontier", study)
+    searched = sum(trial["purpose"] == "search" for trial in shown["trials"])
+    probe = next((one for one in shown["references"] if one["kind"] == "probe"), None)
+    best, within = _best(front), _best([point for point in front if probe and point["trainable_parameters"] <= probe["parameters"]])
+    return Cell(
+        task=task,
+        minutes=minutes,
+        seconds=seconds,
+        trials=searched,
+        points=len(front),
+        seeds=min(len(point["seeds"]) for point in front),
+        best=best["test_score"],
+        size=best["trainable_parameters"],
+        probe=probe and probe["test_score"],
+        probe_size=probe and probe["parameters"],
+        within=within and within["test_score"],
+    )
+
+
+def _best(points: list[Any]) -> Any:
+    return max(points, key=lambda point: point["score"], default=None)
 
 
 def _read(home: Path, command: str, study: str) -> Any:
@@ -65,7 +94,8 @@ def _read(home: Path, command: str, study: str) -> Any:
 
 def table(cells: list[Cell]) -> str:
     """The cells in Markdown."""
-    head = "| task | minutes | used | over | trials | points | seeds | best, test |\n|---|---|---|---|---|---|---|---|"
+    head = "| task | minutes | used | over | trials | points | seeds | best, test (parameters) | best no larger than the probe | probe |"
+    head += f"\n|{'---|' * 10}"
     return "\n".join([head, *(cell.row for cell in cells)])
 
 
@@ -78,6 +108,7 @@ def main() -> None:
     parser.add_argument("--space", default="ulpt")
     parser.add_argument("--budget", default="1e4")
     parser.add_argument("--workers", help="worker processes; left to the product by default")
+    parser.add_argument("--home", type=Path, help="where the studies are kept; without it they are not")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     more = ("--workers", asked.workers) if asked.workers else ()
@@ -85,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for task in asked.tasks.split(","):
             for minutes in sorted(map(float, asked.minutes.split(","))):
-                home, data = Path(folder), asked.data.resolve()
+                home, data = asked.home or Path(folder), asked.data.resolve()
                 cells.append(measure(data, home, task=task, minutes=minutes, space=asked.space, budget=asked.budget, more=more))
                 print(cells[-1].row, file=sys.stderr, flush=True)
     print(json.dumps([asdict(cell) for cell in cells]) if asked.json else table(cells))
