@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .errors import WrongInput, did_you_mean
 
-Kind = Literal["classification", "regression", "multiple_choice"]
-Reads = Literal["labels", "probabilities", "numbers"]
+Kind = Literal["classification", "regression", "multiple_choice", "generation"]
+Reads = Literal["labels", "probabilities", "numbers", "losses"]
 Array = NDArray[Any]
 Compute = Callable[[Array, Array, Array, int], float]
 """Targets (rows,), predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value."""
@@ -32,7 +32,10 @@ class Metric:
     """Tasks that it measures."""
     compute: Compute
     reads: Reads = "labels"
-    """What it compares with the targets: label numbers (rows,), probabilities (rows, labels), or numbers (rows,)."""
+    """What it compares with the targets: label numbers (rows,), probabilities (rows, labels), or numbers (rows,).
+
+    `losses` compare with nothing: (rows, 2), the summed negative log-likelihood of a row's answer tokens, and how many they are.
+    """
     higher_is_better: bool = True
     constant_targets: bool = True
     """Whether it says something of rows that all have one target."""
@@ -106,6 +109,12 @@ def _correlation(of: Callable[[Array, Array], Any], targets: Array, predictions:
     return 0.0 if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0 else float(of(x, y)[0])
 
 
+def _perplexity(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    """Of all tokens together, not a mean over rows: exp(Σ loss / Σ tokens)."""
+    loss, tokens = weights @ predictions
+    return float(np.exp(loss / tokens))
+
+
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -118,6 +127,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("log_loss", LABELLED, _log_loss, reads="probabilities", higher_is_better=False),
         Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False),
         Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False),
+        Metric("perplexity", ("generation",), _perplexity, reads="losses", higher_is_better=False),
     )
 }
 """Name -> metric. `f1` of two labels is that of the last one (its positive one), of more that of `f1_macro`; the first that measures a kind

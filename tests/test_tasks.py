@@ -95,11 +95,6 @@ def test_multiple_choice_answers_with_the_number_of_an_option(shared: Path) -> N
     assert all(f"({int(label) + 1}) " in str(b) for b, label in zip(task.test.texts_b, task.test.labels, strict=True))
 
 
-def test_a_generation_task_is_refused(shared: Path) -> None:
-    with pytest.raises(WrongInput, match=r"meta\.json: kind is 'generation'; wanted classification, regression, multiple_choice"):
-        load_task(TaskSpec(path=str(shared / "gsm8k")))
-
-
 def test_labels_read_by_number_and_by_name_agree(shared: Path) -> None:
     path = str(shared / "trec")
     assert load_task(TaskSpec(path=path)).digest == load_task(TaskSpec(path=path, label="label_name")).digest

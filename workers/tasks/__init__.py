@@ -6,11 +6,12 @@ from ...spaces import plugins
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
+from .conversation import Conversation, Turn
 from .local import load_local
 from .pydocs import load_pydocs
 from .task import METRICS, Rows, Task
 
-__all__ = ["BUILT_IN", "METRICS", "Kind", "Rows", "Task", "load_task"]
+__all__ = ["BUILT_IN", "METRICS", "Conversation", "Kind", "Rows", "Task", "Turn", "load_task"]
 
 BUILT_IN: Mapping[str, Callable[[TaskSpec], Task]] = {"pydocs": load_pydocs}
 """Name -> loader of the tasks that need no data from outside."""

@@ -14,8 +14,9 @@ def task_side(task: Task, *, template: str, max_tokens: int) -> TaskSide:
 
 
 def _of_rows(rows: Rows) -> str:
-    return sha256_of_json([rows.texts_a, rows.texts_b, rows.labels, *([rows.groups] if rows.groups else []), *_choices(rows)])
+    return sha256_of_json([rows.texts_a, rows.texts_b, rows.labels, *([rows.groups] if rows.groups else []), *_own(rows)])
 
 
-def _choices(rows: Rows) -> list[object]:
-    return [{"choices": rows.choices}] if rows.choices else []
+def _own(rows: Rows) -> list[object]:
+    choices: list[object] = [{"choices": rows.choices}] if rows.choices else []
+    return choices + ([{"conversations": [one.to_json() for one in rows.conversations]}] if rows.conversations else [])

@@ -8,6 +8,7 @@ from typing import get_args
 
 from ...spaces.metrics import Kind, metrics_of
 from ...spaces.space import Reading
+from .conversation import Conversation
 
 METRICS: Mapping[Kind, tuple[str, ...]] = {kind: metrics_of(kind) for kind in get_args(Kind)}
 """What may be measured on each kind of task; the first is the default."""
@@ -21,11 +22,13 @@ class Rows:
     texts_b: tuple[str | None, ...]
     """The second text of a pair; None for single texts."""
     labels: tuple[float, ...]
-    """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression."""
+    """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression, 0 for generation."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as the document that its text is of: rows of one group are no independent draws. Empty: nothing."""
     choices: tuple[tuple[str, ...], ...] = ()
     """Each row's own choices, of which its label is the number. Empty: labels are the same for all rows."""
+    conversations: tuple[Conversation, ...] = ()
+    """What a generation row is made of; `texts_a` then has the user's last text. Empty for other kinds of task."""
 
     def __post_init__(self) -> None:
         lengths = (len(self.texts_a), len(self.texts_b), len(self.labels))
@@ -35,6 +38,8 @@ class Rows:
             raise ValueError(f"{len(self.labels)} rows need as many groups, or none, got {len(self.groups)}")
         if self.choices and len(self.choices) != len(self.labels):
             raise ValueError(f"{len(self.labels)} rows need as many lists of choices, or none, got {len(self.choices)}")
+        if self.conversations and len(self.conversations) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} rows need as many conversations, or none, got {len(self.conversations)}")
 
     def __len__(self) -> int:
         return len(self.texts_a)
@@ -45,7 +50,9 @@ class Rows:
         texts_a, texts_b = (tuple(texts[i] for i in chosen) for texts in (self.texts_a, self.texts_b))
         groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
         choices = tuple(self.choices[i] for i in chosen) if self.choices else ()
-        return Rows(texts_a, texts_b, tuple(self.labels[i] for i in chosen), groups, choices)  # type: ignore[arg-type]
+        conversations = tuple(self.conversations[i] for i in chosen) if self.conversations else ()
+        labels = tuple(self.labels[i] for i in chosen)
+        return Rows(texts_a, texts_b, labels, groups, choices, conversations)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Task:
     name: str
     kind: Kind
     labels: tuple[str, ...]
-    """Names of the labels; none for regression."""
+    """Names of the labels; none for regression and generation."""
     descriptions: tuple[str, ...]
     """What stands for each label: its description for encoders, its word for language models."""
     metric: str
@@ -77,6 +84,8 @@ class Task:
 
     metrics: tuple[str, ...] = ()
     """Further metrics, which are reported."""
+    template: str = "auto"
+    """How conversations become text: see `model/chat_text.py`."""
 
     @property
     def classes(self) -> int:
@@ -88,6 +97,7 @@ def digest_of(*, kind: Kind, labels: Sequence[str], descriptions: Sequence[str],
     """Return `Task.digest` of these contents."""
     digest = hashlib.sha256(json.dumps([kind, labels, descriptions, metric]).encode())
     for split in splits:
-        own = [split.choices] if split.choices else []
+        own: list[object] = [split.choices] if split.choices else []
+        own += [[one.to_json() for one in split.conversations]] if split.conversations else []
         digest.update(json.dumps([split.texts_a, split.texts_b, split.labels, *own]).encode())
     return digest.hexdigest()

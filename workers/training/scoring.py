@@ -92,6 +92,8 @@ def read(metric: str, scores: Array) -> Array:
             return chances
         case "numbers":
             return exact[:, 0]
+        case "losses":
+            return exact
 
 
 def _turned(measure: Metric, found: Score) -> Score:

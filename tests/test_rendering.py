@@ -1,0 +1,63 @@
+"""Conversations as tokens: what is learnt, where decoding starts, and what no tokenizer may do to either."""
+
+import pytest
+
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.model.rendering import prompt_of, render
+from ulpt_search.workers.tasks import Conversation, Turn
+
+from .chats import shown, talk, tokenizer
+
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+CHAT = tokenizer(("<|im_start|>", "<|im_end|>", "</s>"), template=CHATML)
+
+
+def test_every_answer_is_learnt_with_what_ends_it() -> None:
+    row = render(CHAT, "decoder", talk("a", "b", "c", "d", system="S"), "auto")
+    marked = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n⟦b¦<|im_end|>⟧\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n"
+    assert shown(CHAT, row) == f"<|im_start|>system\nS<|im_end|>\n{marked}⟦d¦<|im_end|>⟧\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("plain", "S\n\na\nAnswer:⟦ ¦b¦</s>⟧\nc\nAnswer:⟦ ¦d¦</s>⟧"),
+        ("raw", "Sa⟦b¦</s>⟧c⟦d¦</s>⟧"),
+        ("{% for m in messages %}[{{ m.content }}]{% endfor %}{{ '[' if add_generation_prompt }}", "[S][a][⟦b¦]⟧[c][⟦d¦]¦</s>⟧"),
+    ],
+)
+def test_without_a_chat_template_the_plain_ones_or_the_users_own(template: str, text: str) -> None:
+    assert shown(CHAT, render(CHAT, "decoder", talk("a", "b", "c", "d", system="S"), template)) == text
+
+
+def test_decoding_starts_with_the_tokens_that_training_began_with() -> None:
+    for template in ("auto", "plain", "raw"):
+        for said in (talk("a", "b"), talk("a", "b", "c", "d"), talk("a ", " b", "\n", "\n\n")):
+            prompt = prompt_of(CHAT, "decoder", said, template)
+            row = render(CHAT, "decoder", said, template)
+            assert row.ids[: len(prompt)] == prompt
+            assert row.trained[len(prompt) - 1 : len(prompt) + 1] == (False, True)
+    assert prompt_of(CHAT, "decoder", talk("a"), "auto") == prompt_of(CHAT, "decoder", talk("a", "b"), "auto")
+
+
+def test_a_tokenizer_that_joins_signs_across_the_border_leaves_both_sides_whole() -> None:
+    joins = tokenizer(merges=[("Ċ", "Ċ"), (":", "Ċ")])
+    said = Conversation((Turn("user", "q:\n"), Turn("assistant", "\nHi")))
+    row, prompt = render(joins, "decoder", said, "raw"), prompt_of(joins, "decoder", said, "raw")
+    assert tuple(joins("q:\n")["input_ids"]) == prompt == row.ids[: len(prompt)]
+    assert shown(joins, row) == "q:\n⟦\n¦H¦i¦</s>⟧"
+
+
+def test_an_encoder_decoder_reads_the_question_and_learns_one_answer() -> None:
+    ends = tokenizer(adds_eos=True)
+    row = render(ends, "encoder-decoder", talk("a", "b"), "auto")
+    assert (ends.decode(list(row.ids)), ends.decode(list(row.answer)), any(row.trained)) == ("a</s>", "b</s>", False)
+    assert row.ids == prompt_of(ends, "encoder-decoder", talk("a", "b"), "auto")
+
+
+def test_a_conversation_without_an_answer_is_nothing_to_learn() -> None:
+    with pytest.raises(WrongInput, match="must end with an answer"):
+        render(CHAT, "decoder", talk("a"), "auto")

@@ -1,0 +1,155 @@
+"""A conversation as the text that a model reads: by its tokenizer's chat template, by a plain one of ours, or by the user's own.
+
+`auto` is the tokenizer's own, and `plain` where it has none; `raw` puts texts behind each other as they stand. Anything else is a
+Jinja template as tokenizers have them: of `messages`, `tools`, `add_generation_prompt` and the tokenizer's special tokens.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+
+from jinja2.exceptions import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from ...spaces.errors import WrongInput, reason
+from ..tasks.conversation import ASSISTANT, Conversation, Turn
+
+PLAIN = """\
+{%- for message in messages %}
+{%- if message['role'] == 'system' %}{{ message['content'] + '\n\n' }}
+{%- elif message['role'] == 'user' %}{{ ('' if loop.first or loop.previtem['role'] == 'system' else '\n') + message['content'] }}
+{%- elif message['role'] == 'assistant' %}{{ '\nAnswer: ' + message['content'] + eos_token }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{ '\nAnswer:' }}{% endif %}"""
+"""The system's text and an empty line, the user's text, `Answer:` on a line of its own with the answer behind it, the end token."""
+RAW = """\
+{%- for message in messages %}
+{%- if message['role'] in ('system', 'user', 'assistant') %}{{ message['content'] }}{% endif %}
+{%- if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}
+{%- endfor %}"""
+"""Every text as it stands, the end token behind answers."""
+OURS = {"plain": PLAIN, "raw": RAW}
+TODAY = date(2024, 7, 26)
+"""What a template that prints today's date prints: the one that Llama's print by default, so that no token moves with the day."""
+
+SYSTEM = ("system", "developer")
+STAND_IN = Turn(ASSISTANT, "qxjzvk")
+"""Of a word that no template writes."""
+
+_NOW = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
+
+
+@dataclass(frozen=True)
+class ChatText:
+    """A template, ready to render with one tokenizer."""
+
+    tokenizer: PreTrainedTokenizerBase
+    template: str
+    own: bool
+    """Whether it is the tokenizer's: then it writes the beginning of a text itself."""
+
+    def __call__(self, conversation: Conversation, count: int | None = None, *, asks: bool = False) -> str:
+        """Return the text of the first `count` turns, of all by default; `asks` puts behind it what an answer follows.
+
+        Raises `jinja2.TemplateError` where the template refuses them.
+        """
+        messages = [turn.message for turn in conversation.turns[:count]]
+        tools = json.loads(conversation.tools) if conversation.tools else None
+        if not messages:
+            return self.around(conversation, 0)[0]
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages, tools=tools, chat_template=self.template, tokenize=False, add_generation_prompt=asks
+            )
+        )
+
+    def around(self, conversation: Conversation, count: int) -> tuple[str, str]:
+        """Return what the template writes before and behind an answer that follows the first `count` turns and ends the conversation."""
+        before, _, behind = self(replace(conversation, turns=(*conversation.turns[:count], STAND_IN))).partition(STAND_IN.text)
+        return before, behind
+
+    def settled(self, conversation: Conversation) -> Conversation:
+        """Return the conversation as the template can say it.
+
+        Where it must, same roles in a row are joined, and a system turn is put in front of the user's next text. Raises `WrongInput`
+        where it refuses even that, or leaves a turn out.
+        """
+        kept = replace(conversation, turns=tuple(self._unended(turn) for turn in conversation.turns))
+        error = self._fault(kept)
+        for way in (_joined, _folded):
+            if error is None:
+                return kept
+            kept = way(kept)
+            error = self._fault(kept)
+        if error is not None:
+            raise WrongInput(f"the chat template {error}; change the row, or give task.template")
+        return kept
+
+    def _unended(self, turn: Turn) -> Turn:
+        """An answer without the end token that some files write behind it by hand: templates do that."""
+        end = self.tokenizer.eos_token
+        return replace(turn, text=turn.text.removesuffix(end)) if end and turn.role == ASSISTANT else turn
+
+    def _fault(self, conversation: Conversation) -> str | None:
+        """What is wrong with the template's text of a conversation. Answers may be rewritten: that is looked after turn by turn."""
+        try:
+            text = self(conversation)
+        except (TemplateError, TypeError, ValueError, KeyError) as error:
+            return f"refuses these turns: {reason(error)}"
+        lost = next((turn for turn in conversation.turns if turn.role != ASSISTANT and turn.text.strip() not in text), None)
+        lost = lost or next((turn for turn in conversation.turns if turn.role in SYSTEM and not self._says(conversation, turn)), None)
+        if lost is not None:
+            return f"leaves out what {lost.role} says"
+        called = any("tool_calls" in turn.message for turn in conversation.turns) or conversation.tools
+        return "has no place for tools" if called and "tool" not in self.template else None
+
+    def _says(self, conversation: Conversation, turn: Turn) -> bool:
+        """Whether the template says this turn at all: its words may stand in another one, too."""
+        turns = (replace(one, text=STAND_IN.text) if one is turn else one for one in conversation.turns)
+        return STAND_IN.text in self(replace(conversation, turns=tuple(turns)))
+
+
+def chat_text(tokenizer: PreTrainedTokenizerBase, template: str, *, tools: bool = False) -> ChatText:
+    """Return what `template` (see above) means for a tokenizer; `WrongInput` where it means nothing."""
+    own = template == "chat" or (template == "auto" and tokenizer.chat_template is not None)
+    if own and tokenizer.chat_template is None:
+        raise WrongInput("task.template: chat, but this tokenizer has no chat template; take plain or raw, or give one")
+    name = "plain" if template == "auto" else template
+    if not own and name in OURS and tokenizer.eos_token is None:
+        raise WrongInput(f"task.template: {name} ends an answer with the end token, and this tokenizer has none; give a template")
+    text = tokenizer.get_chat_template(None, [{}] if tools else None) if own else OURS.get(name, name)
+    if "{" not in text:
+        raise WrongInput(
+            f"task.template: {template!r} is no template; wanted auto, chat, {', '.join(OURS)}, or a text with {{{{ messages }}}} in it"
+        )
+    return ChatText(tokenizer, _NOW.sub(lambda call: repr(TODAY.strftime(call[2])), text), own)
+
+
+def _joined(conversation: Conversation) -> Conversation:
+    """Texts of the same role behind each other as one, an empty line between."""
+    turns: list[Turn] = []
+    for turn in conversation.turns:
+        last = turns[-1] if turns else None
+        same = last is not None and last.role == turn.role and not (last.more or turn.more)
+        if last is not None and same:
+            turns[-1] = replace(last, text=f"{last.text}\n\n{turn.text}")
+        else:
+            turns.append(turn)
+    return replace(conversation, turns=tuple(turns))
+
+
+def _folded(conversation: Conversation) -> Conversation:
+    """What a system or developer turn says put in front of the user's next text."""
+    turns: list[Turn] = []
+    waiting: list[str] = []
+    for turn in conversation.turns:
+        if turn.role in SYSTEM:
+            waiting.append(turn.text)
+        elif turn.role == "user" and waiting:
+            turns.append(replace(turn, text="\n\n".join([*waiting, turn.text])))
+            waiting = []
+        else:
+            turns.append(turn)
+    return _joined(replace(conversation, turns=tuple(turns)))
