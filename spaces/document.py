@@ -39,8 +39,9 @@ class TaskSection(Section):
     name: Name | None = Field(default=None, description="a built-in task, or the name for a local or hub data set")
     path: Name | None = Field(default=None, description="a folder with train/validation(/test) files, or one JSONL, CSV or Parquet file")
     hub: Name | None = Field(default=None, description="a hub data set: owner/name or owner/name:config")
-    text_a: Name = TaskSpec.text_a
-    text_b: Name | None = TaskSpec.text_b
+    definition: Name | None = Field(default=None, description="a task of the papers, by which rows are read: `ulpt-search tasks`")
+    text_a: Name = Field(default=TaskSpec.text_a, description="a column, or a text with columns in braces: '{question} {answer}'")
+    text_b: Name | None = Field(default=TaskSpec.text_b, description="as text_a, of the second text of a pair")
     label: Name = TaskSpec.label
     labels: dict[str, Name] = Field(default_factory=dict, description="label -> the description or label word that stands for it")
     metric: Metric | None = Field(default=None, description="what trials are compared by; by default the task's own")

@@ -38,11 +38,14 @@ class TaskSpec:
 
     name: str = "pydocs"
     """A built-in task's name, or the name given to a local or hub data set."""
+    definition: str | None = None
+    """A task of the papers whose kind, metric and labels hold, and on the hub its data set and columns; by its bare name `name` says it."""
     path: str | None = None
     """A folder with train/validation(/test) files, or one file (JSONL, CSV, Parquet)."""
     hub: str | None = None
     """A hub data set, `owner/name` or `owner/name:config`."""
     text_a: str = "text_a"
+    """A column, or a text with columns in braces, such as `{question} {answer}`; the next one too."""
     text_b: str | None = "text_b"
     label: str = "label"
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -63,7 +63,9 @@ def test_schema_for_editors() -> None:
 
 
 def test_tasks() -> None:
-    assert [listing["name"] for listing in values("tasks")] == ["pydocs", "PATH", "OWNER/NAME"]
+    from ulpt_search.workers.tasks.published import definitions
+
+    assert [listing["name"] for listing in values("tasks")] == ["pydocs", *definitions(), "PATH", "OWNER/NAME"]
 
 
 def test_plan_has_the_promised_shape() -> None:
@@ -130,12 +132,12 @@ WRONG = {
     "budget 0": (["--budget", "0"], "--budget 0: must be at least 1"),
     "budget in words": (["--budget", "many"], "--budget many: wanted a whole number such as 10000, 1e4 or 10k"),
     "time": (["--time", "soon"], "--time soon: wanted a duration such as 30m, 1h30m or 90s"),
-    "no such space": (["--space", "ulp"], "ulp: no such file; the shipped spaces are smoke, ulpt. Did you mean ulpt?"),
+    "no such space": (["--space", "ulp"], "ulp: no such file; the shipped spaces are paper-t5, smoke, ulpt. Did you mean ulpt?"),
     "no such option": (["--bugdet", "3"], "no such option '--bugdet'"),
     "study": (["--study", "a/b"], "--study a/b: a name has up to 100 letters"),
     "unknown key": (["--set", "methods.lora.rnak=1"], "--set methods.lora.rnak=1: unknown hyperparameter; lora has"),
     "no such model": (["--model", "./nowhere"], "--model ./nowhere: "),
-    "no such task": (["--task", "pydoc"], "task pydoc: no built-in task of this name (pydocs); give data as task.path or task.hub."),
+    "no such task": (["--task", "pydoc"], "task pydoc: no task of this name (pydocs, sst2,"),
     "floor": (["--set", "methods.ulpt.scale=true", "--budget", "100"], "no method fits under a budget of 100 trainable parameters"),
     "home": (["--home", "tiny.yaml/x"], "is a file; give a folder of yours with --home"),
     "gpus": (["--gpus-per-worker", "0.5"], "--gpus-per-worker 0.5: this machine shows no GPU"),

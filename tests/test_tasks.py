@@ -179,7 +179,8 @@ def test_pydocs_without_source_files_fails_with_a_way_out(tmp_path: Path, monkey
 
 def test_an_unknown_task_names_the_nearest_and_the_ways_out(tmp_path: Path) -> None:
     with pytest.raises(
-        WrongInput, match=r"task pydoc: no built-in .* \(pydocs\); give data as task\.path or task\.hub\. Did you mean pydocs"
+        WrongInput,
+        match=r"task pydoc: no task of this name \(pydocs, sst2, .*\); give data .*\. Did you mean pydocs",
     ):
         load_task(TaskSpec(name="pydoc"))
     with pytest.raises(WrongInput, match=r"task: both path \(.*\) and hub \(a/b\); keep the one that holds the data"):

@@ -23,6 +23,7 @@ COMMANDS = (
     "verify",
     "predict",
     "evaluate",
+    "reproduce",
     "methods",
     "spaces",
     "tasks",

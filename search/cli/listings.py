@@ -103,15 +103,17 @@ def list_spaces() -> list[Listing]:
 
 
 def list_tasks() -> list[Listing]:
-    """Return the built-in tasks, and the two ways to bring one's own."""
+    """Return the built-in tasks, those of the papers, and the two ways to bring one's own."""
     from ...workers.tasks import BUILT_IN
+    from ...workers.tasks.published import definitions
 
     built_in = [Listing(name, _about(sys.modules[load.__module__])) for name, load in BUILT_IN.items()]
     own = Listing("PATH", "A JSONL, CSV or Parquet file, or a folder with train and validation (and test) files of that kind.")
     hub = Listing(
         "OWNER/NAME", "A hub data set; OWNER/NAME:CONFIG takes one of its configurations. --set task.text_a=... names its columns."
     )
-    return [*built_in, own, hub]
+    papers = [Listing(name, f"{one.title} of the papers, by {one.metric}: {one.hub} on the hub.") for name, one in definitions().items()]
+    return [*built_in, *papers, own, hub]
 
 
 def schema_for_editors() -> dict[str, Any]:

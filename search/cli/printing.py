@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..running.driver import Ended
     from .doctor import Check
     from .listings import Listing, MethodListing, RuleListing
+    from .reproduction import Reproduction
 
 
 _UNWRAPPED = 100_000
@@ -31,6 +32,21 @@ _UNWRAPPED = 100_000
 def print_json(values: object) -> None:
     """Print values as JSON."""
     click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def print_reproduction(found: "Reproduction") -> None:
+    """Print a paper's table with ours beside it, in per cent."""
+    from ...dashboards.reproduced import reproduced_table
+
+    published = found.published
+    theirs = {row.method: row.scores for row in published.rows}
+    ours = {one.task: (one.ulpt, one.best) for one in found.ours}
+    _show(reproduced_table(theirs, ours, metrics={one.task: one.metric for one in found.ours}, width=_columns()))
+    click.echo(f"\npublished: {published.source}; ours: test scores of what is best in validation, means over fresh seeds")
+    for line in found.differences:
+        click.echo(f"differs: {line}")
+    if not any(one.best for one in found.ours):
+        click.echo(f"none of ours is measured yet: ulpt-search reproduce {published.suite} --run")
 
 
 def print_plan(plan: "SearchPlan") -> None:

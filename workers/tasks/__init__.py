@@ -6,8 +6,10 @@ from ...spaces import plugins
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
+from .build import Known
 from .conversation import Conversation, Turn
 from .local import load_local
+from .published import Definition, definition, definitions
 from .pydocs import load_pydocs
 from .task import METRICS, Rows, Task
 
@@ -23,21 +25,32 @@ def load_task(spec: TaskSpec) -> Task:
     Raises `WrongInput`, one line with file and line number, for data that cannot be used, and `Failure` where data that
     should be there cannot be reached.
     """
+    found = _definition(spec)
+    spec = found.filled(spec) if found else spec
+    known = found.known if found else Known()
     if spec.path and spec.hub:
         raise WrongInput(f"task: both path ({spec.path}) and hub ({spec.hub}); keep the one that holds the data")
     if spec.path:
-        return load_local(spec)
+        return load_local(spec, known)
     if spec.hub:
         from .hub import load_hub  # the datasets library takes over a second to import
 
-        return load_hub(spec)
+        return load_hub(spec, known)
     if spec.name not in BUILT_IN and (brought := plugins.load(plugins.TASKS, spec.name)) is not None:
         return _brought(spec, brought)
     if spec.name not in BUILT_IN:
-        known = ", ".join(BUILT_IN)
-        hint = did_you_mean(spec.name, BUILT_IN)
-        raise WrongInput(f"task {spec.name}: no built-in task of this name ({known}); give data as task.path or task.hub.{hint}")
+        names = (*BUILT_IN, *definitions())
+        hint = did_you_mean(spec.name, names)
+        raise WrongInput(f"task {spec.name}: no task of this name ({', '.join(names)}); give data as task.path or task.hub.{hint}")
     return BUILT_IN[spec.name](spec)
+
+
+def _definition(spec: TaskSpec) -> Definition | None:
+    """The papers' task that is asked for by `definition`, or by a bare name that nobody else has."""
+    if spec.definition is not None:
+        return definition(spec.definition)
+    bare = not spec.path and not spec.hub and spec.name not in BUILT_IN and spec.name not in plugins.names(plugins.TASKS)
+    return definitions().get(spec.name) if bare else None
 
 
 def _brought(spec: TaskSpec, part: object) -> Task:

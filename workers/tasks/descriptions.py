@@ -24,6 +24,7 @@ WELL_KNOWN: tuple[Mapping[str, str], ...] = (
     {"negative": "terrible, a negative opinion", "positive": "great, a positive opinion"},
     {"unacceptable": "wrong, ungrammatical sentence", "acceptable": "correct, grammatical sentence"},
     {"not_equivalent": "different meanings", "equivalent": "same meaning"},
+    {"not_duplicate": "different questions", "duplicate": "the same question"},
     {"different": "different senses of the word", "same": "same sense of the word"},
     {"ham": "ham, a message from a friend", "spam": "spam, an advertisement"},
     {"subjective": "opinion: a critic's review of the film", "objective": "plot: what happens to the characters"},
@@ -35,10 +36,12 @@ WELL_KNOWN: tuple[Mapping[str, str], ...] = (
         "Business": "business and companies",
         "Sci/Tech": "science, technology and the internet",
     },
+    {"entails": ENTAILMENT["entailment"], "neutral": ENTAILMENT["not_entailment"]},
     {"entailment": ENTAILMENT["entailment"], "not_entailment": ENTAILMENT["not_entailment"]},
     {label: ENTAILMENT[label] for label in ("entailment", "neutral", "contradiction")},
 )
-"""Label -> description, one mapping for each set of labels (sst2, cola, mrpc, wic, sms_spam, subj, trec, agnews, rte, mnli and cb)."""
+"""Label -> description, one mapping for each set of labels (sst2, cola, mrpc, qqp, wic, sms_spam, subj, trec, agnews,
+scitail, rte, mnli and cb)."""
 
 
 def describe_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """A hub data set with named columns: `owner/name`, `owner/name:config`, or the folder of one on this machine."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -15,9 +16,13 @@ from .splits import SPLIT_NAMES
 from .table import Table, wanted_columns
 from .task import Task
 
+NOTHING = Known()
 
-def load_hub(spec: TaskSpec) -> Task:
+
+def load_hub(spec: TaskSpec, known: Known = NOTHING) -> Task:
     """Return the task of the data set `spec.hub`; it is downloaded once, into the hub's own cache.
+
+    What is `known` goes before what the data set says of itself.
 
     Raises `WrongInput` for an unknown data set, config or column, `Failure` where the hub cannot be reached.
     """
@@ -27,11 +32,11 @@ def load_hub(spec: TaskSpec) -> Task:
     for split, names in SPLIT_NAMES.items():
         found = next((name for name in names if name in loaded), None)
         if found is not None:
-            tables[split] = _table(f"{spec.hub} {found}", loaded[found], spec)
+            tables[split] = _table(f"{spec.hub} {found}", loaded[found], spec, known.labels)
     if "train" not in tables:
         raise WrongInput(f"{spec.hub}: no train split; it has {listed(list(loaded))}")
     name = spec.name if spec.name != TaskSpec.name else Path(source).name
-    return task_from_tables(name, tables, spec, Known(labels=_label_names(loaded, spec.label)))
+    return task_from_tables(name, tables, spec, replace(known, labels=known.labels or _label_names(loaded, spec.label)))
 
 
 def _parts(hub: str) -> tuple[str, str | None]:
@@ -54,13 +59,14 @@ def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:
     return loaded  # type: ignore[no-any-return]
 
 
-def _table(source: str, data: "datasets.Dataset", spec: TaskSpec) -> Table:
+def _table(source: str, data: "datasets.Dataset", spec: TaskSpec, labels: Sequence[str] | None) -> Table:
     names = tuple(data.column_names)
     values = {name: data[name][:] for name in wanted_columns(spec) if name in names}
     feature = data.features.get(spec.label)
     if isinstance(feature, datasets.ClassLabel):
-        # By name, since -1 stands for "no label" there.
-        values[spec.label] = [None if value is None or value < 0 else feature.names[value] for value in values[spec.label]]
+        # By name, since -1 stands for "no label" there; where a definition knows as many, by its names.
+        called = labels if labels and len(labels) == len(feature.names) else feature.names
+        values[spec.label] = [None if value is None or value < 0 else called[value] for value in values[spec.label]]
     return Table(source, names, values)
 
 

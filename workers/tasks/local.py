@@ -20,13 +20,18 @@ from .task import METRICS, Task
 
 ALIASES: Mapping[str, str] = {"matthews_correlation": "matthews", "pearsonr": "pearson", "spearmanr": "spearman"}
 """Other names of metrics that `meta.json` may use."""
+NOTHING = Known()
 
 
-def load_local(spec: TaskSpec) -> Task:
-    """Return the task at `spec.path`. Raises `WrongInput` with file and line for whatever cannot be used."""
+def load_local(spec: TaskSpec, defined: Known = NOTHING) -> Task:
+    """Return the task at `spec.path`, of which `defined` holds where its own `meta.json` is silent.
+
+    Raises `WrongInput` with file and line for whatever cannot be used.
+    """
     path = Path(str(spec.path)).expanduser()
     files = _files(path)
-    known = _meta(path / "meta.json") if (path / "meta.json").is_file() else Known()
+    said = _meta(path / "meta.json") if (path / "meta.json").is_file() else NOTHING
+    known = Known(said.kind or defined.kind, said.labels or defined.labels, said.metric or defined.metric, said.group or defined.group)
     spec = replace(spec, group=spec.group or known.group)
     tables = {split: read_table(file, wanted_columns(spec)) for split, file in files.items()}
     name = spec.name if spec.name != TaskSpec.name else path.stem

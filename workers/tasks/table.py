@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.space import TaskSpec
+from .composed import columns_of, is_template, parts_of
 
 Texts = tuple[tuple[str, ...], tuple[str | None, ...]]
 
@@ -34,7 +35,8 @@ class Table:
 
 def wanted_columns(spec: TaskSpec) -> tuple[str, ...]:
     """The columns that a task reads."""
-    return tuple(name for name in (spec.text_a, spec.text_b, spec.label, spec.group, spec.choices) if name)
+    texts = (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b"))
+    return tuple(dict.fromkeys((*texts, *(name for name in (spec.label, spec.group, spec.choices) if name))))
 
 
 def table_of(source: str, records: Sequence[Mapping[str, object]], *, wanted: Collection[str], lines: Sequence[int]) -> Table:
@@ -45,13 +47,35 @@ def table_of(source: str, records: Sequence[Mapping[str, object]], *, wanted: Co
 
 
 def texts_of(table: Table, spec: TaskSpec) -> Texts:
-    """Return the first and the second texts. The second column may be absent unless the user named it."""
-    firsts = table.column(spec.text_a, "text_a")
+    """Return the first and the second texts, made of columns where they are templates.
+
+    The second column may be absent unless the user named it.
+    """
+    firsts = _column(table, spec.text_a, "text_a")
     optional = spec.text_b is None or (spec.text_b == TaskSpec.text_b and spec.text_b not in table.names)
-    seconds = [None] * len(firsts) if optional else table.column(str(spec.text_b), "text_b")
+    seconds = [None] * len(firsts) if optional else _column(table, str(spec.text_b), "text_b")
     texts_a = tuple(_text(table, row, spec.text_a, value) for row, value in enumerate(firsts))
     texts_b = tuple(None if _blank(value) else _text(table, row, str(spec.text_b), value) for row, value in enumerate(seconds))
     return texts_a, texts_b
+
+
+def _column(table: Table, text: str, key: str) -> Sequence[object]:
+    """A column, or what a template makes of several."""
+    if not is_template(text):
+        return table.column(text, key)
+    parts = parts_of(text, key)
+    columns = {name: table.column(name, key) for _, name in parts if name is not None}
+    if not columns:
+        raise WrongInput(f"task.{key}: {text!r} names no column; write one in braces, such as {{{table.names[0]}}}")
+    return [
+        "".join(literal + ("" if name is None else _part(table, row, name, columns[name][row])) for literal, name in parts)
+        for row in range(len(next(iter(columns.values()))))
+    ]
+
+
+def _part(table: Table, row: int, column: str, value: object) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number else _text(table, row, column, value)
 
 
 def groups_of(table: Table, spec: TaskSpec) -> tuple[str, ...]:
