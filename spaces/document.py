@@ -37,9 +37,9 @@ class TaskSection(Section):
     title = "task"
     wanted = "a name, or a mapping of name, path, text_a ..."
     name: Name | None = Field(default=None, description="a built-in task, or the name for a local or hub data set")
+    definition: Name | None = Field(default=None, description="a task of the papers, by which rows are read: `ulpt-search tasks`")
     path: Name | None = Field(default=None, description="a folder with train/validation(/test) files, or one JSONL, CSV or Parquet file")
     hub: Name | None = Field(default=None, description="a hub data set: owner/name or owner/name:config")
-    definition: Name | None = Field(default=None, description="a task of the papers, by which rows are read: `ulpt-search tasks`")
     text_a: Name = Field(default=TaskSpec.text_a, description="a column, or a text with columns in braces: '{question} {answer}'")
     text_b: Name | None = Field(default=TaskSpec.text_b, description="as text_a, of the second text of a pair")
     label: Name = TaskSpec.label

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import ulpt_search
 
@@ -20,6 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell that starts the tests in the background ignores interrupts for them, and what is started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an example takes says more of what else a machine does than of the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

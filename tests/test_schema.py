@@ -178,7 +178,8 @@ def test_a_shipped_space_loads_by_name_and_by_path(name: str) -> None:
     space = load_space(name, catalogue=axes_of)
     assert space == load_space(str(shipped_spaces()[name]), catalogue=axes_of)
     assert all(list(axes) == _loud(axes_of(method)) for method, axes in space.methods.items())
-    assert (space.model.name, space.task.name) == ("minilm", "pydocs"), "shipped spaces need no download"
+    from_the_hub = name.startswith("paper-")
+    assert from_the_hub or (space.model.name, space.task.name) == ("minilm", "pydocs"), "shipped spaces need no download"
 
 
 def _loud(axes: Mapping[str, Axis]) -> list[str]:
