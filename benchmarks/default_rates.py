@@ -25,6 +25,12 @@ from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.training.worker import run_job, session
 
 RATES = {
+    "ulpt": (0.03, 0.1, 0.3, 1.0, 3.0),
+    "prompt": (0.03, 0.1, 0.3, 1.0, 3.0),
+    "lora": (3e-4, 1e-3, 3e-3, 0.01, 0.03),
+    "ia3": (0.001, 0.003, 0.01, 0.03, 0.1),
+    "ln_tuning": (3e-4, 1e-3, 3e-3, 0.01, 0.03),
+    "bitfit": (3e-4, 1e-3, 3e-3, 0.01, 0.03),
     "lorta": (0.0003, 0.001, 0.003, 0.01, 0.03),
     "lora_xs": (0.004, 0.02, 0.1, 0.5, 2.0),
     "p_tuning": (0.01, 0.03, 0.1, 0.3, 1.0),

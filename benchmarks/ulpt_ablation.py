@@ -2,15 +2,17 @@
 
     python benchmarks/ulpt_ablation.py --data FOLDER --records FILE [--tasks trec,sst2] [--minutes 30]
     python benchmarks/ulpt_ablation.py --data FOLDER --records FILE --shares minilm,MODEL_FOLDER
-    python benchmarks/ulpt_ablation.py --records FILE --report (or --plot PNG)
 
 For a task and a variant, each of three rates is trained with one seed, and validation chooses; the chosen rate is trained with two more
-seeds, and all three are scored on test. A variant that is another with a part changed (`Cell.like`) takes the rate chosen for that one,
-and all those of a task train as packs of `--pack` trials. The share that is token-specific is ‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for
-the change ΔE (n×d) of the prompt in training: 0 for a shift alone. Records are appended to FILE; what is there is not done again.
+seeds, and all three are scored on test. A variant that is another with a part changed, or trained for longer (`Cell.like`), takes the
+rate chosen for that one, and all those of a task train as packs of `--pack` trials. The share that is token-specific is
+‖ΔE - mean over tokens of ΔE‖ / ‖ΔE‖ for the change ΔE (n×d) of the prompt in training: 0 for a shift alone. Records are appended to FILE;
+what is there is not done again. Which rows of test each seed has right is kept (`right`), so that `ulpt_page.py`, which makes the tables
+and the picture of FILE, can compare variants row by row.
 """
 
 import argparse
+import base64
 import json
 import sys
 import tempfile
@@ -21,10 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from ulpt_search.dashboards.intervals import difference, over_seeds
 from ulpt_search.spaces.shape import Shape
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.method import Method, Named, SoftPrompt, Tensors
@@ -34,13 +36,13 @@ from ulpt_search.workers.methods.ulpt import Ulpt
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.encoding import Encoded
 from ulpt_search.workers.optimizers.adamw import AdamW
+from ulpt_search.workers.training.row_scores import Scores, packed
 from ulpt_search.workers.training.scoring import score
 from ulpt_search.workers.training.session import Session
 from ulpt_search.workers.training.worker import session
 
 RATES = (0.1, 0.3, 1.0)
 SEEDS = 3
-RIVALS = ("ulpt r 2", "ulpt r 64", "ulpt r 256", "ia3 k,v last", "ia3 down last")
 SHIFT = "s, b alone"
 
 
@@ -99,7 +101,8 @@ def _ulpt(*, like: str = "", **values: Any) -> Cell:
 
 
 def _longer(name: str, times: int) -> Cell:
-    return replace(CELLS[name], longer=times, like=name)
+    """A cell trained on for longer, at the rate that its usual steps, or those of the cell it is like, have chosen."""
+    return replace(CELLS[name], longer=times, like=CELLS[name].like or name)
 
 
 def _prompt(length: int) -> Cell:
@@ -132,9 +135,8 @@ CELLS: dict[str, Cell] = {
     "ulpt r 64 n 3": _ulpt(prompt_length=3, like="ulpt r 64"),
     "ulpt r 64 n 30": _ulpt(prompt_length=30, like="ulpt r 64"),
 }
-LASTING = ("ulpt r 64", SHIFT, "ia3 k,v last", "ia3 down last", "prompt n 10")
-CELLS |= {f"{name}, twice the steps": _longer(name, 2) for name in LASTING}
-CELLS |= {f"{name}, four times the steps": _longer(name, 4) for name in LASTING}
+LONGER = {2: ", twice the steps", 4: ", four times the steps"}
+CELLS |= {f"{name}{said}": _longer(name, times) for times, said in LONGER.items() for name in tuple(CELLS) if CELLS[name].longer == 1}
 
 
 def run_cell(loaded: Session, cell: Cell, rows: int) -> list[dict[str, Any]]:
@@ -154,13 +156,13 @@ def run_alike(loaded: Session, cells: Sequence[Cell], rates: Sequence[float], ro
     return [_record(loaded, *made) for made in zip(cells, rates, parts, strict=True)]
 
 
-def _record(loaded: Session, cell: Cell, rate: float, runs: Sequence[dict[str, float]]) -> dict[str, Any]:
-    found = {key: [run[key] for run in runs] for key in ("validation", "test", "variance", "share")}
+def _record(loaded: Session, cell: Cell, rate: float, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    found = {key: [run[key] for run in runs] for key in ("validation", "test", "variance", "share", "right")}
     return {"parameters": cell.method(1.0).parameters(loaded.backbone.shape), "rate": rate, **found}
 
 
-def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: int, longer: int) -> list[dict[str, float]]:
-    """Train a pack to the end; per trial its scores and the token-specific share of its prompt's change."""
+def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: int, longer: int) -> list[dict[str, Any]]:
+    """Train a pack to the end; per trial scores, the rows of test it has right, and its change's token-specific share."""
     backbone, trainer = loaded.backbone, loaded.trainer
     if longer > 1:
         trainer = type(trainer)(backbone, trainer.readout, Training(steps=longer * trainer.training.steps, batch=trainer.training.batch))
@@ -174,8 +176,14 @@ def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], row
         scored = {s: score(loaded.task.metric, predicted[s][k].tolist(), data[s].targets, classes=len(loaded.task.labels)) for s in data}
         end = {**part.tensors.frozen, **pack.of_trial(pack.flat, k)}
         share = token_specific(part.method, {**part.tensors.frozen, **part.tensors.trainable}, end)
-        found.append({s: scored[s].value for s in scored} | {"variance": scored["test"].variance, "share": share})
+        right = np.equal(predicted["test"][k].numpy(), data["test"].targets).astype(np.float64)
+        found.append({s: scored[s].value for s in scored} | {"variance": scored["test"].variance, "share": share, "right": _text(right)})
     return found
+
+
+def _text(scores: Scores) -> str:
+    """Rows' scores as `row_scores.packed` makes them, in base64."""
+    return base64.b64encode(packed(scores).tobytes()).decode()
 
 
 def token_specific(method: Method, start: Named, end: Named) -> float:
@@ -259,68 +267,6 @@ def _append(records: Path, record: dict[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def report(records: Sequence[dict[str, Any]]) -> str:
-    """The tables of `docs/ulpt.md`: test scores by variant and task, then each task's difference to a shift alone, then shares."""
-    cells = {(record["task"], record["cell"]): record for record in records if record["task"] != "shares"}
-    tasks = list(dict.fromkeys(task for task, _ in cells))
-    lines = [f"| variant | parameters | {' | '.join(tasks)} | token-specific |", f"|---|---|{'---|' * len(tasks)}---|"]
-    for name in (name for name in CELLS if CELLS[name].longer == 1 and any((task, name) in cells for task in tasks)):
-        own = {task: cells[task, name] for task in tasks if (task, name) in cells}
-        scores = " | ".join(_shown(own[task]) if task in own else "–" for task in tasks)
-        share = sum(sum(r["share"]) / len(r["share"]) for r in own.values()) / len(own)
-        shown = f"{share:.0%}" if share else "–"
-        lines.append(f"| {name} | {next(iter(own.values()))['parameters']:,} | {scores} | {shown} |")
-    lines += ["", f"Difference to {SHIFT}, 95 % interval:", ""]
-    for task, name in ((task, name) for task in tasks for name in RIVALS):
-        if {(task, name), (task, SHIFT)} <= cells.keys():
-            gap = difference(_interval(cells[task, name]), _interval(cells[task, SHIFT]))
-            lines.append(f"- {task}, {name}: {gap.centre:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]")
-    lines += ["", *_longer_runs(cells, tasks)]
-    lines += ["", "| model and r | token-specific share before | with units |", "|---|---|---|"]
-    for record in (record for record in records if record["task"] == "shares"):
-        before, after = (sum(record[key]) / len(record[key]) for key in ("before", "after"))
-        lines.append(f"| {record['cell']} | {before:.1%} | {after:.1%} |")
-    return "\n".join(lines)
-
-
-def _longer_runs(cells: dict[tuple[str, str], dict[str, Any]], tasks: Sequence[str]) -> list[str]:
-    """What more steps add, and how far ULPT and (IA)³ are then from a shift alone."""
-    lines = ["| variant | task | usual steps | twice | four times |", "|---|---|---|---|---|"]
-    for task, name in ((task, name) for task in tasks for name in LASTING):
-        own = [cells.get((task, f"{name}{more}")) for more in ("", ", twice the steps", ", four times the steps")]
-        if own[0] and own[1]:
-            lines.append(f"| {name} | {task} | {' | '.join(_shown(record) if record else '–' for record in own)} |")
-    return lines
-
-
-def plot(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw test score over parameters with 95 % intervals, a panel a task: usual steps, forms of ULPT apart from the others."""
-    from matplotlib.figure import Figure
-
-    found = [record for record in records if record["task"] != "shares" and CELLS[record["cell"]].longer == 1]
-    tasks = list(dict.fromkeys(record["task"] for record in found))
-    figure = Figure(figsize=(3 * len(tasks), 3.2), layout="constrained")
-    for axes, task in zip(figure.subplots(1, len(tasks), sharex=True, squeeze=False)[0], tasks, strict=True):
-        for kind in (SHIFT, "ulpt", "prompt", "ia3"):
-            own = [record for record in found if record["task"] == task and record["cell"].startswith(kind)]
-            shown = [_interval(record) for record in own]
-            heights = {"y": [one.centre for one in shown], "yerr": [one.high - one.centre for one in shown]}
-            axes.errorbar([r["parameters"] for r in own], **heights, fmt="o", capsize=2, alpha=0.8, label=kind)
-        axes.set(xscale="log", title=task, xlabel="parameters")
-    figure.axes[0].legend(title="test accuracy, 95 %", fontsize=7, title_fontsize=7)
-    figure.savefig(path, dpi=130)
-
-
-def _interval(record: dict[str, Any]) -> Any:
-    return over_seeds(record["test"], record["variance"])
-
-
-def _shown(record: dict[str, Any]) -> str:
-    """`0.812 ±0.020 (0.3)`: mean test score, half its 95 % interval, the chosen rate."""
-    found = _interval(record)
-    return f"{found.centre:.3f} ±{found.high - found.centre:.3f} ({record['rate']:g})"
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -334,16 +280,8 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--shares", help="models to measure token-specific shares on, in place of scores")
-    parser.add_argument("--report", action="store_true")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw scores over parameters")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    if asked.plot:
-        plot(read(asked.records), asked.plot)
-        return
-    if asked.report:
-        print(report(read(asked.records)))
-        return
     (shares if asked.shares else collect)(asked)
 
 

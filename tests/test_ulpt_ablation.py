@@ -1,10 +1,12 @@
 """The ablation's own pieces: what it calls token-specific, its variants, and its tables."""
 
+import base64
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,20 +14,31 @@ from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.methods.prompt import Prompt
 from ulpt_search.workers.methods.ulpt import Ulpt
 from ulpt_search.workers.model.backbone import Backbone, load
+from ulpt_search.workers.training.row_scores import packed
 
 from . import toy, zoo
 from .shapes import shape
 
 
-@pytest.fixture(scope="module")
-def ablation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ulpt_ablation", Path(__file__).parents[1] / "benchmarks" / "ulpt_ablation.py")
+def program(name: str) -> ModuleType:
+    """A program of `benchmarks/`, as a module."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def ablation() -> ModuleType:
+    return program("ulpt_ablation")
+
+
+@pytest.fixture(scope="module")
+def page() -> ModuleType:
+    return program("ulpt_page")
 
 
 def test_a_shift_of_all_tokens_is_not_specific_to_any(ablation: ModuleType) -> None:
@@ -47,14 +60,38 @@ def test_variants_are_ulpt_with_something_left_out(ablation: ModuleType) -> None
     assert (before.unit("b", bare), alone.unit("b", bare)) == (1.0, bare.embedding_rms)
 
 
-def test_the_report_shows_scores_differences_and_shares(ablation: ModuleType) -> None:
-    scores = {"parameters": 768, "rate": 0.3, "test": [0.8, 0.82, 0.81], "variance": [1e-4] * 3, "share": [0.5, 0.5, 0.5]}
-    better = {**scores, "parameters": 1408, "test": [0.9, 0.92, 0.91]}
-    records = [{"task": "trec", "cell": "s, b alone", **scores}, {"task": "trec", "cell": "ulpt r 64", **better}]
-    text = ablation.report([*records, {"task": "shares", "cell": "minilm r 2", "before": [0.006], "after": [0.5]}])
-    assert "| s, b alone | 768 | 0.810 ±" in text
-    assert "- trec, ulpt r 64: +0.100 [" in text
+def record(cell: str, right: list[list[float]], **others: object) -> dict[str, object]:
+    """One cell of TREC with the rows that each of its seeds has right."""
+    kept = [base64.b64encode(packed(np.asarray(one)).tobytes()).decode() for one in right]
+    test = {"test": [float(np.mean(one)) for one in right], "variance": [1e-4] * len(right), "share": [0.5] * len(right)}
+    return {"task": "trec", "cell": cell, "steps": 100, "parameters": 768, "rate": 0.3, **test, "right": kept, **others}
+
+
+def test_the_page_has_scores_differences_steps_and_shares(page: ModuleType) -> None:
+    worse, better = [[1.0] * 50 + [0.0] * 50] * 3, [[1.0] * 60 + [0.0] * 40] * 3
+    shift, ulpt, plain = record("s, b alone", worse), record("ulpt r 64", better), record("ia3", better)
+    del plain["right"]
+    later = record("ulpt r 64, twice the steps", better, steps=200)
+    shares = {"task": "shares", "cell": "minilm r 2", "before": [0.006], "after": [0.5]}
+    text = "\n".join(page.page([shift, ulpt, plain, later, shares]))
+    assert "| s, b alone | 768 | 0.500 ±" in text
+    assert "### 200 steps" in text
+    assert "| ulpt r 64 | trec | 0.600 ±" in text
     assert "| minilm r 2 | 0.6% | 50.0% |" in text
+    gaps = {line.split(" | ")[0]: line for line in text.splitlines() if "+10.0" in line}
+    width = {name: float(line.rpartition(", ")[2].split("]")[0]) for name, line in gaps.items()}
+    assert width["| ulpt r 64"] < width["| ia3"], "rows that are paired tell more than scores alone"
+
+
+def test_what_the_ablation_keeps_of_rows_is_what_the_page_reads(ablation: ModuleType, page: ModuleType) -> None:
+    right = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    assert page.table({"right": [ablation._text(right)]}).tolist() == [right.tolist()]
+    assert page.table({}) is None
+
+
+def test_a_cell_trained_for_longer_takes_the_rate_of_the_cell_that_chose_one(ablation: ModuleType) -> None:
+    assert ablation.CELLS["ulpt r 64 without s, twice the steps"].like == "ulpt r 64"
+    assert ablation.CELLS["prompt n 4, four times the steps"].like == "prompt n 4"
 
 
 def share(ablation: ModuleType, backbone: Backbone) -> float:
