@@ -1,6 +1,10 @@
 """A job from outside: trials of every kind in one job, each trained as if it were alone, to be continued from what was stored."""
 
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.records import Assignment, Job, Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
+from ulpt_search.workers.training.heads import Heads
 from ulpt_search.workers.training.worker import run_job
 
 from . import task_files, toy, zoo
@@ -33,12 +38,16 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     return Setup(model, task, Training(steps=8, rungs=(4, 8), batch=8), store=str(folder.parent / "store"))
 
 
-def run(setup: Setup, trials: list[Trial], stop: int, earlier: list[Result] | None = None) -> list[Result]:
+def job(trials: list[Trial], stop: int, earlier: list[Result] | None = None) -> Job:
     stands = {result.trial: result for result in earlier or []}
     parts = [
         Assignment(trial, stands[trial.number].step, stands[trial.number].adapter) if stands else Assignment(trial) for trial in trials
     ]
-    outcome = run_job(setup, Job(0, tuple(parts), stop))
+    return Job(0, tuple(parts), stop)
+
+
+def run(setup: Setup, trials: list[Trial], stop: int, earlier: list[Result] | None = None) -> list[Result]:
+    outcome = run_job(setup, job(trials, stop, earlier))
     assert not outcome.problems
     return sorted(outcome.results, key=lambda result: result.trial)
 
@@ -53,3 +62,35 @@ def test_one_job_holds_every_kind(setup: Setup) -> None:
         (alone,) = run(setup, [trial], 8)
         assert replace(alone, seconds=0.0, adapter="", loss=0.0) == replace(result, seconds=0.0, adapter="", loss=0.0)
         assert alone.loss == pytest.approx(result.loss, rel=1e-3)
+
+
+HEAD = Trial(90, "head+dst", {"head.lr": 0.05, "dst.fraction": 0.2}, 1, count("head+dst", {}, zoo.backbone("encoder").shape))
+
+
+def test_a_start_that_another_machine_computes_otherwise_changes_nothing_that_goes_on(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head starts from the frozen model's states, which are another machine's to some digits; DST goes back to that start."""
+    half = run(setup, [HEAD], 4)
+    (here,) = run(setup, [HEAD], 8, half)
+    begin = Heads.begin
+    monkeypatch.setattr(Heads, "begin", lambda self, pack, data: (begin(self, pack, data), pack.flat.mul_(1.001)))
+    (there,) = run(setup, [HEAD], 8, half)
+    assert there.adapter == here.adapter
+    assert run(setup, [HEAD], 4)[0].adapter != half[0].adapter
+
+
+GO_ON = """
+import pickle, sys
+from ulpt_search.workers.training.worker import run_job
+print(run_job(*pickle.loads(open(sys.argv[1], "rb").read())).results[0].adapter)
+"""
+
+
+@pytest.mark.slow
+def test_another_process_goes_on_to_the_same_bits(setup: Setup, tmp_path: Path) -> None:
+    half = run(setup, [HEAD], 4)
+    (here,) = run(setup, [HEAD], 8, half)
+    (tmp_path / "job").write_bytes(pickle.dumps((setup, job([HEAD], 8, half))))
+    done = subprocess.run([sys.executable, "-c", GO_ON, str(tmp_path / "job")], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == here.adapter

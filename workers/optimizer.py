@@ -19,6 +19,10 @@ from .model.pack import Pack
 from .model.seeds import generator
 
 
+ORIGIN = "origin"
+"""Starts the names of a trial's values at step 0 in its file."""
+
+
 @dataclass(frozen=True)
 class Adam:
     """What a study says of Adam's update; the rules that keep moments follow it, those that do not have no use for it."""
@@ -34,8 +38,9 @@ class State:
     """What a rule remembers of a pack.
 
     `vectors` have an entry for every trainable element, (elements,). `rows` have a row for every trial, (trials, width), of
-    which trial k uses the first `widths[k]`. `origin` and `reference`, (elements,), are never stored: the values at step 0, which
-    the seed gives again, and the frozen weights that the values are added to (see `Pack.reference`).
+    which trial k uses the first `widths[k]`. `origin`, (elements,), are the values at step 0; they are stored where the rule asks for
+    them (`travels`), since a start that was computed, from kept states or a decomposition, is another machine's to some bits only.
+    `reference`, (elements,), the frozen weights that the values are added to (see `Pack.reference`), is never stored.
     """
 
     origin: Tensor
@@ -43,16 +48,20 @@ class State:
     vectors: dict[str, Tensor]
     rows: dict[str, Tensor]
     widths: tuple[int, ...] = ()
+    travels: bool = False
+    """Whether `origin` is stored."""
 
     def of_trial(self, pack: Pack, position: int) -> dict[str, Tensor]:
         """Return one trial's share under its stored names, on the CPU."""
-        share = {f"{kind}:{name}": t for kind, vector in self.vectors.items() for name, t in pack.of_trial(vector, position).items()}
+        kept = self.vectors | ({ORIGIN: self.origin} if self.travels else {})
+        share = {f"{kind}:{name}": t for kind, vector in kept.items() for name, t in pack.of_trial(vector, position).items()}
         rows = {f"{kind}:": row[position, : self.widths[position]].cpu().clone() for kind, row in self.rows.items()}
         return {**share, **rows}
 
     def set_trial(self, pack: Pack, position: int, share: dict[str, Tensor]) -> None:
-        """Write one trial's share (see `of_trial`), in place."""
-        for kind, vector in self.vectors.items():
+        """Write one trial's share (see `of_trial`), in place; one that was stored before origins were keeps the origin computed here."""
+        came = self.travels and any(name.startswith(f"{ORIGIN}:") for name in share)
+        for kind, vector in (self.vectors | ({ORIGIN: self.origin} if came else {})).items():
             start = f"{kind}:"
             pack.set_trial(vector, position, {k.removeprefix(start): t.to(vector) for k, t in share.items() if k.startswith(start)})
         for kind, row in self.rows.items():
@@ -129,6 +138,8 @@ class Optimizer(Configurable, ABC):
     """Where this differs from the paper or its code, in one line; `none` where it does not."""
     uses_reference: ClassVar[bool] = False
     """Whether the rule asks what the values are added to."""
+    uses_origin: ClassVar[bool] = False
+    """Whether the rule asks where the values began after its first step: then they are stored with a trial."""
     uses_effects: ClassVar[bool] = False
     """Whether the rule asks how much the outputs of linears are changed."""
 
@@ -160,9 +171,8 @@ class Optimizer(Configurable, ABC):
         rows = {name: pack.flat.new_zeros(pack.size, width) for name in self.rows(1)}
         widths = tuple(max(size.values(), default=0) for size in sizes)
         vectors = {name: torch.zeros_like(pack.flat) for name in self.vectors()}
-        return State(
-            pack.flat.clone(), pack.flat.new_zeros(()).expand_as(pack.flat) if reference is None else reference, vectors, rows, widths
-        )
+        added_to = pack.flat.new_zeros(()).expand_as(pack.flat) if reference is None else reference
+        return State(pack.flat.clone(), added_to, vectors, rows, widths, travels=self.uses_origin)
 
 
 @torch.no_grad()

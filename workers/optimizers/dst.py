@@ -25,6 +25,7 @@ class Dst(Optimizer):
     citation: ClassVar[str] = "Stahlberg et al. 2024, arXiv 2411.08610"
     published: ClassVar[str] = "not read: no code is public"
     deviations: ClassVar[str] = "a silo is a tensor of the adapter; the paper counts the ε·N elements that differ, here all N count"
+    uses_origin: ClassVar[bool] = True
 
     fraction: float = hyperparameter(0.1, Float(1e-4, 0.5, log=True))
 

@@ -40,6 +40,7 @@ class LightPeft(Optimizer):
         "module's score counts padding too"
     )
     uses_effects: ClassVar[bool] = True
+    uses_origin: ClassVar[bool] = True
 
     modules: float = hyperparameter(0.75, Float(0.0, 0.9))
     ranks: float = hyperparameter(0.5, Float(0.0, 0.9))

@@ -32,6 +32,7 @@ class Sara(Optimizer):
         "τ is a quantile, not 2e-3; moments go on at the second selection; signs stay, where the code makes small weights positive"
     )
     uses_reference: ClassVar[bool] = True
+    uses_origin: ClassVar[bool] = True
 
     fraction: float = hyperparameter(0.1, Float(1e-4, 0.5, log=True))
     nuclear: float = hyperparameter(5e-4, Float(1e-5, 1e-2, log=True))
