@@ -18,7 +18,6 @@ from .configurable import Configurable
 from .model.pack import Pack
 from .model.seeds import generator
 
-
 ORIGIN = "origin"
 """Starts the names of a trial's values at step 0 in its file."""
 
