@@ -4,8 +4,9 @@
     python benchmarks/default_rates.py --records FILE --report
 
 The rates of a method train as one pack, everything else at the method's defaults, through the worker that serves a search; test rows
-are never looked at. Records are appended to FILE; what is there is not done again. The report gives, for every rate, how far it stays
-behind the best rate of its model and task (0.01 is one point), and the rate whose largest distance is least.
+are never looked at. `dept.lr_pair` is that other rate of DePT. Records are appended to FILE; what is there is not done again. The report
+gives, for every rate, how far it stays behind the best rate of its model and task (0.01 is one point), and the rate whose largest
+distance is least.
 """
 
 import argparse
@@ -36,17 +37,19 @@ RATES = {
     "p_tuning": (0.01, 0.03, 0.1, 0.3, 1.0),
     "dpt": (0.03, 0.1, 0.3, 1.0, 3.0),
     "dept": (0.03, 0.1, 0.3, 1.0, 3.0),
+    "dept.lr_pair": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
 }
+"""A method, or one of its rates that is not `lr`, and what is tried."""
 
 
-def measure(setup: Setup, method: str, seeds: int) -> dict[str, Any]:
+def measure(setup: Setup, name: str, seeds: int) -> dict[str, Any]:
     """Validation scores after the last step: rate -> one a seed; a trial that failed scores 0."""
-    began, shape = time.perf_counter(), session(setup).backbone.shape
-    asked = [(rate, seed) for rate in RATES[method] for seed in range(seeds)]
-    trials = [Trial(k, method, {"lr": rate}, seed, count(method, {}, shape)) for k, (rate, seed) in enumerate(asked)]
+    began, shape, (method, _, key) = time.perf_counter(), session(setup).backbone.shape, name.partition(".")
+    asked = [(rate, seed) for rate in RATES[name] for seed in range(seeds)]
+    trials = [Trial(k, method, {key or "lr": rate}, seed, count(method, {}, shape)) for k, (rate, seed) in enumerate(asked)]
     outcome = run_job(setup, Job(0, tuple(Assignment(trial) for trial in trials), stop=setup.training.steps))
     scores = {result.trial: result.score for result in outcome.results}
-    found = {str(rate): [scores.get(k, 0.0) for k, (own, _) in enumerate(asked) if own == rate] for rate in RATES[method]}
+    found = {str(rate): [scores.get(k, 0.0) for k, (own, _) in enumerate(asked) if own == rate] for rate in RATES[name]}
     return {"parameters": trials[0].parameters, "scores": found, "seconds": round(time.perf_counter() - began, 1)}
 
 

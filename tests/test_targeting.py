@@ -9,6 +9,7 @@ import peft
 import pytest
 import torch
 import transformers as hub
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
@@ -18,6 +19,7 @@ from ulpt_search.workers.catalogue import axes_of, count, parts
 from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.model.backbone import shape_of
 from ulpt_search.workers.model.pack import build_parts
+from ulpt_search.workers.peft_bridge import PeftTuner
 
 from . import zoo
 
@@ -75,6 +77,22 @@ def test_roles_by_family(family: str, modules: str, roles: set[str]) -> None:
 def test_a_name_that_only_partly_matches_is_refused() -> None:
     with pytest.raises(WrongInput, match="this model has no 'no_such'; it has "):
         shape("deberta-v2").select(modules="q,no_such")
+
+
+def test_to_peft_too_a_name_that_only_partly_matches_is_refused() -> None:
+    with pytest.raises(WrongInput, match="this model has no 'no_such'; it has "):
+        count("peft:lora", {"modules": "q,no_such"}, zoo.backbone("decoder").shape)
+
+
+@pytest.mark.parametrize("family", ["encoder", "decoder"])
+def test_peft_wraps_the_linears_that_were_asked_for_and_no_other(family: str) -> None:
+    """Layers by number, in a list of blocks that PEFT's own pattern of names would have to guess."""
+    bare, values = zoo.backbone(family).shape, {"layers": "1", "modules": "v,down"}
+    (made,) = parts("peft:lora", values)
+    assert isinstance(made, PeftTuner)
+    model = peft.get_peft_model(zoo.model(family), made.config(made.targets(bare)))
+    wrapped = {name.removeprefix("base_model.model.") for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
+    assert wrapped == {linear.name for linear in bare.linears if linear.layer == 1 and linear.role in ("v", "down")} != set()
 
 
 def test_layers_are_those_that_were_asked_for() -> None:
@@ -145,5 +163,5 @@ def test_counts_do_not_need_the_weights(family: str) -> None:
 
 
 def test_a_tuner_whose_count_follows_a_schedule_that_nobody_drives_is_refused() -> None:
-    with pytest.raises(WrongInput, match="peft_adalora"):
-        axes_of("peft_adalora")
+    with pytest.raises(WrongInput, match="ADALORA cannot be tried here: it moves its ranks about"):
+        axes_of("peft:adalora")

@@ -5,8 +5,12 @@
     then the share `modules` of lowest modules goes, and of the ranks left, all modules together, the share `ranks`, back to θ₀
 
 Gu et al. 2024, arXiv 2406.03792.  A module is a linear with what a method adds to it; a rank is a row of A (D) with its column of B
-(U).  The paper also prunes heads and feed-forward units of the model; the frozen model stays whole here.  Count: all N, since
-everything is trained until the look is over; the exported adapter holds zeros where it was pruned.
+(U).  Count: all N, since everything is trained until the look is over; the exported adapter holds zeros where it was pruned.
+
+The paper also trains a factor a head and a feed-forward unit during the look (L1 1e-4) and cuts a third of each out of the model.  A
+pass that other trials share could give a trial's rows such factors, but: they are trained, 9,288 on MiniLM, and would count, more than
+most adapters here; what is left is another model than the frozen one, which PEFT's files cannot say; and it is cut to be quicker, which
+a shared pass would not be.
 """
 
 from collections.abc import Mapping
@@ -36,8 +40,9 @@ class LightPeft(Optimizer):
     citation: ClassVar[str] = "Gu et al. 2024, arXiv 2406.03792"
     published: ClassVar[str] = "3e-4, 10 epochs after 800 steps of estimation (authors' scripts)"
     deviations: ClassVar[str] = (
-        "heads and feed-forward units of the frozen model are not pruned; one learning-rate schedule for the look and the rest; a "
-        "module's score counts padding too"
+        "heads and feed-forward units of the frozen model are not pruned: its mask would be trained and counted (heads + units a layer), "
+        "PEFT's files cannot hold it, and a pass that trials share would not be quicker; one learning-rate schedule for the look and the "
+        "rest; a module's score counts padding too"
     )
     uses_effects: ClassVar[bool] = True
     uses_origin: ClassVar[bool] = True
