@@ -1,7 +1,8 @@
 """A paper's table and ours, one row a task."""
 
+from collections import namedtuple
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -20,7 +21,7 @@ def reproduced_table(
 ) -> RenderableType:
     """Return the table. `theirs` is method -> task -> per cent; `ours` task -> points, whose test scores are shown in per cent."""
     titles = ("task", "metric", *theirs, "our ULPT", "our best")
-    row = NamedTuple("Row", [(f"c{number}", str) for number in range(len(titles))])  # type: ignore[misc]
+    row: Any = namedtuple("row", [f"c{number}" for number in range(len(titles))])  # noqa: PYI024 - as many fields as the paper has methods
     wide = {title for title in theirs if not title.startswith("ULPT")}
     columns = [
         Column(f"c{number}", title, number=number > 1, from_width=WIDE if title in wide else 0) for number, title in enumerate(titles)

@@ -91,7 +91,7 @@ def test_a_users_own_metric_and_columns_go_first(tmp_path: Path) -> None:
     assert task.train.texts_a[0].endswith("!")
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "definition": ({"definition": "colla"}, "task.definition: no colla; there are sst2, cola"),
     "empty field": ({"text_a": "{}"}, "task.text_a: '{}' has a field that is no column's name"),
     "conversion": ({"text_a": "{sentence!r}"}, "has a field that is no column's name"),
@@ -105,7 +105,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_no_definition_or_template_is_told_in_a_line(case: str, tmp_path: Path) -> None:
     change, told = WRONG[case]
-    spec = {"name": "cola", "hub": str(hub_folder(definition("cola"), tmp_path)), "definition": "cola", **change}
+    spec: dict[str, Any] = {"name": "cola", "hub": str(hub_folder(definition("cola"), tmp_path)), "definition": "cola", **change}
     with pytest.raises(WrongInput) as refused:
         load_task(TaskSpec(**spec))
     assert told in str(refused.value)

@@ -81,4 +81,5 @@ def suites() -> Mapping[str, tuple[Definition, ...]]:
 
 
 def _definition(name: str, values: Mapping[str, Any]) -> Definition:
-    return Definition(name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Definition(name=name, **given)
