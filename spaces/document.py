@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from .metrics import METRICS
-from .space import Calibration, Decline, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
+from .space import Calibration, Decline, Format, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
 from .validation_errors import Section
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class TaskSection(Section):
     readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder's own head for masked words fills in label words")
     choices: Name | None = Field(default=TaskSpec.choices, description="a column with each row's own list of choices, for language models")
     mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")
+    format: Format = Field(default=TaskSpec.format, description="how the columns hold the task; auto looks at them")
+    template: Name = Field(default=TaskSpec.template, description="conversations: auto, chat, plain, raw, or a Jinja template")
+    prompt: Name | None = Field(default=None, description="a text with gaps for columns, {question}, in place of text_a and text_b")
+    answer: Name | None = Field(default=None, description="the column with the answer, where a text is answered by a text")
+    passage: Name | None = Field(default=None, description="the column that loses its end where a text is too long")
 
 
 class Geometric(Section):

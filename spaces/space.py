@@ -15,6 +15,8 @@ Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
 LabelTexts = Literal["names", "described"]
 Way = Literal["auto", "mask"]
+Format = Literal["auto", "labels", "messages", "sharegpt", "prompt_completion", "instruction", "question_answer", "columns"]
+"""How a file's columns hold a task: texts with labels, or one of the ways in which people write down conversations and answers."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ class TaskSpec:
     """A column with a list of texts in each row: the row's own choices, of which `label` is the number, counted from 0."""
     mask_text: str = "Answer: {mask}."
     """What stands behind a text, or behind a pair's second, where a mask is read; a space comes between."""
+    format: Format = "auto"
+    """`auto` looks at the columns."""
+    template: str = "auto"
+    """How a conversation becomes text: the tokenizer's chat template (`chat`), `plain`, `raw`, or a Jinja template."""
+    prompt: str | None = None
+    """A text with gaps for columns, `question: {question} context: {context}`, in place of `text_a` and `text_b`."""
+    answer: str | None = None
+    """The column with the answer, where a text is to be answered by a text; None goes by the columns' names."""
+    passage: str | None = None
+    """The column that loses its end where a text is too long; None takes the input, or context, of a known format."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))  # JSON and YAML know lists only

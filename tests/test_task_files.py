@@ -136,7 +136,12 @@ def broken(line: int, text: str) -> bytes:
         ("a.csv", b"text_a,label\n", "a.csv: a header and no rows; put rows in, or delete the file"),
         ("a.jsonl", broken(7, '{"text_a": "x", '), "a.jsonl:7: not valid JSON: Expecting property name"),
         ("a.jsonl", broken(3, "[1, 2]"), "a.jsonl:3: a list, wanted one JSON object a line (JSONL)"),
-        ("a.json", b"[\n{}]", "a.json:1: not valid JSON: Expecting value at column 2; write one object a line"),
+        ("a.json", b"[\n{]", "a.json:2: not valid JSON: Expecting property name enclosed in double quotes at column 2"),
+        ("a.json", b'[\n{"text_a": "x"}\n{"text_a": "y"}]', "a.json:3: not valid JSON: wanted a comma or the list's end"),
+        ("a.json", b'[{"text_a": "x"},\n', "a.json:2: not valid JSON: the list is not closed; is the file whole?"),
+        ("a.json", b'[{"text_a": "x"}]\n[]', "a.json:1: not valid JSON: more behind the list"),
+        ("a.json", b"[ ]", "a.json: an empty list; put rows in, or delete the file"),
+        ("a.json", b"[3]", "a.json:1: the number 3, wanted one JSON object a line (JSONL)"),
         ("a.jsonl", broken(2, "[" * 100_000), "a.jsonl:2: not usable JSON: "),
         ("a.jsonl", broken(5, '{"text_a": "x", "label": null}'), "a.jsonl:5: no label (empty); give it one, or delete the row"),
         ("a.jsonl", broken(5, '{"text_a": "x"}'), "a.jsonl:5: no label (empty)"),
@@ -231,7 +236,10 @@ def test_a_missing_folder_or_train_file_names_what_is_there(tmp_path: Path) -> N
     [
         ("{", "meta.json:1: not valid JSON: "),
         ("[]", "meta.json: a list, wanted a JSON object with keys such as labels and metric"),
-        ('{"kind": "clasification"}', "meta.json: kind is 'clasification'; wanted classification, regression, multiple_choice. Did you"),
+        (
+            '{"kind": "clasification"}',
+            "meta.json: kind is 'clasification'; wanted classification, regression, ",
+        ),
         (
             '{"metric": "acuracy"}',
             f"meta.json: metric is 'acuracy'; wanted {', '.join(METRICS)}. Did",

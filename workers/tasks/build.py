@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import Kind
 from ...spaces.metrics import metric as metric_called
-from ...spaces.space import TaskSpec
+from ...spaces.space import Format, TaskSpec
 from .choices import Choices, check_answers, choice_notes, choices_of
+from .formats import format_note, format_of
+from .gaps import prompted
+from .generation import answer_column, is_raw, rows_of
 from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
 from .splits import arrange
-from .table import Table, groups_of, texts_of
+from .table import Table, Texts, groups_of, texts_of
 from .task import METRICS, Rows, Task, digest_of
 
 
@@ -29,8 +32,33 @@ class Known:
 def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known) -> Task:
     """Return the task of the splits in `tables` (train, and validation and test where there are any).
 
-    Raises `WrongInput` with file and line for whatever cannot be used: see `labels.py` and `table.py`.
+    Raises `WrongInput` with file and line for whatever cannot be used: see `labels.py`, `table.py` and `generation.py`.
     """
+    chosen = format_of(tables["train"], spec, known.kind)
+    return _labelled(name, tables, spec, known) if chosen == "labels" else _answered(name, tables, spec, known, chosen)
+
+
+def _answered(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known, chosen: Format) -> Task:
+    """A task whose texts are answered by texts."""
+    read = {split: rows_of(table, spec, chosen) for split, table in tables.items() if split != "test" or _has_answers(table, spec, chosen)}
+    notes = [format_note(tables["train"], chosen, answer_column(tables["train"], spec))]
+    notes += [note for split, one in read.items() for note in one.notes(split)]
+    if "test" in tables and not (read["test"].rows if "test" in read else ()):
+        read.pop("test", None)
+        notes.append("the test split has no answers and was left aside")
+    empty = next((split for split, one in read.items() if not len(one.rows)), None)
+    if empty is not None:
+        raise WrongInput(f"{tables[empty].source}: no row is left that ends with an answer of the assistant; give one, or task.format")
+    task = task_from_rows(name, {split: one.rows for split, one in read.items()}, spec, Known("generation", (), known.metric))
+    template = "raw" if spec.template == "auto" and is_raw(tables["train"], chosen) else spec.template
+    return replace(task, notes=(*notes, *task.notes), template=template)
+
+
+def _has_answers(table: Table, spec: TaskSpec, chosen: Format) -> bool:
+    return chosen != "columns" or answer_column(table, spec) in table.names
+
+
+def _labelled(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known) -> Task:
     values = {split: table.column(spec.label, "label") for split, table in tables.items() if split != "test" or spec.label in table.names}
     notes: tuple[str, ...] = ()
     if "test" in tables and ("test" not in values or is_unlabelled(values["test"])):
@@ -41,7 +69,7 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
     kind = known.kind or infer_kind(values["train"], spec.metric)
     codec = _codec(kind, tables["train"], values["train"], known.labels)
     rows = {
-        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
+        split: Rows(*_texts(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
         for split, column in values.items()
     }
     for split, own in rows.items():
@@ -52,6 +80,10 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
         notes = (*notes, f"the labels {listed(names)} have no names: say what they mean under task.labels")
     task = task_from_rows(name, rows, spec, Known(kind, names, known.metric))
     return replace(task, notes=(*notes, *task.notes))
+
+
+def _texts(table: Table, spec: TaskSpec) -> Texts:
+    return texts_of(table, spec) if spec.prompt is None else prompted(table, spec.prompt)
 
 
 def _numbered(choices: Mapping[str, Choices]) -> tuple[str, ...]:
@@ -111,7 +143,7 @@ def _check_measurable(name: str, own: str, splits: Sequence[Rows], labels: Seque
     if metric_called(own).constant_targets:
         return
     for split, rows in zip(("validation", "test"), splits, strict=True):
-        if len(set(rows.labels)) == 1:
+        if len(set(rows.labels)) == 1 and not rows.conversations:
             shown = labels[int(rows.labels[0])] if labels else f"{rows.labels[0]:g}"
             raise WrongInput(
                 f"{name}: all {len(rows):,} {split} rows are labelled {shown}, of which {own} says nothing; take another metric"
@@ -120,7 +152,7 @@ def _check_measurable(name: str, own: str, splits: Sequence[Rows], labels: Seque
 
 def _check_variety(name: str, train: Rows, labels: Sequence[str]) -> None:
     values = set(train.labels)
-    if len(values) == 1:
+    if len(values) == 1 and not train.conversations:
         (value,) = values
         shown = labels[int(value)] if labels else f"{value:g}"
         raise WrongInput(f"{name}: all {len(train):,} training rows are labelled {shown}; give rows of two labels or more")

@@ -32,6 +32,10 @@ class Conversation:
     turns: tuple[Turn, ...]
     tools: str = ""
     """A JSON list, as it stood in the row. Empty: none."""
+    passage: str = ""
+    """The part of the question that loses its end where a row is too long. Empty: nothing may be cut."""
+    accepted: tuple[str, ...] = ()
+    """What counts as right besides the last answer."""
 
     @property
     def answers(self) -> tuple[int, ...]:
@@ -49,6 +53,15 @@ class Conversation:
         """The text of the last answer."""
         return self.turns[self.answers[-1]].text
 
+    @property
+    def opening(self) -> str:
+        """By what rows of one conversation are recognised, however far each of them goes: its system's and its user's first texts.
+
+        Case and white space make no difference.
+        """
+        begun = [next((turn.text for turn in self.turns if turn.role == role), "") for role in ("system", "user")]
+        return "\n".join(" ".join(text.split()).casefold() for text in (begun if any(begun) else [self.turns[0].text]))
+
     def to_json(self) -> list[object]:
         """Return plain values for digests."""
-        return [[[turn.role, turn.text, turn.more] for turn in self.turns], self.tools]
+        return [[[turn.role, turn.text, turn.more] for turn in self.turns], self.tools, self.passage, self.accepted]

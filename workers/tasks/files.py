@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from ...spaces.errors import WrongInput, reason
@@ -48,6 +48,47 @@ def _jsonl(path: Path, wanted: Collection[str]) -> Table:
     return table_of(str(path), records, wanted=wanted, lines=lines)
 
 
+def _json(path: Path, wanted: Collection[str]) -> Table:
+    """One JSON array of objects, as chat files often are, or one object a line."""
+    text = read_text(path)
+    if not text.lstrip().startswith("["):
+        return _jsonl(path, wanted)
+    records, lines = [], []
+    for line, value in _elements(path, text):
+        records.append(_object(f"{path}:{line}", value))
+        lines.append(line)
+    if not records:
+        raise WrongInput(f"{path}: an empty list; put rows in, or delete the file")
+    return table_of(str(path), records, wanted=wanted, lines=lines)
+
+
+def _elements(path: Path, text: str) -> Iterator[tuple[int, object]]:
+    """The values of a JSON array, each with the line that it begins on."""
+    decoder, place, line, counted = json.JSONDecoder(), _past_space(text, text.index("[") + 1), 1, 0
+    while place < len(text) and text[place] != "]":
+        line, counted = line + text.count("\n", counted, place), place
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            raise WrongInput(f"{path}:{error.lineno}: not valid JSON: {error.msg} at column {error.colno}") from error
+        except (ValueError, RecursionError) as error:
+            raise WrongInput(f"{path}:{line}: not usable JSON: {error}; write a list of flat objects") from error
+        yield line, value
+        place = _past_space(text, place)
+        if place < len(text) and text[place] not in ",]":
+            raise WrongInput(f"{path}:{text.count(chr(10), 0, place) + 1}: not valid JSON: wanted a comma or the list's end")
+        place = _past_space(text, place + 1) if place < len(text) and text[place] == "," else place
+    if place >= len(text) or text[place + 1 :].strip():
+        what = "the list is not closed" if place >= len(text) else "more behind the list"
+        raise WrongInput(f"{path}:{text.count(chr(10), 0, place) + 1}: not valid JSON: {what}; is the file whole?")
+
+
+def _past_space(text: str, place: int) -> int:
+    while place < len(text) and text[place] in " \t\r\n":
+        place += 1
+    return place
+
+
 def _record(place: str, text: str) -> Mapping[str, object]:
     try:
         record = json.loads(text)
@@ -55,6 +96,10 @@ def _record(place: str, text: str) -> Mapping[str, object]:
         raise WrongInput(f"{place}: not valid JSON: {error.msg} at column {error.colno}; write one object a line") from error
     except (ValueError, RecursionError) as error:
         raise WrongInput(f"{place}: not usable JSON: {error}; write one flat object a line") from error
+    return _object(place, record)
+
+
+def _object(place: str, record: object) -> Mapping[str, object]:
     if not isinstance(record, dict):
         raise WrongInput(f"{place}: {describe(record)}, wanted one JSON object a line (JSONL)")
     return record
@@ -136,7 +181,7 @@ def _no_rows(path: Path) -> WrongInput:
 
 READERS: Mapping[str, Callable[[Path, Collection[str]], Table]] = {
     ".jsonl": _jsonl,
-    ".json": _jsonl,
+    ".json": _json,
     ".csv": _csv,
     ".tsv": _csv,
     ".parquet": _parquet,

@@ -11,9 +11,10 @@ from ...spaces.errors import Failure, WrongInput, one_line
 from ...spaces.silence import silence
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
+from .formats import wanted_of
 from .labels import listed
 from .splits import SPLIT_NAMES
-from .table import Table, wanted_columns
+from .table import Table
 from .task import Task
 
 NOTHING = Known()
@@ -61,7 +62,7 @@ def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:
 
 def _table(source: str, data: "datasets.Dataset", spec: TaskSpec, labels: Sequence[str] | None) -> Table:
     names = tuple(data.column_names)
-    values = {name: data[name][:] for name in wanted_columns(spec) if name in names}
+    values = {name: data[name][:] for name in wanted_of(spec) if name in names}
     feature = data.features.get(spec.label)
     if isinstance(feature, datasets.ClassLabel):
         # By name, since -1 stands for "no label" there; where a definition knows as many, by its names.

@@ -16,7 +16,7 @@ def label_texts(name: str, kind: Kind, labels: Sequence[str], spec: TaskSpec) ->
     """Return each label's text and its origin. Raises `WrongInput` for texts of unknown labels, empty ones and equal ones."""
     for label in spec.labels:
         if label not in labels:
-            has = f"{name} has {listed(labels)}" if labels else f"{name} is a regression task and has none"
+            has = f"{name} has {listed(labels)}" if labels else f"{name} is a {kind} task and has none"
             raise WrongInput(f"task.labels.{label}: unknown label; {has}.{did_you_mean(label, labels)}")
     if spec.choices is not None:
         return tuple((label, ROWS) for label in labels)

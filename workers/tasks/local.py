@@ -14,8 +14,9 @@ from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
 from .files import READERS, read_table, read_text
+from .formats import wanted_of
 from .splits import SPLIT_NAMES
-from .table import describe, wanted_columns
+from .table import describe
 from .task import METRICS, Task
 
 ALIASES: Mapping[str, str] = {"matthews_correlation": "matthews", "pearsonr": "pearson", "spearmanr": "spearman"}
@@ -33,7 +34,7 @@ def load_local(spec: TaskSpec, defined: Known = NOTHING) -> Task:
     said = _meta(path / "meta.json") if (path / "meta.json").is_file() else NOTHING
     known = Known(said.kind or defined.kind, said.labels or defined.labels, said.metric or defined.metric, said.group or defined.group)
     spec = replace(spec, group=spec.group or known.group)
-    tables = {split: read_table(file, wanted_columns(spec)) for split, file in files.items()}
+    tables = {split: read_table(file, wanted_of(spec)) for split, file in files.items()}
     name = spec.name if spec.name != TaskSpec.name else path.stem
     return task_from_tables(name, tables, spec, known)
 

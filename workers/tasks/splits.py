@@ -10,7 +10,7 @@ Which rows are taken is decided by a hash of their text, so the order of the fil
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...spaces.errors import WrongInput
@@ -113,14 +113,16 @@ def _texts(rows: Rows) -> set[tuple[str, str]]:
 
 
 def _keys(rows: Rows) -> list[tuple[str, str]]:
-    """The pair of texts of each row; white space makes no difference."""
+    """The pair of texts of each row; white space makes no difference. Of conversations, how they open: they share no later turn then."""
+    if rows.conversations:
+        return [(talk.opening, "") for talk in rows.conversations]
     return [(" ".join(a.split()), " ".join((b or "").split())) for a, b in zip(rows.texts_a, rows.texts_b, strict=True)]
 
 
 def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Rows, Rows]:
     """Return `count` rows and the rest, both in the order they had."""
-    if rows.groups and purpose != "limit":
-        return _cut_groups(rows, count, purpose)
+    if (rows.groups or rows.conversations) and purpose != "limit":
+        return _cut_groups(rows, rows.groups or tuple(talk.opening for talk in rows.conversations), count, purpose)
     strata = rows.labels if stratified else (0,) * len(rows)
     ranks = [hashlib.sha256(f"{RULE} {purpose}\n{a}\n{b}".encode()).digest() for a, b in _keys(rows)]
     left = quotas(Counter(strata), count)
@@ -132,13 +134,15 @@ def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Row
     return rows.take(sorted(chosen)), rows.take(number for number in range(len(rows)) if number not in chosen)
 
 
-def _cut_groups(rows: Rows, count: int, purpose: str) -> tuple[Rows, Rows]:
+def _cut_groups(rows: Rows, groups: Sequence[str], count: int, purpose: str) -> tuple[Rows, Rows]:
     """Return whole groups, as many as hold `count` rows, one at least and all but one at most, and the rest."""
-    names = sorted(set(rows.groups), key=lambda name: hashlib.sha256(f"{RULE} {purpose}\n{name}".encode()).digest())
-    sizes, chosen = Counter(rows.groups), list[str]()
-    while len(chosen) < len(names) - 1 and (not chosen or sum(sizes[name] for name in chosen) < count):
+    names = sorted(set(groups), key=lambda name: hashlib.sha256(f"{RULE} {purpose}\n{name}".encode()).digest())
+    sizes, chosen, held = Counter(groups), list[str](), 0
+    while len(chosen) < len(names) - 1 and held < count:
         chosen.append(names[len(chosen)])
-    inside = {number for number, name in enumerate(rows.groups) if name in set(chosen)}
+        held += sizes[chosen[-1]]
+    taken = set(chosen)
+    inside = {number for number, name in enumerate(groups) if name in taken}
     return rows.take(sorted(inside)), rows.take(number for number in range(len(rows)) if number not in inside)
 
 

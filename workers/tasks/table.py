@@ -21,6 +21,11 @@ class Table:
     lines: Sequence[int] | None = None
     """Line of each row, counted from 1; None where the format has no lines (then errors count rows)."""
 
+    @property
+    def size(self) -> int:
+        """How many rows it has."""
+        return len(next(iter(self.values.values()), ()))
+
     def place(self, row: int) -> str:
         """Where row number `row` (from 0) stands: `train.csv:7`, or `train.parquet: row 7`."""
         return f"{self.source}: row {row + 1}" if self.lines is None else f"{self.source}:{self.lines[row]}"

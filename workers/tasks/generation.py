@@ -1,0 +1,154 @@
+"""Rows of conversations and answers, of whatever format, as one: turns that end with an answer."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from ...spaces.errors import WrongInput
+from ...spaces.space import Format, TaskSpec
+from .conversation import ASSISTANT, Conversation, Turn
+from .formats import BESIDE, NEEDS, PASSAGES, TARGET
+from .gaps import columns_of, filled
+from .messages import is_blank, tools_of, turns_of, whole
+from .table import Table, describe, groups_of
+from .task import Rows
+
+NO_ANSWER, EMPTY, BEYOND = "no answer of the assistant", "an answer without a text", "turns behind the last answer"
+
+
+@dataclass(frozen=True)
+class Read:
+    """A split as rows, and how often which fault was put right on the way."""
+
+    rows: Rows
+    faults: Mapping[str, int]
+
+    def notes(self, split: str) -> Iterator[str]:
+        """Say what was left out, a sentence a fault."""
+        for fault in (NO_ANSWER, EMPTY):
+            if self.faults.get(fault):
+                yield f"{split} rows left out, since they have {fault}: {self.faults[fault]:,}"
+        if self.faults.get(BEYOND):
+            yield f"{split} rows of which {BEYOND} were left out: {self.faults[BEYOND]:,}"
+
+
+def rows_of(table: Table, spec: TaskSpec, chosen: Format) -> Read:
+    """Return a split's rows. Raises `WrongInput` with file and line for a row that is none."""
+    read, faults = _reader(table, spec, chosen), Counter[str]()
+    kept: dict[int, Conversation] = {}
+    for row in range(table.size):
+        found = _answered(read(row), faults)
+        if found is not None:
+            kept[row] = found
+    talks = tuple(kept.values())
+    groups = groups_of(table, spec)
+    own = tuple(groups[row] for row in kept) if groups else ()
+    texts = tuple(talk.question for talk in talks)
+    return Read(Rows(texts, (None,) * len(talks), (0.0,) * len(talks), own, (), talks), faults)
+
+
+def answer_column(table: Table, spec: TaskSpec) -> str:
+    """Return the column of answers of the format `columns`."""
+    return spec.answer or (TARGET if TARGET in table.names else spec.label)
+
+
+def is_raw(table: Table, chosen: Format) -> bool:
+    """Whether texts are to stand as they are: a prompt and its completion are written for that, unless they are messages."""
+    return chosen == "prompt_completion" and isinstance(next(iter(table.column("prompt", "format"))), str)
+
+
+def _reader(table: Table, spec: TaskSpec, chosen: Format) -> Callable[[int], Conversation]:
+    if chosen in ("messages", "sharegpt"):
+        return partial(_chat, table, NEEDS[chosen][0][0], chosen)
+    if chosen == "prompt_completion":
+        return partial(_completion, table)
+    return partial(_exchange, table, spec, chosen)
+
+
+def _value(table: Table, row: int, column: str) -> object:
+    return table.values[column][row] if column in table.names else None
+
+
+def _chat(table: Table, column: str, chosen: Format, row: int) -> Conversation:
+    place = table.place(row)
+    turns = turns_of(place, column, _value(table, row, column))
+    system = _value(table, row, "system") if "system" in BESIDE[chosen] else None
+    if isinstance(system, str) and system.strip() and turns[0].role != "system":
+        turns = (Turn("system", whole(f"{place}: system", system)), *turns)
+    return Conversation(turns, tools_of(place, "tools", _value(table, row, "tools")))
+
+
+def _completion(table: Table, row: int) -> Conversation:
+    place, sides = table.place(row), (("prompt", "user"), ("completion", ASSISTANT))
+    turns = [turn for column, role in sides for turn in _side(place, column, role, _value(table, row, column))]
+    return Conversation(tuple(turns), tools_of(place, "tools", _value(table, row, "tools")))
+
+
+def _side(place: str, column: str, role: str, value: object) -> tuple[Turn, ...]:
+    if isinstance(value, list):
+        return turns_of(place, column, value)
+    if value is not None and not isinstance(value, str):
+        raise WrongInput(f"{place}: {column} is {describe(value)}, wanted text, or a list of messages")
+    return (Turn(role, whole(f"{place}: {column}", value or "")),)
+
+
+def _exchange(table: Table, spec: TaskSpec, chosen: Format, row: int) -> Conversation:
+    """A question made of columns, and its answer."""
+    asked, passage = _asked(table, spec, chosen, row)
+    if not asked:
+        raise WrongInput(f"{table.place(row)}: no text to answer; fill it in, or delete the row")
+    answers = _answers(table, row, _answer_of(table, spec, chosen))
+    system = _value(table, row, "system") if "system" in BESIDE.get(chosen, ()) else None
+    first = (Turn("system", whole(f"{table.place(row)}: system", system)),) if isinstance(system, str) and system.strip() else ()
+    turns = (*first, Turn("user", asked), Turn(ASSISTANT, answers[0] if answers else ""))
+    return Conversation(turns, passage=passage, accepted=answers[1:])
+
+
+def _asked(table: Table, spec: TaskSpec, chosen: Format, row: int) -> tuple[str, str]:
+    """The user's text, and the part of it that may lose its end."""
+    text = spec.prompt or _default_prompt(table, spec, chosen)
+    names = columns_of(text, "prompt")
+    values = {name: table.column(name, "prompt")[row] for name in names}
+    asked = filled(table, row, text, values).strip()
+    passage = spec.passage or PASSAGES.get(chosen)
+    if spec.passage and spec.passage not in names:
+        raise WrongInput(f"task.passage: {spec.passage} is no column of task.prompt, {text!r}")
+    return asked, filled(table, row, f"{{{passage}}}", values) if passage in names else ""
+
+
+def _default_prompt(table: Table, spec: TaskSpec, chosen: Format) -> str:
+    if chosen == "instruction":
+        return "{instruction}\n\n{input}" if "input" in table.names else "{instruction}"
+    if chosen == "question_answer":
+        return "{context}\n\n{question}" if "context" in table.names else "{question}"
+    table.column(spec.text_a, "text_a")
+    return f"{{{spec.text_a}}}\n{{{spec.text_b}}}" if spec.text_b in table.names else f"{{{spec.text_a}}}"
+
+
+def _answer_of(table: Table, spec: TaskSpec, chosen: Format) -> str:
+    if spec.answer or chosen not in NEEDS:
+        return answer_column(table, spec)
+    return next(side[1] for side in NEEDS[chosen] if set(side) <= set(table.names))
+
+
+def _answers(table: Table, row: int, column: str) -> tuple[str, ...]:
+    """A row's answers, that which is learnt first; SQuAD's mapping with a list of texts, a list, or one."""
+    value = table.column(column, "answer")[row]
+    found = value.get("text") if isinstance(value, Mapping) else value
+    each = found if isinstance(found, list) else [found]
+    texts = [filled(table, row, f"{{{column}}}", {column: one}) for one in each]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _answered(talk: Conversation, faults: Counter[str]) -> Conversation | None:
+    """The conversation up to its last answer; None, and a fault counted, where there is nothing to learn."""
+    if not talk.answers:
+        faults[NO_ANSWER] += 1
+        return None
+    if any(is_blank(talk.turns[number]) for number in talk.answers):
+        faults[EMPTY] += 1
+        return None
+    last = talk.answers[-1] + 1
+    faults[BEYOND] += last < len(talk.turns)
+    return Conversation(talk.turns[:last], talk.tools, talk.passage, talk.accepted)
