@@ -57,7 +57,6 @@ class TaskSection(Section):
     mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")
     format: Format = Field(default=TaskSpec.format, description="how the columns hold the task; auto looks at them")
     template: Name = Field(default=TaskSpec.template, description="conversations: auto, chat, plain, raw, or a Jinja template")
-    prompt: Name | None = Field(default=None, description="a text with gaps for columns, {question}, in place of text_a and text_b")
     answer: Name | None = Field(default=None, description="the column with the answer, where a text is answered by a text")
     passage: Name | None = Field(default=None, description="the column that loses its end where a text is too long")
 

@@ -75,8 +75,6 @@ class TaskSpec:
     """`auto` looks at the columns."""
     template: str = "auto"
     """How a conversation becomes text: the tokenizer's chat template (`chat`), `plain`, `raw`, or a Jinja template."""
-    prompt: str | None = None
-    """A text with gaps for columns, `question: {question} context: {context}`, in place of `text_a` and `text_b`."""
     answer: str | None = None
     """The column with the answer, where a text is to be answered by a text; None goes by the columns' names."""
     passage: str | None = None

@@ -85,7 +85,7 @@ def test_text_and_label_stay_a_classification_whatever_else_there_is(tmp_path: P
 def test_what_the_space_says_goes_first(tmp_path: Path) -> None:
     rows = many({"messages": said((ASKED, "m#"), (ANSWERED, "a")), "question": "q#", "answer": "b", "text": "t", "note": "n#"})
     assert one(load(tmp_path / "rows.jsonl", rows)).question[0] == "m"
-    chosen = load(tmp_path / "rows.jsonl", rows, format="question_answer", prompt="{{{text}}} asks: {question}", template="plain")
+    chosen = load(tmp_path / "rows.jsonl", rows, format="question_answer", text_a="{{{text}}} asks: {question}", template="plain")
     assert (one(chosen).question[:-1], one(chosen).reference, chosen.template) == ("{t} asks: q", "b", "plain")
     assert one(load(tmp_path / "rows.jsonl", rows, text_a="question", answer="note")).reference.startswith("n")
 
@@ -97,18 +97,11 @@ def test_a_folder_that_says_generation_answers_with_its_target_or_its_label(tmp_
     assert one(load_task(TaskSpec(path=str(folder(tmp_path / "b", meta={"kind": "generation"}, train=own))))).reference == "2 + 2 = 4"
 
 
-def test_a_prompt_of_columns_serves_labels_too(tmp_path: Path) -> None:
-    rows = [{"premise": f"p {i}", "hypothesis": f"h {i}", "label": i % 2} for i in range(20)]
-    task = load(tmp_path / "rows.jsonl", rows, prompt="mnli premise: {premise} hypothesis: {hypothesis}")
-    assert (task.kind, set(task.train.texts_b)) == ("classification", {None})
-    assert task.train.texts_a[0].startswith("mnli premise: p ")
-
-
 def test_a_passage_is_the_column_that_may_lose_its_end(tmp_path: Path) -> None:
     rows = many({"question": "q#", "context": " long ", "answer": "a"})
     assert one(load(tmp_path / "rows.jsonl", rows)).passage == "long"
-    assert one(load(tmp_path / "rows.jsonl", rows, prompt="{question}")).passage == ""
-    with pytest.raises(WrongInput, match=r"task\.passage: answer is no column of task\.prompt"):
+    assert one(load(tmp_path / "rows.jsonl", rows, text_a="question")).passage == ""
+    with pytest.raises(WrongInput, match=r"task\.passage: answer is no column of the text .*; name one of context, question"):
         load(tmp_path / "rows.jsonl", rows, passage="answer")
 
 

@@ -9,13 +9,12 @@ from ...spaces.metrics import metric as metric_called
 from ...spaces.space import Format, TaskSpec
 from .choices import Choices, check_answers, choice_notes, choices_of
 from .formats import format_note, format_of
-from .gaps import prompted
 from .generation import answer_column, is_raw, rows_of
 from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
 from .splits import arrange
-from .table import Table, Texts, groups_of, texts_of
+from .table import Table, groups_of, texts_of
 from .task import METRICS, Rows, Task, digest_of
 
 
@@ -69,7 +68,7 @@ def _labelled(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Kno
     kind = known.kind or infer_kind(values["train"], spec.metric)
     codec = _codec(kind, tables["train"], values["train"], known.labels)
     rows = {
-        split: Rows(*_texts(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
+        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
         for split, column in values.items()
     }
     for split, own in rows.items():
@@ -80,10 +79,6 @@ def _labelled(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Kno
         notes = (*notes, f"the labels {listed(names)} have no names: say what they mean under task.labels")
     task = task_from_rows(name, rows, spec, Known(kind, names, known.metric))
     return replace(task, notes=(*notes, *task.notes))
-
-
-def _texts(table: Table, spec: TaskSpec) -> Texts:
-    return texts_of(table, spec) if spec.prompt is None else prompted(table, spec.prompt)
 
 
 def _numbered(choices: Mapping[str, Choices]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import Format, TaskSpec
-from .gaps import columns_of
+from .composed import columns_of
 from .table import Table, wanted_columns
 
 NEEDS: Mapping[Format, tuple[tuple[str, ...], ...]] = {
@@ -33,9 +33,8 @@ TARGET = "target"
 def wanted_of(spec: TaskSpec) -> tuple[str, ...]:
     """Return the columns that a task may read, whatever its format turns out to be."""
     known = [name for sides in NEEDS.values() for side in sides for name in side] + [name for side in BESIDE.values() for name in side]
-    own = [*(columns_of(spec.prompt, "prompt") if spec.prompt else ()), spec.answer, spec.passage]
-    listed = (*wanted_columns(spec), *(name for name in own if name), *known, TARGET)
-    return tuple(dict.fromkeys(listed))
+    own = [name for name in (spec.answer, spec.passage) if name]
+    return tuple(dict.fromkeys((*wanted_columns(spec), *own, *known, TARGET)))
 
 
 def format_of(table: Table, spec: TaskSpec, kind: Kind | None) -> Format:
@@ -51,7 +50,7 @@ def format_of(table: Table, spec: TaskSpec, kind: Kind | None) -> Format:
     recognised = next((name for name in NEEDS if _fits(table.names, name)), None)
     if kind == "generation":
         return recognised or "columns"
-    labelled = spec.label in table.names and (spec.text_a in table.names or spec.prompt is not None)
+    labelled = {spec.label, *columns_of(spec.text_a, "text_a")} <= set(table.names)
     return "labels" if kind is not None or labelled or recognised is None else recognised
 
 

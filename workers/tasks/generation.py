@@ -7,9 +7,9 @@ from functools import partial
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import Format, TaskSpec
+from .composed import columns_of, is_template, parts_of
 from .conversation import ASSISTANT, Conversation, Turn
 from .formats import BESIDE, NEEDS, PASSAGES, TARGET
-from .gaps import columns_of, filled
 from .messages import is_blank, tools_of, turns_of, whole
 from .table import Table, describe, groups_of
 from .task import Rows
@@ -107,23 +107,38 @@ def _exchange(table: Table, spec: TaskSpec, chosen: Format, row: int) -> Convers
 
 def _asked(table: Table, spec: TaskSpec, chosen: Format, row: int) -> tuple[str, str]:
     """The user's text, and the part of it that may lose its end."""
-    text = spec.prompt or _default_prompt(table, spec, chosen)
-    names = columns_of(text, "prompt")
-    values = {name: table.column(name, "prompt")[row] for name in names}
-    asked = filled(table, row, text, values).strip()
-    passage = spec.passage or PASSAGES.get(chosen)
+    text = _layout(table, spec, chosen)
+    names = columns_of(text, "text_a")
     if spec.passage and spec.passage not in names:
-        raise WrongInput(f"task.passage: {spec.passage} is no column of task.prompt, {text!r}")
-    return asked, filled(table, row, f"{{{passage}}}", values) if passage in names else ""
+        raise WrongInput(f"task.passage: {spec.passage} is no column of the text {text!r}; name one of {', '.join(names)}")
+    passage = spec.passage or PASSAGES.get(chosen)
+    asked = "".join(literal + ("" if name is None else _said(table, row, name)) for literal, name in parts_of(text, "text_a")).strip()
+    return asked, _said(table, row, passage) if passage in names else ""
 
 
-def _default_prompt(table: Table, spec: TaskSpec, chosen: Format) -> str:
-    if chosen == "instruction":
-        return "{instruction}\n\n{input}" if "input" in table.names else "{instruction}"
-    if chosen == "question_answer":
-        return "{context}\n\n{question}" if "context" in table.names else "{question}"
-    table.column(spec.text_a, "text_a")
-    return f"{{{spec.text_a}}}\n{{{spec.text_b}}}" if spec.text_b in table.names else f"{{{spec.text_a}}}"
+def _layout(table: Table, spec: TaskSpec, chosen: Format) -> str:
+    """What a question is made of: what the space says, else the known format's own columns, the passage first."""
+    if chosen in NEEDS and spec.text_a == TaskSpec.text_a:
+        first, passage = NEEDS[chosen][0][0], PASSAGES[chosen]
+        both = f"{{{passage}}}\n\n{{{first}}}" if chosen == "question_answer" else f"{{{first}}}\n\n{{{passage}}}"
+        return both if passage in table.names else f"{{{first}}}"
+    given = [spec.text_a, *([spec.text_b] if spec.text_b and (spec.text_b != TaskSpec.text_b or spec.text_b in table.names) else [])]
+    return "\n".join(text if is_template(text) else f"{{{text}}}" for text in given)
+
+
+def _said(table: Table, row: int, column: str) -> str:
+    """A column's text, nothing for null."""
+    return _worded(table, row, column, table.column(column, "text_a")[row])
+
+
+def _worded(table: Table, row: int, column: str, value: object) -> str:
+    if isinstance(value, str):
+        return whole(f"{table.place(row)}: {column}", value.strip())
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongInput(f"{table.place(row)}: {column} is {describe(value)}, wanted text or a number")
+    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _answer_of(table: Table, spec: TaskSpec, chosen: Format) -> str:
@@ -137,7 +152,7 @@ def _answers(table: Table, row: int, column: str) -> tuple[str, ...]:
     value = table.column(column, "answer")[row]
     found = value.get("text") if isinstance(value, Mapping) else value
     each = found if isinstance(found, list) else [found]
-    texts = [filled(table, row, f"{{{column}}}", {column: one}) for one in each]
+    texts = [_worded(table, row, column, one) for one in each]
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
