@@ -1,8 +1,7 @@
 """A paper's table and ours, one row a task."""
 
-from collections import namedtuple
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
 
 from rich.console import RenderableType
 
@@ -21,16 +20,20 @@ def reproduced_table(
 ) -> RenderableType:
     """Return the table. `theirs` is method -> task -> per cent; `ours` task -> points, whose test scores are shown in per cent."""
     titles = ("task", "metric", *theirs, "our ULPT", "our best")
-    row: Any = namedtuple("row", [f"c{number}" for number in range(len(titles))])  # noqa: PYI024 - as many fields as the paper has methods
     wide = {title for title in theirs if not title.startswith("ULPT")}
     columns = [
         Column(f"c{number}", title, number=number > 1, from_width=WIDE if title in wide else 0) for number, title in enumerate(titles)
     ]
     rows = [
-        row(task, metrics[task], *(_percent(scores.get(task)) for scores in theirs.values()), _ulpt(ulpt), _best(best))
+        _row(task, metrics[task], *(_percent(scores.get(task)) for scores in theirs.values()), _ulpt(ulpt), _best(best))
         for task, (ulpt, best) in ours.items()
     ]
     return table(columns, rows, width=width)
+
+
+def _row(*cells: str) -> SimpleNamespace:
+    """A table's row has fields; how many methods a paper compares is not known before."""
+    return SimpleNamespace(**{f"c{number}": cell for number, cell in enumerate(cells)})
 
 
 def _percent(score: float | None) -> str:

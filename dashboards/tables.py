@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -114,7 +113,7 @@ def plan_table(rows: Sequence[PlanRow], *, width: int | None) -> RenderableType:
     return table(PLAN, rows, width=width)
 
 
-def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int | None) -> RenderableType:
+def table(columns: Sequence[Column], rows: Sequence[object], *, width: int | None) -> RenderableType:
     """Lay `rows` out under those of `columns` that are shown at `width` terminal columns; no text is read as markup.
 
     Where room is short, columns that wrap give way first, then other text, never a number; nothing is cut off. Without a
@@ -123,7 +122,7 @@ def table(columns: Sequence[Column], rows: Sequence[NamedTuple], *, width: int |
     return _unwrapped(columns, rows) if width is None else _fitted(columns, rows, width)
 
 
-def _unwrapped(columns: Sequence[Column], rows: Sequence[NamedTuple]) -> Text:
+def _unwrapped(columns: Sequence[Column], rows: Sequence[object]) -> Text:
     """A heading, then one line a row, in columns; a table of rich's would take a minute for 20,000 rows."""
     cells = [[column.title for column in columns], *([_one_line(getattr(row, column.field)) for column in columns] for row in rows)]
     widths = [max(map(cell_len, texts)) for texts in zip(*cells, strict=True)]
@@ -141,7 +140,7 @@ def _line(columns: Sequence[Column], texts: Sequence[str], widths: Sequence[int]
     return "  ".join(parts).rstrip()
 
 
-def _fitted(columns: Sequence[Column], rows: Sequence[NamedTuple], width: int) -> Table:
+def _fitted(columns: Sequence[Column], rows: Sequence[object], width: int) -> Table:
     shown = [column for column in columns if column.from_width <= width]
     longest = {column.field: max(cell_len(cell) for cell in _cells(column, rows)) for column in shown}
     cap = _text_cap(shown, longest, width)
@@ -160,7 +159,7 @@ def _fitted(columns: Sequence[Column], rows: Sequence[NamedTuple], width: int) -
     return drawn
 
 
-def _cells(column: Column, rows: Sequence[NamedTuple]) -> list[str]:
+def _cells(column: Column, rows: Sequence[object]) -> list[str]:
     """The column's texts, heading included, line by line."""
     return [line for text in (column.title, *(getattr(row, column.field) for row in rows)) for line in (text.splitlines() or [""])]
 
