@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..spaces.metrics import ANYTHING
 from ..spaces.records import Point
 from ..spaces.references import Reference
 from ..spaces.space import Size
 from .frontier import frontier
 from .palette import Style, styles
-from .points import Tables
+from .points import Ends, Tables
 from .words import count
 
 
@@ -41,6 +42,8 @@ class Curve:
     """Configurations of the finals that are not ranked, since some of their seeds are missing or failed."""
     references: tuple[Reference, ...] = ()
     """What was measured beside the trials; no choice follows from it."""
+    ends: Ends = ANYTHING
+    """What no score can be below, and above."""
     remarks: tuple[str, ...] = ()
     """What was done to the task's data, each a sentence."""
 

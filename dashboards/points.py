@@ -13,24 +13,27 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spaces.metrics import ANYTHING
 from ..spaces.records import Point, Result, Split, Trial
 from .crossed import Table, over_table
 from .intervals import Interval, over_rows, over_seeds
 
 RowScores = Mapping[tuple[int, Split], "Sequence[float] | NDArray[np.float64]"]
 """(Final trial, split) -> what each row of the split adds to its score, as far as it was kept."""
+Ends = tuple[float, float]
+"""What no score can be below, and above."""
 Tables = dict[int, dict[Split, Table]]
 """Configuration (its search trial) -> split -> (seeds, rows)."""
 
 
-def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None, *, lowest: float = -1.0) -> list[Point]:
+def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None, *, ends: Ends = ANYTHING) -> list[Point]:
     """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number.
 
-    `lowest` is what no score can be below: intervals end there.
+    Intervals end where scores do.
     """
     known, usable = _usable(trials, results)
     found = _measured(known, usable, rows or {}) or _searched(known, usable)
-    return [_within(point, lowest) for point in found]
+    return [_within(point, ends) for point in found]
 
 
 def searched_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
@@ -188,12 +191,12 @@ def _interval(results: Sequence[Result], split: Split, rows: RowScores) -> Inter
     return Interval(mean, found.low + mean - found.centre, found.high + mean - found.centre)
 
 
-def _within(point: Point, lowest: float) -> Point:
-    """The point with intervals that end where the metric does: none is above 1."""
-    low, high = max(lowest, point.score_low), min(1.0, point.score_high)
+def _within(point: Point, ends: Ends) -> Point:
+    """The point with intervals that end where the metric does."""
+    low, high = max(ends[0], point.score_low), min(ends[1], point.score_high)
     if point.test_low is None or point.test_high is None:
         return replace(point, score_low=low, score_high=high)
-    return replace(point, score_low=low, score_high=high, test_low=max(lowest, point.test_low), test_high=min(1.0, point.test_high))
+    return replace(point, score_low=low, score_high=high, test_low=max(ends[0], point.test_low), test_high=min(ends[1], point.test_high))
 
 
 def _table(results: Sequence[Result], split: Split, rows: RowScores) -> Table | None:

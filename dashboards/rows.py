@@ -137,15 +137,24 @@ def _trial_row(trial: Trial, results: Sequence[Result], problems: Sequence[Probl
 
 
 def method_row(
-    *, name: str, formula: str, citation: str, floor: int | None, axes: Mapping[str, Axis], exports: Sequence[str], packable: bool
+    *,
+    name: str,
+    formula: str,
+    citation: str,
+    floor: int | None,
+    axes: Mapping[str, Axis],
+    exports: Sequence[str],
+    packable: bool,
+    source: str = "",
 ) -> MethodRow:
     """Return a method's row from the fields of `methods --json`; `floor` None where it does not fit the model."""
+    brought = f"\nby {source}" if source else ""
     return MethodRow(
         method=name,
         floor="–" if floor is None else count(floor),
         packs="yes" if packable else "no",
         exports="\n".join(exports),
-        formula=f"{formula}\n{citation}",
+        formula=f"{formula}\n{citation}{brought}",
         axes="\n".join(f"{name}: {axis(of)}" for name, of in axes.items()),
     )
 

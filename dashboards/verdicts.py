@@ -11,13 +11,12 @@ from itertools import combinations
 from statistics import NormalDist
 from typing import TypeVar
 
-from ..spaces.metrics import METRICS
 from ..spaces.records import Point, Split
 from ..spaces.references import Reference
 from .crossed import Comparison, compare, cost_of_choice, holm
 from .curve import Curve
 from .intervals import LEVEL, TAIL, Interval, difference, over_rows
-from .points import Tables
+from .points import Ends, Tables
 from .words import count, metric
 
 LOST = 1 - LEVEL
@@ -98,13 +97,12 @@ def notes(curve: Curve) -> list[str]:
 
 def beside(curve: Curve) -> list[str]:
     """Return a sentence for each reference, with its scores and 95 % intervals over rows."""
-    lowest = METRICS[curve.metric].lowest if curve.metric in METRICS else -math.inf
-    return [_beside(one, lowest) for one in curve.references]
+    return [_beside(one, curve.ends) for one in curve.references]
 
 
-def _beside(one: Reference, lowest: float) -> str:
+def _beside(one: Reference, ends: Ends) -> str:
     found = (over_rows(one.score, one.variance), over_rows(one.test_score, one.test_variance))
-    validation, test = (replace(each, low=max(lowest, each.low), high=min(1.0, each.high)) for each in found)
+    validation, test = (replace(each, low=max(ends[0], each.low), high=min(ends[1], each.high)) for each in found)
     size = f"{count(one.parameters)} parameters" if one.parameters else "nothing trained"
     return f"Reference, {one.about} ({size}): validation {_interval(validation)}, test {_interval(test)}, over rows."
 
@@ -207,7 +205,8 @@ def _test(point: Point) -> str:
 
 
 def _interval(of: Interval) -> str:
-    return f"{metric(of.centre)} [{metric(of.low)}, {metric(of.high)}]"
+    known = f"[{metric(of.low)}, {metric(of.high)}]" if of.low < of.high else "(no interval: no row moves it)"
+    return f"{metric(of.centre)} {known}"
 
 
 def _unpaired(of: Interval) -> Comparison:

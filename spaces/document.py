@@ -1,19 +1,23 @@
 """The keys of a space's YAML and their types. Defaults come from the frozen values that they end up in."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from .metrics import METRICS
+from .metrics import names
 from .space import Calibration, Decline, Format, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
 from .validation_errors import Section
 
-if TYPE_CHECKING:
-    Metric = str
-else:
-    Metric = Literal[*METRICS]
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
+
+
+def _listed(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(names())
+
+
+Metric = Annotated[str, Field(json_schema_extra=_listed)]
+"""Ours or another distribution's; `specs.py` sees to it that there is such a one."""
 MaskText = Annotated[str, Field(pattern=r"^[^{}]*\{mask\}[^{}]*$", examples=["' It was {mask}.'"])]
 """Holds the gap just once."""
 

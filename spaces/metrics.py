@@ -1,17 +1,18 @@
-"""What a task may be measured by: one list, which space files, tasks and workers all read.
+"""What a task may be measured by: one list, which space files, tasks and workers all read, and what other distributions bring.
 
 Values follow scikit-learn and SciPy. 0/0 is 0 (F1 of a label that nobody names, a correlation with predictions that are all the same);
 targets that are all the same are refused before anything is trained.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import plugins
 from .errors import WrongInput, did_you_mean
 
 Kind = Literal["classification", "regression", "multiple_choice", "generation"]
@@ -21,6 +22,8 @@ Compute = Callable[[Array, Array, Array, int], float]
 """Targets (rows,), predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value."""
 
 LABELLED: tuple[Kind, ...] = ("classification", "multiple_choice")
+SHARE, SIGNED, LOSS, ANYTHING = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf), (-np.inf, np.inf)
+"""Ranges of metrics."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,23 @@ class Metric:
     higher_is_better: bool = True
     constant_targets: bool = True
     """Whether it says something of rows that all have one target."""
+    span: tuple[float, float] = ANYTHING
+    """What no value can be below, and above."""
+
+    def __post_init__(self) -> None:
+        if not self.kinds or not set(self.kinds) <= set(get_args(Kind)) or self.reads not in get_args(Reads) or not callable(self.compute):
+            wanted = f"kinds among {', '.join(get_args(Kind))}, reads {' or '.join(get_args(Reads))}, a function to compute"
+            raise ValueError(f"metric {self.name}: got kinds {self.kinds}, reads {self.reads}; wanted {wanted}")
 
     def turned(self, value: float) -> float:
         """Return the value, or its negative where lower is better: what is compared."""
         return value if self.higher_is_better else -value
 
     @property
-    def lowest(self) -> float:
-        """What no compared score can be below."""
-        return -1.0 if self.higher_is_better else -np.inf
+    def ends(self) -> tuple[float, float]:
+        """What no compared score can be below, and above."""
+        low, high = self.span
+        return (low, high) if self.higher_is_better else (-high, -low)
 
     @property
     def title(self) -> str:
@@ -118,16 +129,16 @@ def _perplexity(targets: Array, predictions: Array, weights: Array, classes: int
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", LABELLED, _accuracy),
-        Metric("f1", ("classification",), partial(_f1, average="own")),
-        Metric("f1_macro", ("classification",), partial(_f1, average="macro")),
-        Metric("f1_micro", ("classification",), partial(_f1, average="micro")),
-        Metric("matthews", ("classification",), _matthews, constant_targets=False),
-        Metric("auroc", ("classification",), _auroc, reads="probabilities", constant_targets=False),
-        Metric("log_loss", LABELLED, _log_loss, reads="probabilities", higher_is_better=False),
-        Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False),
-        Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False),
-        Metric("perplexity", ("generation",), _perplexity, reads="losses", higher_is_better=False),
+        Metric("accuracy", LABELLED, _accuracy, span=SHARE),
+        Metric("f1", ("classification",), partial(_f1, average="own"), span=SHARE),
+        Metric("f1_macro", ("classification",), partial(_f1, average="macro"), span=SHARE),
+        Metric("f1_micro", ("classification",), partial(_f1, average="micro"), span=SHARE),
+        Metric("matthews", ("classification",), _matthews, constant_targets=False, span=SIGNED),
+        Metric("auroc", ("classification",), _auroc, reads="probabilities", constant_targets=False, span=SHARE),
+        Metric("log_loss", LABELLED, _log_loss, reads="probabilities", higher_is_better=False, span=LOSS),
+        Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False, span=SIGNED),
+        Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False, span=SIGNED),
+        Metric("perplexity", ("generation",), _perplexity, reads="losses", higher_is_better=False, span=(1.0, np.inf)),
     )
 }
 """Name -> metric. `f1` of two labels is that of the last one (its positive one), of more that of `f1_macro`; the first that measures a kind
@@ -135,12 +146,42 @@ of task is its default."""
 
 
 def metric(name: str) -> Metric:
-    """Return a metric; `WrongInput` names the nearest where there is none."""
-    if name not in METRICS:
-        raise WrongInput(f"metric {name}: unknown; there are {', '.join(METRICS)}.{did_you_mean(name, METRICS)}")
-    return METRICS[name]
+    """Return a metric, ours or another distribution's; `WrongInput` names the nearest where there is none."""
+    if name in METRICS:
+        return METRICS[name]
+    part = plugins.load(plugins.SCORERS, name)
+    if part is None:
+        raise WrongInput(f"metric {name}: unknown; there are {offered(name)}")
+    if not isinstance(part, Metric):
+        whose = plugins.sources(plugins.SCORERS)[name]
+        raise WrongInput(f"metric {name}: {whose} brings {type(part).__name__}, wanted a Metric of ulpt_search.spaces.metrics")
+    return replace(part, name=name)  # it is called what it is asked for by
+
+
+def names(among: Iterable[str] = METRICS) -> tuple[str, ...]:
+    """Return the names of metrics, those of other distributions at the end; nothing of theirs is imported."""
+    return tuple(dict.fromkeys((*among, *plugins.names(plugins.SCORERS))))
+
+
+def offered(given: str, among: Iterable[str] = METRICS) -> str:
+    """List the metrics that there are, and name the nearest to what was given."""
+    known = names(among)
+    return f"{', '.join(known)}.{did_you_mean(given, known)}"
+
+
+def exists(name: str) -> bool:
+    """Whether there is a metric of this name."""
+    return name in METRICS or name in names()
+
+
+def found(name: str | None) -> Metric | None:
+    """Return a metric; None where this installation has none of the name, or cannot load it: what is kept of it can be shown anyway."""
+    try:
+        return None if name is None else metric(name)
+    except WrongInput:
+        return None
 
 
 def metrics_of(kind: Kind) -> tuple[str, ...]:
-    """Return the names of the metrics of a kind of task, its default first."""
+    """Return the names of our metrics of a kind of task, its default first."""
     return tuple(name for name, one in METRICS.items() if kind in one.kinds)

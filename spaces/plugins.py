@@ -1,10 +1,11 @@
 """Parts that other distributions bring, by entry points of these groups; one is imported only when its name is asked for."""
 
+from collections.abc import Collection
 from importlib.metadata import EntryPoint, entry_points
 
 from .errors import WrongInput, reason
 
-METHODS, TASKS = "ulpt_search.methods", "ulpt_search.tasks"
+METHODS, TASKS, SCORERS = "ulpt_search.methods", "ulpt_search.tasks", "ulpt_search.scorers"
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -29,6 +30,12 @@ def load(group: str, name: str) -> object | None:
 def sources(group: str) -> dict[str, str]:
     """Return name -> distribution and version of a group's parts."""
     return {entry.name: source(entry) for entry in entry_points(group=group)}
+
+
+def used(*, methods: Collection[str], scorers: Collection[str], task: str) -> dict[str, str]:
+    """Return what of a study other distributions bring, as an error names it -> distribution and version."""
+    wanted = {(METHODS, "method"): methods, (SCORERS, "metric"): scorers, (TASKS, "task"): (task,)}
+    return {f"{title} {name}": brought for (group, title), own in wanted.items() for name, brought in sources(group).items() if name in own}
 
 
 def source(entry: EntryPoint) -> str:

@@ -5,7 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from .document import Geometric, ModelSection, SpaceDocument, TaskSection
-from .located_yaml import Invalid
+from .located_yaml import Invalid, KeyPath
+from .metrics import exists, offered
 from .space import ModelSpec, Objective, TaskSpec, Training
 from .validation_errors import show
 
@@ -28,12 +29,21 @@ def task_spec(section: TaskSection, folders: Sequence[Path]) -> TaskSpec:
     """Return the task. A name that is a path or a hub id (`owner/name`) stands for `path` or `hub`."""
     if section.path and section.hub:
         raise Invalid("both path and hub; keep the one that holds the data", ("hub",))
+    _check_metrics(section)
     given = section.model_dump()
     if not section.path and not section.hub and section.name:
         given |= _source(section.name, folders)
     if given["path"]:
         given["path"] = _located(given["path"], folders, at=("path",) if section.path else ())
     return TaskSpec(**{**given, "name": given["name"] or _title(given["path"] or given["hub"])})
+
+
+def _check_metrics(section: TaskSection) -> None:
+    named: list[tuple[KeyPath, str | None]] = [(("metric",), section.metric)]
+    named += [(("metrics", place), name) for place, name in enumerate(section.metrics)]
+    for at, name in named:
+        if name is not None and not exists(name):
+            raise Invalid(f"unknown metric {show(name)}; there are {offered(name)}", at)
 
 
 def training(document: SpaceDocument) -> Training:

@@ -181,3 +181,14 @@ def test_exports_choose_as_the_search_did(family: str, name: str, style: str, tm
         (lines,) = snippets(out)
         (printed,) = run([(tmp_path, edited(lines, out, zoo.saved(family)))])
         assert printed == f"{answer['label']} {answer['probability']}"
+
+
+def test_the_longest_choice_is_that_of_most_tokens_not_of_most_characters(tmp_path: Path) -> None:
+    """Each long word is one token, of which there are more than are looked at; the short ones are three."""
+    long = [{"text_a": f"w1 w{n} x{n}", "choices": [f"{'x' * 40}{n}", f"{'y' * 40}{n}"], "label": n % 2} for n in range(60)]
+    short = [{"text_a": f"w2 w{n}", "choices": ["w1 w2 w3", "w4"], "label": n % 2} for n in range(3)]
+    rows = [*short, *long]
+    place = task_files.folder(tmp_path / "long", train=rows[:48], validation=rows[48:56], test=rows[56:])
+    readout = readout_of(families.backbone("llama"), load_task(TaskSpec(path=str(place), choices="choices")))
+    assert isinstance(readout, RowChoice)
+    assert readout.longest == 3

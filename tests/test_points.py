@@ -8,6 +8,7 @@ import pytest
 from ulpt_search.dashboards.crossed import over_table
 from ulpt_search.dashboards.intervals import over_seeds
 from ulpt_search.dashboards.points import RowScores, faint_points, incomplete, points, searched_points, tables
+from ulpt_search.spaces.metrics import METRICS
 from ulpt_search.spaces.records import Result, Trial
 
 from .curve_records import curve, finished, result, searched, trial
@@ -43,7 +44,7 @@ def test_a_measured_point_has_both_scores_of_the_same_adapters_at_one_step() -> 
     valid, test = over_seeds([0.6, 0.7, 0.5], [1e-4] * 3), over_seeds([0.5, 0.9, 0.7], [1e-4] * 3)
     assert (found.trial, found.steps, found.seeds, found.finals) == (0, 200, (1000, 1001, 1002), (1, 2, 3))
     assert (found.score, found.score_low, found.score_high) == pytest.approx((0.6, valid.low, valid.high))
-    assert (found.test_score, found.test_low, found.test_high) == pytest.approx((0.7, test.low, min(1.0, test.high)))
+    assert (found.test_score, found.test_low, found.test_high) == pytest.approx((0.7, test.low, test.high))
 
 
 def test_what_is_exported_is_the_median_final_by_validation_with_its_own_scores() -> None:
@@ -93,8 +94,13 @@ def test_a_configuration_whose_seeds_failed_is_not_ranked_by_those_that_did_not(
 
 
 def test_no_interval_leaves_what_a_metric_can_be() -> None:
-    (found,) = points([trial(0)], [result(0, 0.99, variance=0.01)])
+    (found,) = points([trial(0)], [result(0, 0.99, variance=0.01)], ends=METRICS["accuracy"].ends)
     assert (found.score, found.score_high) == (0.99, 1.0)
+    (found,) = points([trial(0)], [result(0, -0.01, variance=0.01)], ends=METRICS["log_loss"].ends)
+    assert found.score_high == 0
+    assert found.score_low == pytest.approx(-0.206, abs=1e-3)
+    (found,) = points([trial(0)], [result(0, 0.01, variance=0.01)], ends=METRICS["f1"].ends)
+    assert found.score_low == 0
 
 
 def test_a_search_trials_test_score_counts_for_nothing() -> None:

@@ -92,6 +92,15 @@ def test_the_scale_of_the_states_changes_nothing(setup: Setup) -> None:
     assert (small == large).all()
 
 
+def test_a_fit_gets_as_many_rounds_as_its_time_allows(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(64, 8))
+    assert references._rounds(rows, 3) == references.ROUNDS
+    monkeypatch.setattr(references, "PATIENCE", 1e-12)
+    assert references._rounds(rows, 3) == references.LEAST_ROUNDS
+    monkeypatch.setattr(references, "LEAST_ROUNDS", 1)
+    assert ", not converged in 1 rounds" in measured(setup)["probe"].about
+
+
 def test_a_label_without_training_rows_keeps_its_column(setup: Setup) -> None:
     """Columns follow the task's labels, not the classes that the library saw."""
     session = worker.session(setup)
@@ -169,8 +178,10 @@ def test_each_is_a_sentence_under_the_curve_with_its_intervals() -> None:
     said = beside(replace(curve(), references=(FROZEN, PROBE)))
     assert said[0].startswith("Reference, frozen model: cosine (nothing trained): validation 0.500 [0.438, 0.562], test 0.490 [")
     assert "C = 1 (2,310 parameters): validation 0.900" in said[1]
-    sure = beside(replace(curve(), references=(replace(PROBE, score=0.99, variance=0.01),)))
+    sure = beside(replace(curve(), ends=(0.0, 1.0), references=(replace(PROBE, score=0.99, variance=0.01),)))
     assert "validation 0.990 [0.794, 1.000]" in sure[0]
+    unknown = beside(replace(curve(), references=(replace(PROBE, score=0.0, variance=0.0),)))
+    assert "validation 0.000 (no interval: no row moves it)" in unknown[0]
 
 
 def test_mlflow_runs_are_tagged_as_references() -> None:

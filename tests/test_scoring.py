@@ -106,7 +106,7 @@ def test_f1_is_of_the_last_of_two_labels_and_macro_beyond() -> None:
 def test_one_row_is_enough_to_score(metric: str) -> None:
     found = score(metric, (1,), (1,))
     assert np.isfinite(found.value)
-    assert found.variance == 0 or metric == "accuracy"
+    assert found.variance > 0
 
 
 @pytest.mark.parametrize(
@@ -229,3 +229,20 @@ def test_a_further_metric_that_these_rows_cannot_tell_is_left_out() -> None:
     """Of one label alone there is no area under the curve; a NaN would be no JSON that every database takes."""
     scores = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
     assert measured(["accuracy", "auroc", "f1"], scores, [1, 1], classes=2).others.keys() == {"f1"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("f1", 1.0), ("f1_macro", 1.0), ("matthews", 1.0), ("auroc", 1.0), ("pearson", 0.0)])
+def test_a_score_that_no_row_moves_is_not_certain(name: str, value: float) -> None:
+    """All right, or all predictions alike: the error is that of as many rows as the rarest label has, and shrinks with them."""
+    errors = []
+    for rows in (20, 80):
+        targets = [int(row % 5 == 0) for row in range(rows)]
+        scores = np.zeros((rows, 1)) if name == "pearson" else np.eye(2)[targets] * 3
+        found = measured([name], scores, targets, classes=2)
+        assert found.value == pytest.approx(value)
+        errors.append(found.variance**0.5)
+    assert 0.01 < errors[1] < 0.6 * errors[0] < 0.6
+
+
+def test_without_ends_nothing_is_known_of_a_score_that_no_row_moves() -> None:
+    assert measured(["log_loss"], np.zeros((8, 2)), [0, 1] * 4, classes=2).variance == 0

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ...spaces import plugins
 from ...spaces.axes import Axis
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
@@ -28,6 +30,8 @@ class MethodListing:
     axes: Mapping[str, Axis]
     exports: tuple[str, ...]
     packable: bool
+    source: str = ""
+    """The distribution that brings it, with its version; empty for ours."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `methods --json` prints, axes as in a space file."""
@@ -35,7 +39,7 @@ class MethodListing:
         return {**own, "axes": _axes_to_json(self.axes), **self._abilities()}
 
     def _abilities(self) -> dict[str, Any]:
-        return {"exports": list(self.exports), "packable": self.packable}
+        return {"exports": list(self.exports), "packable": self.packable, "source": self.source}
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,45 @@ class Listing:
 
 
 def list_methods(model: str | None) -> list[MethodListing]:
-    """Return the catalogue with its floors at `model`; `WrongInput` where a model was named that cannot be used."""
+    """Return the catalogue, and what others bring, with floors at `model`; `WrongInput` where a model was named that cannot be used."""
     from ...workers.catalogue import catalogue
 
     shape = _shape(model)
-    return [
-        MethodListing(
-            name, cls.formula, cls.citation, _floor(name, cls.axes(), shape), cls.axes(), _exports(name, cls, shape), cls.packable
-        )
-        for name, cls in catalogue().items()
+    return [_listed(name, cls, shape) for name, cls in catalogue().items()] + [
+        _listed(name, cls, shape, source=source) for name, (cls, source) in _brought().items()
     ]
+
+
+def broken_methods() -> list[str]:
+    """Return a line for each method of another distribution that cannot be used."""
+    return [str(cls) for cls, _ in _tried().values() if isinstance(cls, WrongInput)]
+
+
+def _brought() -> "dict[str, tuple[type[Method], str]]":
+    return {name: (cls, source) for name, (cls, source) in _tried().items() if not isinstance(cls, WrongInput)}
+
+
+@cache
+def _tried() -> "dict[str, tuple[type[Method] | WrongInput, str]]":
+    """Name -> what another distribution brings, or why it cannot be used, and which that is; a name of ours is ours."""
+    from ...workers.catalogue import catalogue
+
+    found = plugins.sources(plugins.METHODS)
+    return {name: (_method(name), found[name]) for name in plugins.names(plugins.METHODS) if name not in catalogue()}
+
+
+def _method(name: str) -> "type[Method] | WrongInput":
+    from ...workers.catalogue import method
+
+    try:
+        return method(name)
+    except WrongInput as error:
+        return error
+
+
+def _listed(name: str, cls: "type[Method]", shape: Shape | None, *, source: str = "") -> MethodListing:
+    axes = cls.axes()
+    return MethodListing(name, cls.formula, cls.citation, _floor(name, axes, shape), axes, _exports(name, cls, shape), cls.packable, source)
 
 
 def list_stock() -> list[str]:

@@ -178,7 +178,16 @@ def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str]) 
     from ...dashboards.tables import methods_table
 
     rows = [
-        method_row(name=o.name, formula=o.formula, citation=o.citation, floor=o.floor, axes=o.axes, exports=o.exports, packable=o.packable)
+        method_row(
+            name=o.name,
+            formula=o.formula,
+            citation=o.citation,
+            source=o.source,
+            floor=o.floor,
+            axes=o.axes,
+            exports=o.exports,
+            packable=o.packable,
+        )
         for o in listings
     ]
     _show(methods_table(rows, width=_columns()))

@@ -1,6 +1,5 @@
 """What the ledger remembers of a study, read without a model, without Ray and without writing anything."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from ...dashboards.curve import Curve
 from ...dashboards.points import RowScores, faint_points, incomplete, points, tables
 from ...dashboards.states import problems_by_trial, results_by_trial, states_of
 from ...spaces.errors import WrongInput
-from ...spaces.metrics import METRICS
+from ...spaces.metrics import ANYTHING, found
 from ...spaces.records import Problem, Result, State, Trial
 from ...spaces.references import Reference
 from ...spaces.space import Setup, Space
@@ -46,7 +45,8 @@ class History:
         return Curve(
             study=self.record.name,
             budget=self.record.budget,
-            points=tuple(points(self.trials, self.results, self.rows, lowest=_lowest(self.space.task.metric))),
+            points=tuple(points(self.trials, self.results, self.rows, ends=_ends(self.space.task.metric))),
+            ends=_ends(self.space.task.metric),
             metric=_title(self.space.task.metric),
             task=self.space.task.name,
             model=self.space.model.name,
@@ -161,13 +161,13 @@ def choose(history: History, *, best: bool, trial: int | None, max_parameters: i
 
 def _title(name: str | None) -> str:
     """What the scores of a study are called; a metric that this installation does not know keeps its name."""
-    known = METRICS.get(name or "")
+    known = found(name)
     return known.title if known else name or "score"
 
 
-def _lowest(name: str | None) -> float:
-    known = METRICS.get(name or "")
-    return known.lowest if known else -math.inf
+def _ends(name: str | None) -> tuple[float, float]:
+    known = found(name)
+    return known.ends if known else ANYTHING
 
 
 def _on_curve(history: History, limit: int | None) -> int:

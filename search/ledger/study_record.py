@@ -78,6 +78,7 @@ def compare(found: StudyRecord, wanted: StudyRecord, *, model: Sequence[Differen
     told += [f"{_named(found, wanted, 'model')} ({said(model)})"] if model else []
     told += [f"{_named(found, wanted, 'task')} ({said(task)})"] if task else []
     told += _recipe(found.space.get("training", {}), wanted.space.get("training", {}))
+    told += _plugins(found.space.get("plugins", {}), wanted.space.get("plugins", {}))
     if told:
         raise WrongInput(f"--study {found.name}: was begun with {'; '.join(told)}. Go on as it was begun, or give another --study name")
 
@@ -86,6 +87,12 @@ def _recipe(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[s
     """What differs between two recipes; of what an earlier version did not know, it trained as the default says."""
     then, now = ({**asdict(Training()), **recipe} for recipe in (found, wanted))
     return [f"{key} {then[key]}, not {now.get(key)}" for key in then if _plain(then[key]) != _plain(now.get(key))]
+
+
+def _plugins(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """What other distributions, or versions of them, bring than when the study began; of a task the data itself is compared."""
+    same = [name for name in found if name in wanted and not name.startswith("task ")]
+    return [f"{name} of {found[name]}, not {wanted[name]}" for name in same if found[name] != wanted[name]]
 
 
 def _plain(value: object) -> object:

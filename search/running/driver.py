@@ -137,9 +137,13 @@ class Search:
         watch = self._watch(study, problems)
         with _mirrored(request, self.ledger, self.record) as mirror:
             study.tell_time(watch.time.time_left())
-            if not study.finished:
+            references = self._references()
+            if not study.finished or not references.over:
                 request.say(f"{self.record.name}: {self.means}; state in {request.places.root}")
-                if watch.time.limit is not None:
+                if study.trials and references.missing:
+                    named = ", ".join(references.missing)
+                    request.say(f"{self.record.name}: has no {named} reference yet, which is measured now; --no-references goes without")
+                if watch.time.limit is not None and not study.finished:
                     request.say(watch.time.limit.said(trials=self.space.trials))
                 with LiveView(quiet=request.quiet) as view, self._cluster() as cluster:
                     speed = self.inspection.speed
@@ -151,7 +155,7 @@ class Search:
                         view=view,
                         mirror=mirror,
                         speed=speed,
-                        references=self._references(),
+                        references=references,
                     )
                     cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
             return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
@@ -262,7 +266,8 @@ def _written(space: Space, inspection: Inspection) -> dict[str, Any]:
     from ...spaces.space_json import space_to_json
 
     named = replace(space, task=replace(space.task, metric=inspection.metric))
-    brought = {name: source for name, source in plugins.sources(plugins.METHODS).items() if name in _parts(space)}
+    task = "" if space.task.path or space.task.hub else space.task.name
+    brought = plugins.used(methods=_parts(space), scorers=(inspection.metric, *space.task.metrics), task=task)
     return {**space_to_json(named), "task_notes": list(inspection.notes), **({"plugins": brought} if brought else {})}
 
 

@@ -22,6 +22,11 @@ class ReferenceJobs:
         self._under_way = False
 
     @property
+    def missing(self) -> tuple[ReferenceKind, ...]:
+        """What is wanted and has not been measured."""
+        return self._missing
+
+    @property
     def over(self) -> bool:
         """Whether none is under way and none will follow."""
         return not self._under_way and not self._waiting

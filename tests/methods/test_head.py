@@ -1,8 +1,10 @@
 """A head's equation and counts by hand, its starts, what it reads of a text, and its company in a pack."""
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -14,6 +16,7 @@ from ulpt_search.spaces.space import ModelSpec, Training
 from ulpt_search.workers.catalogue import count, parts, rule
 from ulpt_search.workers.methods.head import Head
 from ulpt_search.workers.methods.maths.discriminant import discriminant
+from ulpt_search.workers.model import pooled_states
 from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.frozen_scores import own_scores
 from ulpt_search.workers.model.pack import Pack, build_parts
@@ -206,6 +209,33 @@ def test_a_pooled_state_is_the_plain_models_alone_or_padded(family: str, how: st
     found = PooledStates(backbone, Body(backbone)).rows(data, torch.arange(24).numpy(), how)
     for row in range(24):
         torch.testing.assert_close(found[row], plain(backbone, data, row, how), rtol=1e-9, atol=1e-9)
+
+
+def test_a_large_split_is_kept_on_the_host_and_only_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meta device stands for one that is not the host: there a large table is not kept."""
+    backbone = zoo.backbone("encoder")
+    data, rows = encode(backbone, toy.rows(24), max_tokens=32), np.array([[3, 5], [3, 20]])
+    beside, far = PooledStates(backbone, Body(backbone)), PooledStates(backbone, Body(backbone))
+    wanted = beside.rows(data, rows, "mean")
+    monkeypatch.setattr(pooled_states, "LARGEST", 0)
+    assert torch.equal(far.rows(data, rows, "mean"), wanted)
+    table = far._table(data, "mean")
+    assert table.known.sum() == 3
+    monkeypatch.setattr(Backbone, "device", property(lambda self: torch.device("meta")))
+    assert far._table(data, "first").values.device.type == "cpu"
+    monkeypatch.setattr(pooled_states, "LARGEST", 1 << 28)
+    assert far._table(data, "last").values.device.type == "meta"
+
+
+def test_a_rule_is_found_once_for_the_same_states_and_goes_with_them() -> None:
+    states, targets = torch.randn(24, 4, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 3
+    first = discriminant(states, targets, labels=3)
+    assert discriminant(states, targets, labels=3) is first
+    assert discriminant(states, targets, labels=3, rank=1) is not first
+    assert discriminant(states, targets.flip(0), labels=3) is not first
+    kept = weakref.ref(first[1])
+    del first, states
+    assert kept() is None
 
 
 @pytest.mark.parametrize("how", ["mean", "first", "last", "pooler"])

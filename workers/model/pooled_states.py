@@ -1,6 +1,7 @@
 """Pooled states of the frozen model, kept row by row: all that a trial needs of it that trains nothing but a head.
 
-Four bytes a number: 150 MB for a hundred thousand rows of 384. Rows that nobody asks for are never computed.
+Four bytes a number: 150 MB for a hundred thousand rows of 384, beside the model; a split that may need more than `LARGEST` is kept in host
+memory, where rows that nobody asks for take no room. Nor are they ever computed.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from .transfer import sent
 TOKENS_AT_ONCE = {"cpu": 2048}
 """Tokens of one pass, by device; elsewhere `TOKENS`."""
 TOKENS = 65_536
+LARGEST = 1 << 28
+"""Bytes of a table that is kept beside the model."""
 
 
 @dataclass
@@ -43,13 +46,16 @@ class PooledStates:
         kept = self._table(data, how)
         if not kept.known[rows].all():
             missing = np.unique(rows[~kept.known[rows]])
-            kept.values[sent(torch.from_numpy(missing), self._backbone.device)] = self.compute(data, missing, how)
+            place = kept.values.device
+            kept.values[sent(torch.from_numpy(missing), place)] = self.compute(data, missing, how).to(place)
             kept.known[missing] = True
 
     def rows(self, data: Encoded, rows: np.ndarray, how: str) -> Tensor:
         """Return the states (..., width) of `rows` (...) of a split."""
         self.prepare(data, rows, how)
-        return self._table(data, how).values[sent(torch.from_numpy(rows), self._backbone.device)]
+        values = self._table(data, how).values
+        found = values[sent(torch.from_numpy(rows), values.device)]
+        return found if values.device == self._backbone.device else sent(found, self._backbone.device)
 
     @torch.no_grad()
     def compute(self, data: Encoded, rows: np.ndarray, how: str) -> Tensor:
@@ -76,9 +82,10 @@ class PooledStates:
     def _table(self, data: Encoded, how: str) -> Kept:
         key = (id(data), how)
         if key not in self._kept:
-            like = precise(torch.zeros(0, dtype=self._backbone.dtype, device=self._backbone.device))
-            count = len(data.lengths)
-            self._kept[key] = Kept(data, like.new_zeros(count, self._backbone.shape.state_width), np.zeros(count, bool))
+            dtype = precise(torch.zeros(0, dtype=self._backbone.dtype)).dtype
+            count, width = len(data.lengths), self._backbone.shape.state_width
+            place = self._backbone.device if count * width * dtype.itemsize <= LARGEST else torch.device("cpu")
+            self._kept[key] = Kept(data, torch.empty(count, width, dtype=dtype, device=place), np.zeros(count, bool))
         return self._kept[key]
 
 

@@ -117,19 +117,20 @@ def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[s
 
 
 def _metric(name: str, kind: Kind, asked: str | None, own: str | None) -> str:
-    allowed = METRICS[kind]
-    if asked is not None and asked not in allowed:
-        raise WrongInput(f"{name}: task.metric is {asked}, but a {kind.replace('_', '-')} task is measured by {' or '.join(allowed)}")
-    return asked or own or allowed[0]
+    if asked is not None and kind not in metric_called(asked).kinds:
+        raise WrongInput(f"{name}: task.metric is {asked}, but {_measured_by(kind)}")
+    return asked or own or METRICS[kind][0]
+
+
+def _measured_by(kind: Kind) -> str:
+    return f"a {kind.replace('_', '-')} task is measured by {' or '.join(METRICS[kind])}"
 
 
 def _further(name: str, kind: Kind, own: str, asked: Sequence[str]) -> tuple[str, ...]:
     """The further metrics, each once, without the task's own."""
-    wrong = next((one for one in asked if one not in METRICS[kind]), None)
+    wrong = next((one for one in asked if kind not in metric_called(one).kinds), None)
     if wrong is not None:
-        raise WrongInput(
-            f"{name}: task.metrics has {wrong}, but a {kind.replace('_', '-')} task is measured by {' or '.join(METRICS[kind])}"
-        )
+        raise WrongInput(f"{name}: task.metrics has {wrong}, but {_measured_by(kind)}")
     return tuple(dict.fromkeys(one for one in asked if one != own))
 
 

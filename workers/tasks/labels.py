@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
+from ...spaces.metrics import metric as metric_called
 from .table import Table, describe
-from .task import METRICS
 
 SHOWN = 12
 """An error lists at most this many labels."""
@@ -54,8 +54,9 @@ def is_unlabelled(values: Sequence[object]) -> bool:
 
 def infer_kind(values: Sequence[object], metric: str | None) -> Kind:
     """Return what the metric asks for; without one, regression where the labels are numbers with fractions."""
+    kinds = () if metric is None else metric_called(metric).kinds
     for kind in ("regression", "classification"):
-        if metric in METRICS[kind]:
+        if kind in kinds:
             return kind
     numbers = [number(value) for value in values if plain(value) is not None]
     fractions = None not in numbers and any(not float(n).is_integer() for n in numbers if n is not None)

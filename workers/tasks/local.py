@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...spaces.errors import WrongInput, did_you_mean
-from ...spaces.metrics import Kind
+from ...spaces.metrics import Kind, exists, offered
+from ...spaces.metrics import metric as metric_called
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
 from .files import READERS, read_table, read_text
@@ -110,6 +111,6 @@ def _metric(path: Path, meta: Mapping[str, Any], kind: Kind | None) -> str | Non
     listed = [name.strip() for name in str(given).split(",")]
     names = [ALIASES.get(name, name) for name in listed]
     allowed = METRICS[kind] if kind else tuple(dict.fromkeys(name for metrics in METRICS.values() for name in metrics))
-    if names[0] not in allowed:
-        raise WrongInput(f"{path}: metric is {given!r}; wanted {', '.join(allowed)}.{did_you_mean(names[0], allowed)}")
+    if names[0] not in allowed and not (exists(names[0]) and (kind is None or kind in metric_called(names[0]).kinds)):
+        raise WrongInput(f"{path}: metric is {given!r}; wanted {offered(names[0], allowed)}")
     return names[0]

@@ -27,7 +27,10 @@ PENALTIES = (0.01, 0.1, 1.0, 10.0)
 """Inverse strengths C of the L2 penalty, from the strongest down."""
 ROUNDS = 1000
 PATIENCE = 30.0
-"""Seconds after which no further penalty is tried."""
+"""Seconds after which no further penalty is tried, and that one fit may take: it gets as many rounds as fit into them."""
+LEAST_ROUNDS = 20
+ROUND = 2.0
+"""A round of L-BFGS in such pairs of products: the line search and the softmax included."""
 ROWS_AT_ONCE = 64
 FEATURES = {"encoder": ("mean", "the mean of the text's states"), "decoder": ("last", "the last token's state")}
 OTHER_FEATURES = ("first", "the decoder's first state")
@@ -83,7 +86,7 @@ def _probe(session: Session) -> Reference:
     targets = np.asarray(session.splits["train"].targets, dtype=np.int64)[chosen["train"]]
     best = _best(session, states, targets)
     model: Any = best.model[-1]
-    ended = "" if int(max(model.n_iter_)) < ROUNDS else ", not converged"
+    ended = "" if int(max(model.n_iter_)) < model.max_iter else f", not converged in {model.max_iter} rounds"
     about = f"linear probe on {named}, C = {best.penalty:g} chosen in validation, {_seen(session, targets)}{ended}"
     labels, width = len(session.task.labels), states["train"].shape[1]
     test = _score(session, "test", _label_scores(session, best.model, states["test"]))
@@ -122,8 +125,16 @@ def _fit(session: Session, rows: np.ndarray, targets: np.ndarray, penalty: float
     counts = None if weights is None else weights.double().cpu().numpy()[targets]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # said where the probe is
-        made = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=ROUNDS))
+        made = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=_rounds(rows, len(session.task.labels))))
         return made.fit(rows, targets, logisticregression__sample_weight=counts)
+
+
+def _rounds(rows: np.ndarray, labels: int) -> int:
+    """How many rounds fit into `PATIENCE`, by the time of the two products that a round consists of; `ROUNDS` where that is no matter."""
+    began = time.perf_counter()
+    weights = np.zeros((rows.shape[1], labels))
+    rows.T @ (rows @ weights)
+    return int(np.clip(PATIENCE / (ROUND * (time.perf_counter() - began) + 1e-9), LEAST_ROUNDS, ROUNDS))
 
 
 def _label_scores(session: Session, model: Any, rows: np.ndarray) -> np.ndarray:

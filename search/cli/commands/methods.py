@@ -17,7 +17,7 @@ def command(rules: bool, markdown: bool, model: str | None, as_json: bool) -> No
 
         click.echo(page(), nl=False)
         return
-    from ..listings import list_methods, list_rules, list_stock
+    from ..listings import broken_methods, list_methods, list_rules, list_stock
     from ..printing import print_json, print_methods, print_rules
 
     if rules:
@@ -26,3 +26,5 @@ def command(rules: bool, markdown: bool, model: str | None, as_json: bool) -> No
         return
     listings = list_methods(model)
     print_json([listing.to_json() for listing in listings]) if as_json else print_methods(listings, stock=list_stock())
+    for line in broken_methods():
+        click.echo(line, err=True)

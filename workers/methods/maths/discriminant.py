@@ -7,11 +7,10 @@ are few for so many numbers, so the rule is too sure of itself: t is the tempera
 Friedman 1989, "Regularized Discriminant Analysis"; Hastie, Buja & Tibshirani 1995, "Penalized Discriminant Analysis".
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.utils.weak import WeakIdKeyDictionary
 
 RIDGE = 0.1
 ALIKE = 1e-10
@@ -23,8 +22,23 @@ Rule = tuple[list[Tensor], Tensor]
 """W (labels, width), or U (labels, r) and V (r, width); and c (labels,)."""
 
 
-@lru_cache(maxsize=16)  # tensors are told apart by identity: the trials of a search see the same ones
+_KEPT: WeakIdKeyDictionary = WeakIdKeyDictionary()
+"""States -> the targets that came with them, and the rules found: the trials of a search see the same tensors. Gone when the states are."""
+
+
 def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0, bias: bool = True) -> Rule:
+    """Return `rule_of` these, found once for the same tensors."""
+    seen, found = _KEPT.get(states, (None, {}))
+    if seen is not targets:
+        found = {}
+        _KEPT[states] = (targets, found)
+    if (labels, rank, bias) not in found:
+        found[labels, rank, bias] = rule_of(states, targets, labels=labels, rank=rank, bias=bias)
+    rule: Rule = found[labels, rank, bias]
+    return rule
+
+
+def rule_of(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: bool) -> Rule:
     """Return W, or of a `rank` above 0 U and V, and c, float32 on the CPU.
 
     Without `bias` c is 0, and what states have along their mean counts nothing.

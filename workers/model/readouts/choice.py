@@ -68,10 +68,12 @@ def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood | 
 
 
 def _longest(backbone: Backbone, task: Task) -> int:
-    """Tokens of the longest choice of any row, found among those of most characters."""
-    texts = {text for rows in (task.train, task.validation, task.test) for own in rows.choices for text in own}
-    return max(map(len, label_tokens(backbone.tokenizer, backbone.family, sorted(texts, key=len)[-LONG:])))
+    """Tokens of the longest choice of any row, found among those of most tokens by themselves: behind a text they may be a token apart."""
+    texts = sorted({text for rows in (task.train, task.validation, task.test) for own in rows.choices for text in own})
+    alone = backbone.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    most = sorted(range(len(texts)), key=lambda place: len(alone[place]))[-LONG:]
+    return max(map(len, label_tokens(backbone.tokenizer, backbone.family, [texts[place] for place in most])))
 
 
 LONG = 32
-"""Choices of most characters, among which the one of most tokens is looked for."""
+"""Choices of most tokens that are looked at as they stand behind a text."""
