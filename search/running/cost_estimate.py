@@ -120,13 +120,15 @@ UNTRIED = Compared(None, "not compared with the plain model's, for the model was
 def make_plan(request: Request) -> SearchPlan:
     """Return the plan of a request. Reads the task, the model's configuration and tokenizer, weights only to `check`; write nothing."""
     from ...workers.model.backbone import shape_of, tokenizer_of
+    from ...workers.model.fitting import fitted
     from ...workers.model.readouts.choice import about, trained_tokens
     from ...workers.tasks import load_task
     from .speed import SpeedCache
 
     space = request.space()
-    task, tokenizer = load_task(space.task), tokenizer_of(space.model)
-    shape = replace(shape_of(space.model), labels=task.classes)
+    tokenizer, bare = tokenizer_of(space.model), shape_of(space.model)
+    task = fitted(load_task(space.task), tokenizer, bare.family, max_tokens=space.task.max_tokens, positions=bare.positions)
+    shape = replace(bare, labels=task.classes)
     readout = about(tokenizer, shape.family, task, mask=space.model.mask)
     judged = judge_methods(space, shape, budget=request.budget)
     tokens = trained_tokens(tokenizer, shape.family, task, mask=space.model.mask, text=space.task.max_tokens)

@@ -74,6 +74,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     measured how a worker with so many `threads` trains fastest, unless on another's cluster, of which this machine says nothing.
     """
     from ...workers.model.backbone import load
+    from ...workers.model.fitting import fit_task
     from ...workers.model.hash_cache import HashCache
     from ...workers.model.readouts.choice import for_task, readout_of
     from ...workers.tasks import load_task
@@ -83,9 +84,11 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from .speed import SpeedCache, fastest
 
     task = load_task(space.task)
+    loaded = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
+    task = fit_task(task, loaded, max_tokens=space.task.max_tokens)
     for note in task.notes:
         request.say(f"{task.name}: {note}")
-    backbone = for_task(load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash)), task)
+    backbone = for_task(loaded, task)
     if backbone.part:
         request.say(f"{space.model.name}: reads more than text; its text part alone is used, a {type(backbone.model).__name__}")
     readout = readout_of(backbone, task)  # whether the labels can be told apart by this model is known before a search, too

@@ -18,6 +18,7 @@ from ...spaces.space import Setup
 from ..catalogue import has_prefix, parts
 from ..method import Pooled
 from ..model.backbone import Backbone, load, quiet
+from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
 from ..model.readouts.choice import for_task, readout_of
@@ -75,7 +76,8 @@ def export(
     its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails.
     """
     folder = claim(out, force=force)
-    backbone, task = load(replace(setup.model, dtype="float32", device="cpu")), load_task(setup.task)
+    backbone = load(replace(setup.model, dtype="float32", device="cpu"))
+    task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
     style = _possible(setup, backbone, task, trial, style)
     try:
         with aside(folder) as made, contextlib.nullcontext(fresh) if fresh else Fresh() as process:

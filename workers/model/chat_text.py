@@ -6,7 +6,7 @@ Jinja template as tokenizers have them: of `messages`, `tools`, `add_generation_
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from jinja2.exceptions import TemplateError
@@ -49,13 +49,22 @@ class ChatText:
     template: str
     own: bool
     """Whether it is the tokenizer's: then it writes the beginning of a text itself."""
+    kept: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """What has been rendered."""
 
     def __call__(self, conversation: Conversation, count: int | None = None, *, asks: bool = False) -> str:
         """Return the text of the first `count` turns, of all by default; `asks` puts behind it what an answer follows.
 
         Raises `jinja2.TemplateError` where the template refuses them.
         """
-        messages = [turn.message for turn in conversation.turns[:count]]
+        turns = conversation.turns[:count]
+        key = (turns, conversation.tools, asks)
+        if key not in self.kept:
+            self.kept[key] = self._render(replace(conversation, turns=turns), asks)
+        return self.kept[key]
+
+    def _render(self, conversation: Conversation, asks: bool) -> str:
+        messages = [turn.message for turn in conversation.turns]
         tools = json.loads(conversation.tools) if conversation.tools else None
         if not messages:
             return self.around(conversation, 0)[0]

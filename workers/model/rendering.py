@@ -73,7 +73,8 @@ def _decoded(text: ChatText, said: Conversation) -> Rendered:
     head = _before(text, prompt)
     tail = _tail(text, prompt, head, answer[: last.stop])
     rest = () if last.ended else (_end(text.tokenizer),)
-    after = _behind(text.tokenizer, answer[: last.stop], answer[last.stop :]) if last.ended else ()
+    behind = answer[last.stop :] if last.ended else ""
+    after = _behind(text.tokenizer, answer[: last.stop], behind) if behind else ()
     earlier = [one for one in _earlier(text, said, whole) if one is not None]
     skipped = len(said.answers) - 1 - len(earlier)
     marks = _marks(text, prompt, head, earlier)
@@ -128,7 +129,7 @@ def _ranges(tokenizer: PreTrainedTokenizerBase, text: str) -> list[tuple[int, in
     if not tokenizer.is_fast:
         ends = [len(tokenizer.decode(_plain(tokenizer, text)[:count])) for count in range(1, len(_plain(tokenizer, text)) + 1)]
         return list(zip([0, *ends], ends, strict=False))
-    told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     following = [start for start, _ in told[1:]] + [len(text)]
     return [(start, stop if stop > start else after) for (start, stop), after in zip(told, following, strict=True)]
 
@@ -164,7 +165,7 @@ def _behind(tokenizer: PreTrainedTokenizerBase, before: str, text: str) -> tuple
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) if text else []
 
 
 def _end(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -176,12 +177,12 @@ def _end(tokenizer: PreTrainedTokenizerBase) -> int:
 def _asked(text: ChatText, said: Conversation) -> tuple[int, ...]:
     """What an encoder reads: an own template's prompt, else the texts without a word that asks for an answer."""
     count = len(said.turns) - (said.turns[-1].role == ASSISTANT)
-    ids = tuple(text.tokenizer(text(said, count, asks=text.own))["input_ids"])
+    ids = tuple(text.tokenizer(text(said, count, asks=text.own), verbose=False)["input_ids"])
     start = _start(text.tokenizer)
     return ids[1:] if start and ids[:2] == start * 2 else ids
 
 
 def _target(tokenizer: PreTrainedTokenizerBase, answer: str) -> tuple[int, ...]:
     """An encoder-decoder's answer, with one end token behind it."""
-    ids = list(tokenizer(text_target=answer)["input_ids"])
+    ids = list(tokenizer(text_target=answer, verbose=False)["input_ids"])
     return tuple(ids) if ids and ids[-1] == tokenizer.eos_token_id else (*ids, _end(tokenizer))

@@ -22,6 +22,7 @@ from ..method import Pooled
 from ..model import backbone as backbones
 from ..model.architecture import weight_of
 from ..model.backbone import Backbone
+from ..model.fitting import fit_task
 from ..model.hash_cache import HashCache
 from ..model.pack import Pack, Part, build_parts
 from ..model.readouts.choice import for_task, readout_of
@@ -48,7 +49,8 @@ def session(setup: Setup) -> Session:
     Raises `Foreign` where model or task are not what the study was begun with.
     """
     folder = None if setup.cache is None else Path(setup.cache)
-    backbone, task = backbones.load(setup.model, setup.execution, hashes=HashCache(folder)), load_task(setup.task)
+    backbone = backbones.load(setup.model, setup.execution, hashes=HashCache(folder))
+    task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
     weights = class_weights(setup.training, task)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = for_task(of_study(setup, backbone, identity), task)

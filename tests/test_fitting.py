@@ -1,0 +1,74 @@
+"""Rows that are too long: a passage loses its end, a row whose answer would be cut is left out, and both are counted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.space import TaskSpec
+from ulpt_search.workers.model.fitting import fitted
+from ulpt_search.workers.model.rendering import render
+from ulpt_search.workers.tasks import Task, load_task
+
+from .chats import tokenizer
+from .task_files import Record, folder
+
+SIGNS = tokenizer()
+"""One token a sign; plain: context, two line feeds, question, `\\nAnswer: `, answer, end."""
+SHORT = [{"question": f"q{i}?", "context": "abc", "answer": "a"} for i in range(10)]
+
+
+def task(tmp_path: Path, *more: Record, **spec: Any) -> Task:
+    train: list[Record] = [*SHORT, *more]
+    return load_task(
+        TaskSpec(
+            path=str(
+                folder(tmp_path / "t", train=train, validation=[{"question": f"v{i}?", "context": "", "answer": "b"} for i in range(4)])
+            ),
+            **spec,
+        )
+    )
+
+
+def test_a_passage_loses_its_end_and_the_question_never(tmp_path: Path) -> None:
+    made = fitted(
+        task(tmp_path, {"question": "where?", "context": "long " * 20, "answer": "here"}), SIGNS, "decoder", max_tokens=40, positions=None
+    )
+    (talk,) = [talk for talk in made.train.conversations if "where" in talk.question]
+    assert talk.question == "long long long lon\n\nwhere?"  # and 8 of Answer, 5 of here, 1 that ends: 18 + 8 + 14 = 40
+    assert talk.passage == "long long long lon"
+    assert len(render(SIGNS, "decoder", talk, "auto").ids) == 40
+    assert made.notes[-1] == "9% of 11 training rows are longer than 40 tokens: the end of the passage is cut in 1, the question never"
+
+
+def test_a_row_whose_answer_would_be_cut_is_left_out_and_counted(tmp_path: Path) -> None:
+    rows = [{"question": "w" * 50, "context": "long", "answer": "x"}, {"question": "q", "context": "", "answer": "y" * 50}]
+    before = task(tmp_path, *rows)
+    made = fitted(before, SIGNS, "decoder", max_tokens=40, positions=100)
+    assert (len(before.train), len(made.train), before.digest != made.digest) == (12, 10, True)
+    assert made.notes[-1] == "17% of 12 training rows are longer than 40 tokens: 2 are left out, since their answers would be cut"
+    assert made.train.texts_a == tuple(talk.question for talk in made.train.conversations)
+
+
+def test_an_encoder_decoder_counts_both_sides_for_themselves(tmp_path: Path) -> None:
+    rows = [{"question": "w" * 30, "context": "", "answer": "x" * 30}, {"question": "w" * 30 + "?", "context": "", "answer": "x" * 41}]
+    made = fitted(task(tmp_path, *rows), SIGNS, "encoder-decoder", max_tokens=40, positions=None)
+    assert [len(talk.reference) for talk in made.train.conversations[10:]] == [30]
+
+
+def test_positions_are_a_limit_too_and_nothing_left_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WrongInput, match=r"t: none of 10 training rows fits into 8 tokens with its answer; raise task\.max_tokens"):
+        fitted(task(tmp_path), SIGNS, "decoder", max_tokens=40, positions=8)
+
+
+def test_rows_that_fit_are_untouched_whatever_the_limit(tmp_path: Path) -> None:
+    whole = task(tmp_path)
+    for limit in (40, 8192):
+        assert fitted(whole, SIGNS, "decoder", max_tokens=limit, positions=None) is whole
+
+
+def test_a_row_that_no_template_can_say_is_named(tmp_path: Path) -> None:
+    picky = "{% for m in messages %}{{ raise_exception('no ' + m.content) if 'q3' in m.content else m.content }}{% endfor %}"
+    with pytest.raises(WrongInput, match=r"the row that asks 'abc\\n\\nq3\?': the chat template refuses these turns: no abc"):
+        fitted(task(tmp_path, template=picky), SIGNS, "decoder", max_tokens=40, positions=None)
