@@ -63,6 +63,9 @@ class TaskSection(Section):
     template: Name = Field(default=TaskSpec.template, description="conversations: auto, chat, plain, raw, or a Jinja template")
     answer: Name | None = Field(default=None, description="the column with the answer, where a text is answered by a text")
     passage: Name | None = Field(default=None, description="the column that loses its end where a text is too long")
+    max_new_tokens: Positive | None = Field(default=None, description="generation: an answer's tokens at most; default the longest's")
+    stop: list[Name] = Field(default_factory=list, description="generation: texts that end an answer")
+    decoded_rows: Positive = Field(default=TaskSpec.decoded_rows, description="generation: validation rows answered at a rung")
 
 
 class Geometric(Section):

@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from . import plugins
+from . import answer_metrics, plugins
 from .errors import WrongInput, did_you_mean
 
 Kind = Literal["classification", "regression", "multiple_choice", "generation"]
-Reads = Literal["labels", "probabilities", "numbers", "losses"]
+Reads = Literal["labels", "probabilities", "numbers", "losses", "answers"]
 Array = NDArray[Any]
 Compute = Callable[[Array, Array, Array, int], float]
 """Targets (rows,), predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value."""
@@ -24,6 +24,8 @@ Compute = Callable[[Array, Array, Array, int], float]
 LABELLED: tuple[Kind, ...] = ("classification", "multiple_choice")
 SHARE, SIGNED, LOSS, ANYTHING = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf), (-np.inf, np.inf)
 """Ranges of metrics."""
+LARGEST = 100.0
+"""Mean loss of a token beyond which perplexity does not rise: e to it is a number that can still be squared."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,28 @@ class Metric:
     reads: Reads = "labels"
     """What it compares with the targets: label numbers (rows,), probabilities (rows, labels), or numbers (rows,).
 
-    `losses` compare with nothing: (rows, 2), the summed negative log-likelihood of a row's answer tokens, and how many they are.
+    Of written answers, which are their own targets: `losses` are loss and number of each row's tokens (rows, 2), `answers` how right each
+    row's decoded answer is (rows,), by `right`.
     """
     higher_is_better: bool = True
     constant_targets: bool = True
     """Whether it says something of rows that all have one target."""
     span: tuple[float, float] = ANYTHING
     """What no value can be below, and above."""
+    right: Callable[[str, str], float] | None = None
+    """Of an answer and the wanted one, how right it is, from 0 to 1."""
 
     def __post_init__(self) -> None:
         if not self.kinds or not set(self.kinds) <= set(get_args(Kind)) or self.reads not in get_args(Reads) or not callable(self.compute):
             wanted = f"kinds among {', '.join(get_args(Kind))}, reads {' or '.join(get_args(Reads))}, a function to compute"
             raise ValueError(f"metric {self.name}: got kinds {self.kinds}, reads {self.reads}; wanted {wanted}")
+        if (self.reads == "answers") != (self.right is not None):
+            raise ValueError(f"metric {self.name}: what reads answers says how right each is, and nothing else does; see of_answers")
+
+    @property
+    def decodes(self) -> bool:
+        """Whether answers must be written to be measured."""
+        return self.right is not None
 
     def turned(self, value: float) -> float:
         """Return the value, or its negative where lower is better: what is compared."""
@@ -121,9 +133,18 @@ def _correlation(of: Callable[[Array, Array], Any], targets: Array, predictions:
 
 
 def _perplexity(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
-    """Of all tokens together, not a mean over rows: exp(Σ loss / Σ tokens)."""
+    """exp of the loss of all tokens over their number, whichever rows they are of; never a mean of rows' means."""
     loss, tokens = weights @ predictions
-    return float(np.exp(loss / tokens))
+    return float(np.exp(min(loss / max(tokens, 1.0), LARGEST)))
+
+
+def _mean(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    return float(np.average(predictions, weights=weights))
+
+
+def of_answers(name: str, right: Callable[[str, str], float]) -> Metric:
+    """A metric of written answers: the mean over rows of how right each is beside the wanted one, from 0 to 1."""
+    return Metric(name, ("generation",), _mean, reads="answers", right=right, span=SHARE)
 
 
 METRICS: Mapping[str, Metric] = {
@@ -139,6 +160,10 @@ METRICS: Mapping[str, Metric] = {
         Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False, span=SIGNED),
         Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False, span=SIGNED),
         Metric("perplexity", ("generation",), _perplexity, reads="losses", higher_is_better=False, span=(1.0, np.inf)),
+        of_answers("exact_match", answer_metrics.exact_match),
+        of_answers("token_f1", answer_metrics.token_f1),
+        of_answers("rouge_l", answer_metrics.rouge_l),
+        of_answers("last_number", answer_metrics.last_number),
     )
 }
 """Name -> metric. `f1` of two labels is that of the last one (its positive one), of more that of `f1_macro`; the first that measures a kind

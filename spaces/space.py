@@ -35,6 +35,18 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How answers are written where they are: greedily, always."""
+
+    max_new_tokens: int | None = None
+    """At most so many tokens, the one that ends an answer among them; None: as many as the longest answer of the training rows has."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer and are no part of it, beside the tokens that the model and the template end answers with."""
+    decoded_rows: int = 128
+    """Of how many validation rows answers are written at a rung; of finals, of all."""
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """Which task, and where its columns are."""
 
@@ -80,8 +92,19 @@ class TaskSpec:
     passage: str | None = None
     """The column that loses its end where a text is too long; None takes the input, or context, of a known format."""
 
+    max_new_tokens: int | None = Decoding.max_new_tokens
+    """As in `Decoding`, like the next two."""
+    stop: tuple[str, ...] = Decoding.stop
+    decoded_rows: int = Decoding.decoded_rows
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))  # JSON and YAML know lists only
+        object.__setattr__(self, "stop", tuple(self.stop))
+
+    @property
+    def decoding(self) -> Decoding:
+        """How answers are to be written."""
+        return Decoding(self.max_new_tokens, self.stop, self.decoded_rows)
 
     @property
     def mask(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...spaces.axes import Hyperparameters
@@ -116,7 +117,7 @@ def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task"
 
     some = task.validation.take(range(min(64, len(task.validation))))
     allowed = readout.room(space.task.max_tokens, backbone.conventions.room)
-    return require_same_scores(backbone, readout, encode(backbone, some, max_tokens=allowed))
+    return require_same_scores(backbone, readout, encode(backbone, some, max_tokens=allowed, template=task.template))
 
 
 def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identity:
@@ -138,7 +139,8 @@ def _longest(backbone: "Backbone", task: "Task", allowed: int, *, behind: int) -
     positions = backbone.shape.positions
     if positions is None or allowed + behind + ROOM <= positions:
         return allowed + behind
-    return behind + max(max(encode(backbone, rows, max_tokens=allowed).lengths) for rows in (task.train, task.validation, task.test))
+    made = partial(encode, backbone, max_tokens=allowed, template=task.template)
+    return behind + max(max(made(rows).lengths) for rows in (task.train, task.validation, task.test))
 
 
 def _fitting(request: Request, space: Space, shape: Shape, *, text: int) -> dict[str, Feasibility]:

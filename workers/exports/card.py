@@ -53,6 +53,14 @@ class Card:
     """Encoders read as masked language models: what stands behind a text, with `{mask}` in it."""
     mask_words: tuple[tuple[int, ...], ...] | None = None
     """The tokens of each label word there; of several, the mean logit counts."""
+    template: str = "auto"
+    """Of written answers, how conversations become text."""
+    new_tokens: int | None = None
+    """How many tokens a written answer has at most; None where answers are labels."""
+    stops: tuple[int, ...] = ()
+    """The tokens that end one."""
+    stop_texts: tuple[str, ...] = ()
+    """Texts that do."""
     own_choices: bool = False
     """Whether each row brings its own choices, of which `scoring` makes scores."""
     pooling: str | None = None

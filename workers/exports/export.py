@@ -137,7 +137,7 @@ def _compare(intended: Tensors, written: Tensors) -> None:
 def _as_trained(backbone: Backbone, card: Card, rest: Pack) -> None:
     """`Failure` where the model as it is now, with the `rest` of its adapter, does not compute what the trained adapter did."""
     assert card.evidence is not None, "taken before anything is written"
-    data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens)
+    data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens, template=card.template)
     card.evidence.outputs.judge(sketch(trained_reading(backbone, rest, asked(backbone, data, card))), None, what="outputs")
 
 

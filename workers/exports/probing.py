@@ -22,7 +22,7 @@ REPORT = "this model family is not trained as it is used; please report it with 
 def evidence_of(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: Path, fresh: Fresh) -> Evidence:
     """Measure it; `Failure` where our own pass of the frozen model is not the plain library's."""
     rows = chosen(task.validation)
-    data = encode(backbone, rows, max_tokens=card.max_tokens)
+    data = encode(backbone, rows, max_tokens=card.max_tokens, template=card.template)
     inputs = asked(backbone, data, card)
     how = f"base:{card.kind}" if card.pooling is None else f"states:{backbone.family}:{card.pooling}"
     plain = fresh.outputs(folder, backbone.source, inputs, style=how)["outputs"]

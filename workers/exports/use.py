@@ -67,7 +67,7 @@ class Predictor:
         """Label scores (rows, labels); `WrongInput` where an export of version 0.1.0 meant others of such texts."""
         if self.card.identity is None:
             self._require_reading_of_then(rows)
-        data = encode(self.backbone, rows, max_tokens=self.card.max_tokens)
+        data = encode(self.backbone, rows, max_tokens=self.card.max_tokens, template=self.card.template)
         starts = range(0, len(data.ids), ROWS_AT_ONCE)
         return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, len(data.ids)))) for start in starts])
 

@@ -156,7 +156,7 @@ class _Proof:
 
     @cached_property
     def _encoded(self) -> Any:
-        return encode(self._backbone, self._evidence.rows, max_tokens=self.card.max_tokens)
+        return encode(self._backbone, self._evidence.rows, max_tokens=self.card.max_tokens, template=self.card.template)
 
     @cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -143,8 +143,8 @@ def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
         raise ValueError(f"a prefix of {n} needs an explicit attention mask, got None")
     front = torch.zeros(rows, 1, 1, n, dtype=query.dtype, device=query.device)
     if prefix.relative is not None:
-        tokens = query.shape[2]
-        front = front + prefix.relative.compute_bias(tokens, n + tokens, past_seen_tokens=n)[..., :n]  # type: ignore[operator]
+        tokens, before = query.shape[2], n + bias.shape[-1] - query.shape[2]  # what a cache holds stands between
+        front = front + prefix.relative.compute_bias(tokens, before + tokens, past_seen_tokens=before)[..., :n]  # type: ignore[operator]
     front = front.masked_fill(~prefix.present[:, None, None, :], closed).to(bias.dtype)
     return torch.cat([front.expand(rows, *bias.shape[1:3], n), bias.expand(rows, -1, -1, -1)], -1)
 

@@ -69,7 +69,8 @@ def own_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequen
     fronts = torch.zeros_like(lengths)
     types = data.batch_types(rows, device=backbone.device)
     choices = data.batch_choices(rows, device=backbone.device)
-    return readout.scores(Texts(backbone.embed(ids), fronts, lengths, fronts if shifted else None, types, choices))
+    answers = data.batch_answers(rows, device=backbone.device) or (None, None)
+    return readout.scores(Texts(backbone.embed(ids), fronts, lengths, fronts if shifted else None, types, choices, *answers))
 
 
 @torch.no_grad()
@@ -82,7 +83,7 @@ def plain_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequ
 def _plain(backbone: Backbone, readout: Readout, data: Encoded, row: int) -> Tensor:
     ids = torch.tensor(data.ids[row].tolist(), device=backbone.device)[None]
     types, choices = data.batch_types([row], device=backbone.device), data.batch_choices([row], device=backbone.device)
-    return readout.plain(ids, types, choices)
+    return readout.plain(ids, types, choices, data.batch_answers([row], device=backbone.device))
 
 
 @contextmanager

@@ -107,7 +107,7 @@ class Sites:
     @cached_property
     def untouched(self) -> int:
         """Number of the model's first blocks whose output is the same for all trials, whatever their values."""
-        return min(lowest_block(group.method, self._shape) for group in self._groups)
+        return min((lowest_block(group.method, self._shape) for group in self._groups), default=0)
 
     @property
     def has_prefix(self) -> bool:

@@ -101,9 +101,9 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     digest = digest_of(kind=kind, labels=labels, descriptions=descriptions, metric=metric, splits=parts)
     origins = tuple(origin for _, origin in described)
     notes = (*splits.notes, *group_notes(name, spec.group, *parts), *choice_notes(rows.choices for rows in parts))
-    return Task(
-        name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins, _further(name, kind, metric, spec.metrics)
-    )
+    further = _further(name, kind, metric, spec.metrics)
+    whole = (name, kind, labels, descriptions, metric, *parts, digest, notes, spec.reading, origins, further)
+    return Task(*whole, decoding=spec.decoding)
 
 
 def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from ...spaces.metrics import Kind, metrics_of
-from ...spaces.space import Reading
+from ...spaces.space import Decoding, Reading
 from .conversation import Conversation
 
 METRICS: Mapping[Kind, tuple[str, ...]] = {kind: metrics_of(kind) for kind in get_args(Kind)}
@@ -86,6 +86,8 @@ class Task:
     """Further metrics, which are reported."""
     template: str = "auto"
     """How conversations become text: see `model/chat_text.py`."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """How answers are written where they are."""
 
     @property
     def classes(self) -> int:

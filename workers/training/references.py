@@ -18,7 +18,9 @@ from torch import Tensor
 from ...spaces.records import Split
 from ...spaces.references import Reference, ReferenceKind
 from ..model.frozen_scores import own_scores
+from ..model.pack import Pack
 from ..tasks import Task
+from .answer_scoring import score_answers
 from .heads import spread
 from .scoring import Score, measured
 from .session import Session
@@ -64,6 +66,8 @@ def _frozen(session: Session) -> Reference:
 
 def _frozen_scores(session: Session, split: Split) -> Score:
     data, trainer = session.splits[split], session.trainer
+    if session.task.kind == "generation":
+        return score_answers(session, Pack([[]], device=trainer.backbone.device), split, final=True)[0]
     order = np.argsort(np.asarray(data.lengths), kind="stable")
     pieces = [order[begin : begin + ROWS_AT_ONCE].tolist() for begin in range(0, len(order), ROWS_AT_ONCE)]
     scores = torch.cat([own_scores(trainer.backbone, trainer.readout, data, piece).cpu() for piece in pieces])

@@ -1,6 +1,6 @@
 """Metrics as pure functions: how good predictions are, and how far that number would move on other rows of the same kind.
 
-The metrics are those of `spaces/metrics.py`. The variance is the closed form for accuracy, else a jackknife:
+The metrics are those of `spaces/metrics.py`. The variance is the closed form for a mean of rows (accuracy, answers), else a jackknife:
 
     v = (g-1)/g · Σ (θ₍ᵢ₎ - mean)²        θ₍ᵢ₎: the metric without the i-th of g groups of rows
 
@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spaces.metrics import Array, Metric
+from ...spaces.metrics import Array, Metric, Reads
 from ...spaces.metrics import metric as metric_called
 
 Labels = NDArray[np.int64]
@@ -26,6 +26,8 @@ UNMOVED = 1e-20
 """A variance that is nothing but the noise of sums."""
 KINDS = 64
 """Groups of the jackknife: the standard deviation is then known to about 9 %, in about a tenth of a second."""
+DIMENSIONS: Mapping[Reads, int] = {"probabilities": 2, "losses": 2}
+"""Of predictions; 1 where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def score(
     """
     measure = metric_called(metric)
     predicted, wanted = np.asarray(predictions, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    if len(predicted) != len(wanted) or predicted.ndim != (2 if measure.reads == "probabilities" else 1) or not len(predicted):
+    if len(predicted) != len(wanted) or predicted.ndim != DIMENSIONS.get(measure.reads, 1) or not len(predicted):
         raise ValueError(f"{metric} needs as many predictions as targets, one or more: got {predicted.shape} and {wanted.shape}")
     if not np.isfinite(predicted).all() or not np.isfinite(wanted).all():
         bad = ~np.isfinite(predicted.reshape(len(predicted), -1).sum(1) + wanted)
@@ -62,7 +64,9 @@ def score(
         wanted = wanted.astype(np.int64)
     places = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1) if len(groups) else None
     if measure.name == "accuracy":
-        return _accuracy(predicted, wanted, places)
+        return _mean_right((predicted == wanted).astype(np.float64), places)
+    if measure.reads == "answers":
+        return _mean_right(predicted, places)
     return _turned(measure, _jackknife(measure, predicted, wanted, classes, places))
 
 
@@ -96,16 +100,20 @@ def read(metric: str, scores: Array) -> Array:
             return exact[:, 0]
         case "losses":
             return exact
+        case "answers":
+            raise ValueError(f"{metric} is measured of written answers, not of scores")
 
 
 def _turned(measure: Metric, found: Score) -> Score:
     return found if measure.higher_is_better else Score(-found.value, found.variance, -found.rows)
 
 
-def _accuracy(predicted: Array, wanted: Array, groups: Labels | None) -> Score:
-    rows = (predicted == wanted).astype(np.float64)
-    right = float(rows.mean())
-    return Score(right, _proportion_variance(right, len(rows)), rows) if groups is None else _of_groups(rows, groups)
+def _mean_right(rows: NDArray[np.float64], groups: Labels | None) -> Score:
+    """The mean of how right each row is, 0 to 1; its variance is a proportion's unless rows are half right, too."""
+    if groups is not None:
+        return _of_groups(rows, groups)
+    mean, partly = float(rows.mean()), not np.isin(rows, (0.0, 1.0)).all() and np.ptp(rows) > 0
+    return Score(mean, float(rows.var(ddof=1)) / len(rows) if partly else _proportion_variance(mean, len(rows)), rows)
 
 
 def _of_groups(rows: NDArray[np.float64], groups: Labels) -> Score:

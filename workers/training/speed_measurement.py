@@ -70,7 +70,8 @@ def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, t
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        stage = _Stage(backbone, readout_of(backbone, task), training, encode(backbone, _some(task.train), max_tokens=max_tokens))
+        some = encode(backbone, _some(task.train), max_tokens=max_tokens, template=task.template)
+        stage = _Stage(backbone, readout_of(backbone, task), training, some)
         execution = _kernel(stage, dtype)
         stage.use(execution)
         rates = grow(stage.rate, PACKS.get(backbone.device.type, PACKS["cpu"]), seconds=SECONDS)

@@ -20,6 +20,7 @@ from ..model.readouts.encoding import Encoded
 from ..model.readouts.readout import Readout, precise
 from ..model.readouts.texts import Texts
 from ..model.sites import Sites
+from ..model.transfer import sent
 from ..optimizer import Adam, Optimizer, State, StepContext
 from .batches import Batches
 from .heads import Draws, Heads, joined, occupied
@@ -108,11 +109,15 @@ class Trainer:
         tokens = rows.size * self.readout.tokens(max(data.lengths[row] for row in rows.flat), training=True)
         count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
 
-        def one(piece: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-            batch = self._batch(data, piece.ravel().tolist(), blocks=self._skippable(sites), device=pack.flat.device)
-            return partial(self._losses, pack, sites, batch, noise, again, share=piece.shape[1] / rows.shape[1])
+        device, scales = pack.flat.device, scales_of(data, rows)
 
-        return [one(piece) for piece in np.array_split(rows, count, axis=1)]
+        def one(places: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+            own = None if scales is None else sent(torch.from_numpy(scales[:, places].ravel()), device)
+            chosen = rows[:, places].ravel().tolist()
+            batch = self._batch(data, chosen, blocks=self._skippable(sites), device=device, scales=own)
+            return partial(self._losses, pack, sites, batch, noise, again, share=len(places) / rows.shape[1])
+
+        return [one(places) for places in np.array_split(np.arange(rows.shape[1]), count)]
 
     def _losses(
         self, pack: Pack, sites: Sites, batch: "Batch", noise: Noise, again: Noise | None, flat: Tensor, *, share: float
@@ -124,7 +129,8 @@ class Trainer:
         """
         values = _whole(pack, flat, noise)
         scores = self._scores(pack, sites, values, batch, training=again is None)
-        losses = self.readout.weighted_loss(scores.flatten(0, 1), batch.targets).view(pack.size, -1).mean(1)
+        losses = self.readout.weighted_loss(scores.flatten(0, 1), batch.targets)
+        losses = (losses if batch.scales is None else losses * batch.scales.to(losses)).view(pack.size, -1).mean(1)
         for position in set(range(pack.size)) - occupied(pack):  # its loss is that of its kept states
             losses = losses.index_fill(0, sites.constant([position], losses.device), 0.0)
         penalties = _penalties(pack, values)
@@ -152,13 +158,15 @@ class Trainer:
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
-                return self._read(pack, values, Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, choices=batch.choices))
+                texts = Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, None, None, batch.choices, *batch.answers)
+                return self._read(pack, values, texts)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         copies = 1 if joined(pack) else self.readout.copies(training=training)
         with sites.bind(values, rows=rows, copies=copies):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows) if sites.has_prefix else None
-            texts = Texts(embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts, batch.types, batch.choices)
+            laid = embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts
+            texts = Texts(*laid, batch.types, batch.choices, *batch.answers)
             return self._read(pack, values, texts, batch.targets if training else None)
 
     def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, targets: Tensor | None = None) -> Tensor:
@@ -178,12 +186,12 @@ class Trainer:
             scores = read(texts).view(whole)
         return self.heads.read(pack, values, scores, seen[0], fronts=fronts, lengths=lengths)
 
-    def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device) -> "Batch":
+    def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device, scales: Tensor | None = None) -> "Batch":
         """The rows of a pass, with what the first `blocks` blocks make of them."""
         hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
         types = data.batch_types(rows, device=device) if hidden is None else None
-        choices = data.batch_choices(rows, device=device)
-        return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks, choices)
+        choices, answers = data.batch_choices(rows, device=device), data.batch_answers(rows, device=device)
+        return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks, choices, answers or (None, None), scales)
 
     def _skippable(self, sites: Sites) -> int:
         return sites.untouched if self.lower.possible and self.readout.resumes else 0
@@ -223,6 +231,21 @@ class Batch:
     blocks: int
     choices: Tensor | None = None
     """(rows, choices, tokens) of rows that have their own; -1 where there is no token."""
+    answers: tuple[Tensor, Tensor] | tuple[None, None] = (None, None)
+    """Answer tokens and their places, as in `Texts`."""
+    scales: Tensor | None = None
+    """What each row's loss is multiplied by, (rows,), as `scales_of` has it."""
+
+
+def scales_of(data: Encoded, rows: np.ndarray) -> np.ndarray | None:
+    """What makes the mean over rows of summed losses a mean over tokens: batch / tokens of the trial's batch, (trials, batch).
+
+    None where losses are a row's. `rows` (trials, batch) are all of a step, in however many pieces it runs.
+    """
+    if data.answers is None:
+        return None
+    tokens = data.answers.counts[rows].sum(1, keepdims=True)
+    return np.broadcast_to(rows.shape[1] / np.maximum(tokens, 1), rows.shape)
 
 
 def disagreement(first: Tensor, second: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ A worker keeps nothing but caches: the backbone, the tokenised task and the adap
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from ..model.shared_weights import share_weights
 from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
 from ..tasks import load_task
+from .answer_scoring import score_answers
 from .class_weights import class_weights
 from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
 from .references import measure
@@ -131,7 +133,8 @@ class Finished:
     def healthy(self) -> list[bool]:
         """Whether each trial's numbers are still numbers; a trial that diverged cannot harm its neighbours."""
         finite = torch.isfinite(self.pack.norms(self.pack.flat)).cpu() & torch.isfinite(self.losses)
-        return [bool(value) for value in finite]
+        scored = [all(math.isfinite(own[position].value) for own in self.scores.values()) for position in range(self.pack.size)]
+        return [bool(value) and measured for value, measured in zip(finite, scored, strict=True)]
 
 
 def _train_and_score(session: Session, job: Job) -> Outcome:
@@ -140,7 +143,8 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     pack, follow, state = restore_from(session.backbone, session.store, job.assignments, begin=begin)
     start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
     trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
-    scores = {split: _score(session, pack, split) for split in job.splits}
+    final = any(assignment.trial.purpose == "final" for assignment in job.assignments)
+    scores = {split: _score(session, pack, split, final=final) for split in job.splits}
     done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
     healthy = done.healthy()
     results = [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
@@ -231,7 +235,9 @@ def _rows(done: Finished, position: int) -> dict[str, Tensor]:
     return {f"{PREFIX}{split}": torch.from_numpy(packed(scores[position].rows)) for split, scores in done.scores.items()}
 
 
-def _score(session: Session, pack: Pack, split: Split) -> list[Score]:
+def _score(session: Session, pack: Pack, split: Split, *, final: bool) -> list[Score]:
+    if session.task.kind == "generation":
+        return score_answers(session, pack, split, final=final)
     data = session.splits[split]
     scores, metrics = session.trainer.predict(pack, data), (session.task.metric, *session.task.metrics)
     groups: tuple[str, ...] = getattr(session.task, split).groups

@@ -10,16 +10,24 @@ from ...tasks import Task
 from ..backbone import Backbone
 from ..identity import TEMPLATES
 from .cosine import Cosine
+from .generation import Generation
 from .label_tokens import label_tokens
 from .likelihood import Likelihood
 from .mask import Mask
 from .row_choice import RowChoice
 from .wording import OwnChoices, Wording, masked_wording, own_choices, wording_of
 from .words import Words
+from .written import Written, written
+
+Asked = Wording | OwnChoices | Written
+"""How a language model is asked."""
+Made = Cosine | Words | Likelihood | Mask | RowChoice | Generation
 
 
-def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Wording | OwnChoices:
+def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Asked:
     """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
+    if task.kind == "generation":
+        return written(family, task)
     if not task.labels:
         raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
     if task.train.choices:
@@ -32,19 +40,19 @@ def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, ma
 def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None = None) -> str:
     """Say for `plan` how a task is read off a model, in one line."""
     chosen = choose(tokenizer, family, task, mask=mask)
-    return str(chosen) if isinstance(chosen, Wording | OwnChoices) else chosen.about
+    return str(chosen) if isinstance(chosen, Asked) else chosen.about
 
 
 def trained_tokens(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None, text: int) -> int:
     """Return how many tokens a training step holds, at least, for a row of `text` tokens."""
     chosen = choose(tokenizer, family, task, mask=mask)
-    return chosen.trained_tokens(text) if isinstance(chosen, Wording | OwnChoices) else text
+    return chosen.trained_tokens(text) if isinstance(chosen, Asked) else text
 
 
 def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
-    return chosen.template if isinstance(chosen, Wording | OwnChoices) else TEMPLATES[backbone.family]
+    return chosen.template if isinstance(chosen, Asked) else TEMPLATES[backbone.family]
 
 
 def for_task(backbone: Backbone, task: Task) -> Backbone:
@@ -52,11 +60,13 @@ def for_task(backbone: Backbone, task: Task) -> Backbone:
     return replace(backbone, shape=replace(backbone.shape, labels=task.classes))
 
 
-def readout_of(backbone: Backbone, task: Task) -> Cosine | Words | Likelihood | Mask | RowChoice:
+def readout_of(backbone: Backbone, task: Task) -> Made:
     """Return the readout of a task, ready to read this model; `WrongInput` where its labels cannot be told apart by it."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
     if isinstance(chosen, OwnChoices):
-        made: Cosine | Words | Likelihood | Mask | RowChoice = RowChoice(backbone, chosen, longest=_longest(backbone, task))
+        made: Made = RowChoice(backbone, chosen, longest=_longest(backbone, task))
+    elif isinstance(chosen, Written):
+        made = Generation(backbone, chosen)
     elif not isinstance(chosen, Wording):
         made = chosen(backbone, task)
     elif chosen.mask is not None:

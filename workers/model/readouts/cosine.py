@@ -14,7 +14,7 @@ from ...tasks import Rows, Task
 from ..backbone import Backbone
 from ..pooling import mean
 from .encoding import encode
-from .readout import Readout
+from .readout import Pair, Readout
 from .texts import Texts
 
 TEMPERATURE = 0.05
@@ -36,7 +36,7 @@ class Cosine(Readout):
         hidden = self._backbone.model(**given).last_hidden_state
         return pooled(hidden, fronts=texts.fronts, lengths=texts.lengths) @ self.matrix.T / TEMPERATURE
 
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """The same of token ids."""
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | ({} if types is None else {"token_type_ids": types})
         hidden: Tensor = self._backbone.model(**given).last_hidden_state

@@ -13,9 +13,11 @@ from ....spaces.errors import WrongInput
 from ...tasks import Rows
 from ..backbone import Backbone
 from ..transfer import sent
+from .answer_tokens import AnswerTokens
 from .in_context import SUFFIX
 from .masking import gap_of, unmasked, with_gap
 from .row_choices import RowChoices, row_choices
+from .written_rows import written_rows
 
 __all__ = ["SUFFIX", "Encoded", "encode"]
 
@@ -34,6 +36,8 @@ class Encoded:
     """int8, the token type of each token where the model tells a pair's texts apart by it."""
     choices: RowChoices | None = None
     """Where each row has its own."""
+    answers: AnswerTokens | None = None
+    """Where rows are answered in writing."""
 
     @cached_property
     def ids(self) -> tuple[np.ndarray, ...]:
@@ -60,6 +64,13 @@ class Encoded:
         """Return these rows' own choices (rows, choices, tokens), as `RowChoices.of` has them; None where there are none."""
         return None if self.choices is None else sent(torch.from_numpy(self.choices.of(rows)), device)
 
+    def batch_answers(self, rows: Sequence[int], *, device: torch.device) -> tuple[Tensor, Tensor] | None:
+        """Return these rows' answer tokens and places (rows, most), as `AnswerTokens.of` has them; None where there are none."""
+        if self.answers is None:
+            return None
+        tokens, places = map(torch.from_numpy, self.answers.of(rows))
+        return sent(tokens, device), sent(places, device)
+
     def _padded(self, values: np.ndarray, rows: Sequence[int], *, pad: int) -> np.ndarray:
         starts = self.offsets[np.asarray(rows)]
         lengths = self.offsets[np.asarray(rows) + 1] - starts
@@ -68,8 +79,14 @@ class Encoded:
         return np.where(columns < lengths[:, None], values[places].astype(np.int64), pad)
 
 
-def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
-    """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text."""
+def encode(backbone: Backbone, rows: Rows, *, max_tokens: int, template: str = "auto") -> Encoded:
+    """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text.
+
+    Conversations become text by `template` and are never cut.
+    """
+    if rows.conversations:
+        ids, answers = written_rows(backbone, rows.conversations, template)
+        return _encoded(ids, rows, answers=answers)
     tokenizer, limit = backbone.tokenizer, min(max_tokens, backbone.conventions.room)
     pairs, types = zip(rows.texts_a, rows.texts_b, strict=True), None
     if backbone.mask is not None:
@@ -86,9 +103,18 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int) -> Encoded:
             raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(suffix)} of 'Answer:'; raise it")
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
+    return _encoded(ids, rows, types, row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None)
+
+
+def _encoded(
+    ids: Sequence[Sequence[int]],
+    rows: Rows,
+    types: np.ndarray | None = None,
+    choices: RowChoices | None = None,
+    answers: AnswerTokens | None = None,
+) -> Encoded:
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    choices = row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None
-    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types, choices)
+    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types, choices, answers)
 
 
 def _masked(backbone: Backbone, rows: Rows, limit: int) -> tuple[list[list[int]], np.ndarray | None]:

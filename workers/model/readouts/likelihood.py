@@ -18,7 +18,7 @@ from ..backbone import Backbone
 from ..branches import Branches, branching
 from .answers import Answers
 from .label_tree import LabelTree, Reads
-from .readout import Readout, precise
+from .readout import Pair, Readout, precise
 from .start import empty_text
 from .texts import Texts
 from .wording import Wording
@@ -70,7 +70,7 @@ class Likelihood(Readout):
             return -scores[:, 0]
         return cross_entropy(scores, targets, reduction="none")
 
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """The same of token ids, one sequence a label."""
         told = [self._answers.plain(ids, torch.tensor([label], device=ids.device)).sum() for label in self.tree.labels]
         return self._calibrated(torch.stack(told)[None] / self._lengths.to(told[0].dtype))

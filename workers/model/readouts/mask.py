@@ -11,7 +11,7 @@ from torch import Tensor
 from ..backbone import Backbone
 from .label_head import LabelHead
 from .masking import gap_of
-from .readout import Readout, precise
+from .readout import Pair, Readout, precise
 from .start import empty_text
 from .texts import Texts
 from .wording import Wording
@@ -42,7 +42,7 @@ class Mask(Readout):
         with self._head.at(texts.ends - 1 - self._after):
             return self._of(self._backbone.model(**given).logits[:, 0])
 
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """The same of token ids, out of the logits of all words."""
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         given = given if types is None else {**given, "token_type_ids": types}

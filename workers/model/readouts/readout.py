@@ -13,6 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from .texts import Texts
 
+Pair = tuple[Tensor, Tensor]
+"""Answer tokens and their places, as `Texts` has them."""
+
 
 class Readout(ABC):
     """Reads one task off one frozen model. Holds no trainable number."""
@@ -29,7 +32,7 @@ class Readout(ABC):
         """Return label scores (rows, labels), float32 or the double of a double model, of the rows of a pass."""
 
     @abstractmethod
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
 
     def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..backbone import Backbone
 from .answers import Answers
-from .readout import ABSENT, Readout, precise
+from .readout import ABSENT, Pair, Readout, precise
 from .texts import Texts
 from .wording import OwnChoices
 
@@ -39,7 +39,7 @@ class RowChoice(Readout):
         told = logits.gather(-1, tokens[..., None])[..., 0] - logits.logsumexp(-1)
         return (told * present).view(choices.shape)
 
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """The same of token ids, one choice after the other, unpadded."""
         assert choices is not None, "every split of such a task has choices"
         told = torch.zeros(choices.shape, dtype=torch.promote_types(self._backbone.dtype, torch.float32), device=ids.device)

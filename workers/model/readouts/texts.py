@@ -18,6 +18,10 @@ class Texts:
     types: Tensor | None = None
     choices: Tensor | None = None
     """(rows, choices, tokens) of rows that have their own; -1 where there is no token."""
+    answers: Tensor | None = None
+    """Tokens (rows, most) that rows answer with, one behind the other; -1 behind the last."""
+    places: Tensor | None = None
+    """The tokens (rows, most) of each row's own text that these follow; of an encoder-decoder's, their places in the answer."""
 
     @property
     def ends(self) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..backbone import Backbone
 from .label_head import LabelHead
-from .readout import Readout, precise
+from .readout import Pair, Readout, precise
 from .start import empty_text, start_of
 from .texts import Texts
 from .wording import Wording
@@ -42,7 +42,7 @@ class Words(Readout):
         start = start_of(self._backbone, len(texts))
         return self._calibrated(model(**given, decoder_input_ids=start, use_cache=False).logits[:, 0, self.words])
 
-    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None) -> Tensor:
+    def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
         """The same of token ids, out of the logits of all words."""
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         given = given if types is None else {**given, "token_type_ids": types}
