@@ -28,12 +28,15 @@ def score_answers(session: Session, pack: Pack, split: Split, *, final: bool) ->
     own, *others = (metric_called(name) for name in (task.metric, *task.metrics))
     wanted = [own, *(one for one in others if final or not one.decodes)]
     some = rows if final else rows.take(some_rows(len(rows), task.decoding.decoded_rows))
-    told = session.trainer.predict(pack, session.splits[split]) if not all(one.decodes for one in wanted) else [None] * pack.size
+    told: Sequence[Array | None] = [None] * pack.size
+    if not all(one.decodes for one in wanted):
+        told = list(session.trainer.predict(pack, session.splits[split]).double().numpy())
     texts = write_answers(session, pack, some) if any(one.decodes for one in wanted) else [()] * pack.size
-    return [
-        _with_others(wanted, [right_of(one, some, answers) if one.decodes else _likely(one, rows, losses) for one in wanted])
-        for losses, answers in zip(told, texts, strict=True)
-    ]
+
+    def measured(metric: Metric, losses: Array | None, answers: Sequence[str]) -> Score:
+        return right_of(metric, some, answers) if losses is None or metric.decodes else likely(metric, rows, losses)
+
+    return [_with_others(wanted, [measured(one, *pair) for one in wanted]) for pair in zip(told, texts, strict=True)]
 
 
 def some_rows(count: int, limit: int) -> list[int]:
@@ -50,13 +53,18 @@ def write_answers(session: Session, pack: Pack, rows: Rows) -> list[tuple[str, .
 
 
 def right_of(metric: Metric, rows: Rows, answers: Sequence[str]) -> Score:
-    """The score of written answers."""
-    assert metric.right is not None, "asked of metrics that decode"
-    right = [metric.right(answer, one.reference) for answer, one in zip(answers, rows.conversations, strict=True)]
+    """The score of written answers, each beside whichever of the row's right ones it is nearest to."""
+    right = [best(metric, answer, (one.reference, *one.accepted)) for answer, one in zip(answers, rows.conversations, strict=True)]
     return score(metric.name, right, [0.0] * len(right), groups=rows.groups)
 
 
-def _likely(metric: Metric, rows: Rows, losses: Array) -> Score:
+def best(metric: Metric, answer: str, wanted: Sequence[str]) -> float:
+    """How right an answer is by the nearest of those wanted."""
+    assert metric.right is not None, "asked of metrics that decode"
+    return max(metric.right(answer, one) for one in wanted)
+
+
+def likely(metric: Metric, rows: Rows, losses: Array) -> Score:
     """The score of losses and numbers of tokens (rows, 2); not a number where they are none."""
     if not np.isfinite(losses).all():
         return Score(float("nan"), float("nan"))

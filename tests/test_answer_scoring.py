@@ -1,0 +1,108 @@
+"""A job on written answers, from a file to results: what is decoded when, on which rows, and what becomes of trials that diverge."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ulpt_search.spaces.answer_metrics import exact_match, token_f1
+from ulpt_search.spaces.records import Assignment, Job, Result, Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.catalogue import count
+from ulpt_search.workers.model.decoding import Decoder
+from ulpt_search.workers.training import answer_scoring, references, worker
+from ulpt_search.workers.training.answer_scoring import some_rows
+
+from . import task_files, written, zoo
+
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    return study(tmp_path_factory.mktemp("answers"), metric="exact_match", metrics=("token_f1", "perplexity"), decoded_rows=5)
+
+
+def study(folder: Path, *, metric: str, metrics: tuple[str, ...] = (), decoded_rows: int = 128) -> Setup:
+    rows = [{"prompt": talk.question, "completion": talk.reference} for talk in written.rows(96).conversations]
+    place = task_files.folder(folder / "said", train=rows[:64], validation=rows[64:80], test=rows[80:])
+    task = TaskSpec("said", path=str(place), metric=metric, metrics=metrics, decoded_rows=decoded_rows, template="plain", max_tokens=48)
+    model = ModelSpec(zoo.saved("decoder"), dtype="float32", device="cpu")
+    return Setup(model, task, Training(steps=STEPS, rungs=(STEPS,), batch=8), store=str(folder / "store"))
+
+
+def job(setup: Setup, *, purpose: str = "search", lr: float = 0.03) -> list[Result]:
+    values = {"rank": 4, "lr": lr}
+    trial = Trial(0, "lora", values, seed=3, parameters=count("lora", values, zoo.backbone("decoder").shape))
+    final = purpose == "final"
+    asked = Assignment(replace(trial, purpose="final", finalist=0) if final else trial)
+    outcome = worker.run_job(setup, Job(0, (asked,), stop=STEPS, splits=("validation", "test") if final else ("validation",)))
+    assert not outcome.problems, outcome.problems
+    return list(outcome.results)
+
+
+def test_at_a_rung_only_what_promotion_goes_by_is_decoded_and_of_some_rows(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[int]()
+    write = Decoder.write
+
+    def counted(self: Decoder, pack: object, values: object, prompts: list[object], limits: object) -> object:
+        asked.append(len(prompts))
+        return write(self, pack, values, prompts, limits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Decoder, "write", counted)
+    (found,) = job(setup)
+    assert asked == [5]
+    assert set(found.others) == {"perplexity"}
+    assert found.others["perplexity"] > 1
+    asked.clear()
+    monkeypatch.setattr(worker, "session", worker.session.__wrapped__)
+    job(replace(setup, task=replace(setup.task, metric="perplexity", metrics=("exact_match",))))
+    assert not asked
+
+
+def test_finals_are_measured_by_everything_on_all_rows_and_keep_what_each_row_adds(setup: Setup) -> None:
+    validation, test = job(setup, purpose="final")
+    assert set(test.others) == {"token_f1", "perplexity"}
+    session = worker.session(setup)
+    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(_trial(setup), 0, test.adapter)])
+    answers = answer_scoring.write_answers(session, pack, session.task.test)[0]
+    wanted = [talk.reference for talk in session.task.test.conversations]
+    assert test.score == pytest.approx(np.mean([exact_match(one, other) for one, other in zip(answers, wanted, strict=True)]))
+    assert test.others["token_f1"] == pytest.approx(np.mean([token_f1(one, other) for one, other in zip(answers, wanted, strict=True)]))
+    assert test.score > 0.2, "the tiny model has learnt something to be measured"
+    kept, _ = session.store.get(test.adapter)
+    assert "rows:test" in kept
+    assert validation.split == "validation"
+
+
+def _trial(setup: Setup) -> Trial:
+    values = {"rank": 4, "lr": 0.03}
+    return Trial(0, "lora", values, seed=3, parameters=count("lora", values, zoo.backbone("decoder").shape))
+
+
+def test_the_frozen_model_answers_for_itself(setup: Setup) -> None:
+    (found,) = references.measure(worker.session(setup), ("frozen", "probe"))
+    assert found.kind == "frozen"
+    assert found.score == found.test_score == 0
+    assert set(found.others) == {"token_f1", "perplexity"}
+
+
+def test_a_trial_whose_losses_are_no_numbers_harms_no_other(tmp_path: Path) -> None:
+    setup = study(tmp_path, metric="perplexity")
+    session = worker.session(setup)
+    fine, broken = _trial(setup), replace(_trial(setup), number=1, hyperparameters={"rank": 4, "lr": 1e30})
+    outcome = worker.run_job(setup, Job(0, (Assignment(fine), Assignment(broken)), stop=3))
+    assert [result.trial for result in outcome.results] == [0]
+    assert math.isfinite(outcome.results[0].score)
+    assert [problem.trial for problem in outcome.problems] == [1]
+    assert session.task.metric == "perplexity"
+
+
+def test_some_rows_are_the_same_ones_and_from_all_over() -> None:
+    assert some_rows(5, 9) == [0, 1, 2, 3, 4]
+    assert some_rows(1000, 50) == some_rows(1000, 50)
+    assert np.ptp(some_rows(1000, 50)) > 800
+    assert torch.tensor(some_rows(1000, 50)).unique().numel() == 50
