@@ -65,7 +65,9 @@ def test_positions_are_a_limit_too_and_nothing_left_is_an_error(tmp_path: Path) 
 def test_rows_that_fit_are_untouched_whatever_the_limit(tmp_path: Path) -> None:
     whole = task(tmp_path)
     for limit in (40, 8192):
-        assert fitted(whole, SIGNS, "decoder", max_tokens=limit, positions=None) is whole
+        made = fitted(whole, SIGNS, "decoder", max_tokens=limit, positions=None)
+        assert (made.train, made.digest) == (whole.train, whole.digest)
+        assert made.notes[-1].startswith("the tokenizer has no chat template: conversations are written by task.template: plain")
 
 
 def test_a_row_that_no_template_can_say_is_named(tmp_path: Path) -> None:

@@ -136,6 +136,15 @@ def chat_text(tokenizer: PreTrainedTokenizerBase, template: str, *, tools: bool 
     return ChatText(tokenizer, _NOW.sub(lambda call: repr(TODAY.strftime(call[2])), text), own)
 
 
+def about(tokenizer: PreTrainedTokenizerBase, template: str) -> str:
+    """Say for people how conversations become text."""
+    if template in ("auto", "chat") and tokenizer.chat_template is not None:
+        return "conversations are written by the tokenizer's chat template"
+    if template == "auto":
+        return "the tokenizer has no chat template: conversations are written by task.template: plain, a text, 'Answer:' and the answer"
+    return f"conversations are written by task.template: {template if template in OURS else 'one of your own'}"
+
+
 def _joined(conversation: Conversation) -> Conversation:
     """Texts of the same role behind each other as one, an empty line between."""
     turns: list[Turn] = []

@@ -14,6 +14,7 @@ from ...spaces.shape import Family
 from ..tasks import Conversation, Rows, Task
 from ..tasks.task import digest_of
 from .backbone import Backbone
+from .chat_text import about
 from .rendering import Rendered, render
 
 CUT, DROPPED, SKIPPED = "cut", "dropped", "skipped"
@@ -94,7 +95,7 @@ def fitted(task: Task, tokenizer: PreTrainedTokenizerBase, family: Family, *, ma
     if not task.train.conversations or family == "encoder":
         return task
     limit = max_tokens if positions is None else min(max_tokens, positions)
-    fit, notes = Fit(tokenizer, family, task.template, limit), list[str]()
+    fit, notes = Fit(tokenizer, family, task.template, limit), [about(tokenizer, task.template)]
     parts: dict[str, Rows] = {}
     for split, rows in (("training", task.train), ("validation", task.validation), ("test", task.test)):
         counts = Counter[str]()
@@ -105,8 +106,8 @@ def fitted(task: Task, tokenizer: PreTrainedTokenizerBase, family: Family, *, ma
             )
         notes += said(split, len(rows), counts, limit)
     train, validation, test = parts.values()
-    if not notes:
-        return task
+    if len(notes) == 1:
+        return replace(task, notes=(*task.notes, *notes))
     digest = digest_of(kind=task.kind, labels=(), descriptions=(), metric=task.metric, splits=(train, validation, test))
     return replace(task, train=train, validation=validation, test=test, digest=digest, notes=(*task.notes, *notes))
 

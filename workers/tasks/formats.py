@@ -58,7 +58,7 @@ def format_note(table: Table, chosen: Format, answer: str) -> str:
     """Say for people how the rows are read."""
     columns = [side for side in NEEDS.get(chosen, ()) if set(side) <= set(table.names)]
     read = [*(columns[0] if columns else (answer,)), *(name for name in BESIDE.get(chosen, ()) if name in table.names)]
-    return f"rows are read as {chosen} ({', '.join(read)}); task.format says otherwise"
+    return f"rows are read as {chosen} ({', '.join(read)}); task.format reads them in another way"
 
 
 def _fits(names: Collection[str], wanted: Format) -> bool:
