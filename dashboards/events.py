@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..spaces.errors import one_line
-from ..spaces.records import ATTEMPTS, Point
+from ..spaces.records import Point
 from .progress import Progress, Range, ranges
 from .screens import PHASES, counts, times
 from .words import count, duration, metric
@@ -53,7 +53,7 @@ def _improves(new: Point, old: Point | None) -> bool:
 
 def _failures(previous: Progress | None, current: Progress) -> Iterator[str]:
     for problem in current.failures[len(previous.failures) if previous else 0 :]:
-        what = "failed" if problem.fatal else f"gave no result (it gets {ATTEMPTS} attempts)"
+        what = "failed" if problem.fatal else "gave no result this time"
         yield f"trial {problem.trial} {what}: {one_line(problem.error)}"
 
 

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ..spaces.records import Problem, Result, State, Trial, failed_for_good
+from ..spaces.attempts import verdict
+from ..spaces.records import Problem, Result, State, Trial
 
 
 def state_of(trial: Trial, results: Sequence[Result], problems: Sequence[Problem], *, last_step: int) -> State:
     """Return where a trial stands. `results` and `problems` are its own; with results below `last_step` alone it counts as stopped."""
     if any(result.step >= last_step for result in results):
         return "done"
-    if failed_for_good(problems):
+    if verdict(problems) is not None:
         return "failed"
     return "stopped" if results else "waiting"
 

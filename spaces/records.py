@@ -1,6 +1,6 @@
 """What a search writes down: trials, results and jobs, as frozen values that go to JSON and back unchanged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -10,8 +10,6 @@ from .references import Reference, ReferenceKind
 Split = Literal["validation", "test"]
 Purpose = Literal["search", "final"]
 State = Literal["waiting", "running", "done", "stopped", "failed"]
-
-ATTEMPTS = 3  # a trial with so many problems is failed
 
 
 @dataclass(frozen=True)
@@ -115,16 +113,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why one trial of a job has no result. `fatal` when another attempt cannot help (NaN loss, wrong shape)."""
+    """Why one trial of a job has no result; `spaces.attempts` says what becomes of the trial."""
 
     trial: int
     error: str
     fatal: bool = False
-
-
-def failed_for_good(problems: Sequence[Problem]) -> bool:
-    """Whether a trial with these problems, all its own, is not tried again."""
-    return len(problems) >= ATTEMPTS or any(problem.fatal for problem in problems)
+    """Whether another attempt cannot help (NaN loss, wrong shape)."""
+    alone: bool = False
+    """Whether nobody else was in its pack."""
+    own: bool = True
+    """Whether the trial is known to have brought it about; a killed worker may be anybody's doing."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +133,16 @@ class Outcome:
     results: tuple[Result, ...] = ()
     problems: tuple[Problem, ...] = ()
     pack_limit: int | None = None
-    """Largest pack that fits the device's memory, when this job found out."""
+    """Largest pack of `heavy` that fits the device's memory, when this job found out."""
     refused: str | None = None
     """Why this worker may train nothing of this study, in one line; ends the run, and costs no trial an attempt."""
     references: tuple[Reference, ...] = ()
+    heavy: tuple[str, ...] = ()
+    """The methods of the pack that did not fit."""
+    unable: str | None = None
+    """Why nothing could be done here, whatever the trials: model, store or device cannot be used. Costs no trial an attempt."""
+    lost: str | None = None
+    """Why no worker answered, in one line. Whose doing that was, nobody said."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -149,6 +153,9 @@ class Outcome:
             "pack_limit": self.pack_limit,
             "refused": self.refused,
             "references": [reference.to_json() for reference in self.references],
+            "heavy": list(self.heavy),
+            "unable": self.unable,
+            "lost": self.lost,
         }
 
     @classmethod
@@ -157,7 +164,17 @@ class Outcome:
         results = tuple(Result.from_json(result) for result in values["results"])
         problems = tuple(Problem(**problem) for problem in values["problems"])
         references = tuple(Reference.from_json(one) for one in values["references"])
-        return cls(values["job"], results, problems, values["pack_limit"], values["refused"], references)
+        return cls(
+            values["job"],
+            results,
+            problems,
+            values["pack_limit"],
+            values["refused"],
+            references,
+            tuple(values["heavy"]),
+            values["unable"],
+            values["lost"],
+        )
 
 
 @dataclass(frozen=True)

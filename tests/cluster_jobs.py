@@ -1,7 +1,8 @@
 """Jobs without a model: real, small computations whose results tell which process did them, and a brain that repeats what failed.
 
 A trial's hyperparameter `does` says what its worker meets: `work`, `raise` and `die` (once; the next attempt works), `sleep`,
-`follow` (once the trial before it sleeps), `look`, `nice`.
+`stop` (once: its process neither answers nor ends), `follow` (once the trial before it sleeps), `look`, `nice`, `unable`
+(always).
 """
 
 import json
@@ -27,6 +28,8 @@ def setup(folder: Path) -> Setup:
 def compute(given: Setup, job: Job) -> Outcome:
     """Score each trial as `-(x - 3)²`; `seconds` counts the jobs of this process, `bytes` is its id."""
     DONE.append(job.number)
+    if any(assignment.trial.hyperparameters["does"] == "unable" for assignment in job.assignments):
+        return Outcome(job.number, unable="the store cannot be written: read-only")
     return Outcome(job.number, tuple(_result(given, job, assignment.trial) for assignment in job.assignments))
 
 
@@ -55,6 +58,13 @@ def _die(mark: Path) -> str:
     return "alive"
 
 
+def _stop(mark: Path) -> str:
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return "went on"
+
+
 def _sleep(mark: Path) -> str:
     mark.touch()
     time.sleep(600)
@@ -81,6 +91,7 @@ MEETS: Mapping[str, Callable[[Path], str]] = {
     "work": _work,
     "raise": _raise,
     "die": _die,
+    "stop": _stop,
     "sleep": _sleep,
     "follow": _follow,
     "look": _look,
@@ -96,6 +107,7 @@ class Brain:
         self.waiting = deque(tuple(trials[i : i + pack]) for i in range(0, len(trials), pack))
         self.running: dict[int, Job] = {}
         self.outcomes: list[Outcome] = []
+        self.lost: list[str] = []
         self.most_running = 0
         self.asked = 0
 
@@ -111,6 +123,9 @@ class Brain:
     def record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         trials = {assignment.trial.number: assignment.trial for assignment in self.running.pop(outcome.job).assignments}
+        if outcome.lost:
+            self.lost.append(outcome.lost)
+            self.waiting.extend((trial,) for trial in trials.values() if len(self.lost) < 5)
         failures = [problem.trial for each in self.outcomes for problem in each.problems]
         self.waiting.extend((trials[problem.trial],) for problem in outcome.problems if failures.count(problem.trial) < 3)
 

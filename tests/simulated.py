@@ -10,6 +10,7 @@ from ulpt_search.dashboards.frontier import frontier
 from ulpt_search.dashboards.points import points
 from ulpt_search.search.brain.feasibility import Count, Feasibility, assess, require_feasible
 from ulpt_search.search.brain.study import Study
+from ulpt_search.spaces.attempts import LOST
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Split, Trial
@@ -132,7 +133,7 @@ class Executor:
         if self.limit is not None and len(job.assignments) > self.limit:
             return Outcome(job.number, pack_limit=max(1, len(job.assignments) // 2))
         if self.lose(job):
-            return Outcome(job.number)
+            return Outcome(job.number, lost=LOST)
         problems = {a.trial.number: self.fail(a.trial, job.stop) for a in job.assignments}
         results: list[Result] = []
         for one in job.assignments:
@@ -156,7 +157,7 @@ def drive(study: Study, executor: Executor, *, workers: int = 2, chance: random.
         while len(flying) < workers and (job := study.next_job()):
             flying.append(job)
         assert flying, "a study that is not finished hands out a job when nothing is under way"
-        study.record(executor.run(flying.pop(chance.randrange(len(flying)))))
+        study.record(study.judged(executor.run(flying.pop(chance.randrange(len(flying))))))
         done += 1
     return done
 

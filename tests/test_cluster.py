@@ -21,6 +21,7 @@ from ray.cluster_utils import Cluster as RayCluster
 
 from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.search.running.supervisor import Interrupted
+from ulpt_search.spaces.attempts import SILENT
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome
 
@@ -56,7 +57,7 @@ def address(short: Path) -> Iterator[str]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_TMPDIR", str(short))
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         node = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
         cluster = RayCluster(initialize_head=True, head_node_args=node)
         yield cluster.address
@@ -102,8 +103,8 @@ def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join:
     with join() as cluster:
         brain = Brain("die", "raise", "work").run(cluster)
     assert sorted(result.trial for result in brain.results) == [0, 1, 2]
-    died, raised = sorted(brain.errors, key=len, reverse=True)
-    assert died == "its worker process died: killed, out of memory, or its machine was lost"
+    (raised,) = brain.errors
+    assert brain.lost == ["its worker process died: killed, out of memory, or its machine was lost"]
     assert re.fullmatch(r"ValueError: no such thing: 1 \(cluster_jobs.py:\d+\)", raised)
     assert not any(problem.fatal for outcome in brain.outcomes for problem in outcome.problems)
     (folder,) = (tmp_path / "ray").iterdir()
@@ -111,6 +112,28 @@ def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join:
     assert folder.name == "errors", "what Tune wrote for itself is gone"
     assert "worker process has died" in reports
     assert 'in _raise\n    raise ValueError(f"no such' in reports
+
+
+def test_a_worker_that_neither_answers_nor_ends_is_replaced(join: Open, tmp_path: Path) -> None:
+    brain = Brain("stop", "work")
+    began = time.monotonic()
+
+    def limit(job: Job) -> float:
+        return 1.0 if job.number == 0 and (tmp_path / "0").exists() else 100.0
+
+    with join(workers=1) as cluster:
+        cluster.run(next_job=brain.next_job, record=brain.record, finished=brain.finished, limit=limit)
+    assert sorted(result.trial for result in brain.results) == [0, 1]
+    assert brain.lost == [SILENT]
+    assert time.monotonic() - began < 60
+
+
+def test_a_place_where_nothing_works_ends_the_run_and_blames_nobody(join: Open) -> None:
+    brain = Brain("unable", "unable", "unable")
+    told = "^the store cannot be written: read-only; no trial is to blame: put that right and run again$"
+    with join(workers=1) as cluster, pytest.raises(Failure, match=told):
+        brain.run(cluster)
+    assert brain.errors == []
 
 
 def test_workers_take_their_share_and_leave_others_alone(join: Open, address: str) -> None:
@@ -232,6 +255,23 @@ def test_kill_9(program: Callable[..., Program], tmp_path: Path, victim: str) ->
     assert (status, out) == ((137, "after 137\n") if victim == "driver" else (-9, ""))
     assert_nothing_left(search)
     assert recorded(tmp_path) == [[0]]
+
+
+@pytest.mark.parametrize("victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
+def test_a_cluster_that_ends_is_begun_again(program: Callable[..., Program], tmp_path: Path, victim: str) -> None:
+    search = program("work", "sleep", "work")
+    search.until((tmp_path / "1").exists)
+    killed = next(process for process in search.child().children(recursive=True) if process.name() == victim)
+    began = time.monotonic()
+    killed.kill()
+    (tmp_path / "1").unlink()
+    search.until((tmp_path / "1").exists, seconds=60)
+    assert time.monotonic() - began < 60
+    os.killpg(search.process.pid, signal.SIGTERM)
+    status, out, err = search.end()
+    assert (status, out) == (143, "after 143\n")
+    assert f"Ray's {victim} has ended; beginning again where it was" in err
+    assert_nothing_left(search)
 
 
 def assert_nothing_left(search: Program) -> None:

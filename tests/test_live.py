@@ -135,7 +135,7 @@ def test_one_line_for_each_thing_that_happened() -> None:
         "first scores at step 100",
         "best of 100–999 parameters: 0.650 with ulpt, 900 parameters (trial 2, step 200)",
         "trial 9 failed: loss is nan at step 31",
-        "trial 5 gave no result (it gets 3 attempts): worker died",
+        "trial 5 gave no result this time: worker died",
         "4 done, 3 running, 32 waiting, 1 failed of 40 trials; 0:45 elapsed, about 1:30 left",
     ]
     assert events(now, now) == []
@@ -165,7 +165,7 @@ def test_quiet_keeps_phases_and_failures() -> None:
     assert [line.split(":")[0] for line in lines[1:]] == [
         "trial 9 failed",
         "trial 23 failed",
-        "trial 17 gave no result (it gets 3 attempts)",
+        "trial 17 gave no result this time",
     ]
 
 

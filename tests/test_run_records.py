@@ -47,11 +47,11 @@ def test_states_follow_the_records() -> None:
         "4": "FINISHED",
     }
     assert entries(snapshot, "FINISHED")["3"].status == "KILLED"
-    twice = replace(snapshot, problems=[Problem(3, "a worker died")] * 2)
+    twice = replace(snapshot, problems=[Problem(3, "it broke", alone=True)] * 2)
     assert entries(twice)["3"].status == "RUNNING"
-    thrice = replace(snapshot, problems=[Problem(3, "a worker died")] * 3)
+    thrice = replace(snapshot, problems=[Problem(3, "it broke", alone=True)] * 3)
     assert entries(thrice)["3"].status == "FAILED"
-    assert entries(thrice)["3"].tags["problem"] == "a worker died"
+    assert entries(thrice)["3"].tags["problem"] == "it broke"
     assert entries(add(snapshot, result(3, 25, math.nan)))["3"].status == "FAILED"
 
 

@@ -102,7 +102,6 @@ def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
     assert memory.pace(space, threads=1) is None
     speed, _ = ask(space, memory.file)
     assert speed is not None
-    speed.ran_out(1)
     task = toy.task()
     assert memory.pace(space, threads=1) == Pace(speed.found.rate, {"validation": len(task.validation), "test": len(task.test)})
     assert memory.pace(space, threads=2) is None
@@ -137,18 +136,8 @@ def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pyt
 
 def test_who_decides_on_the_pack() -> None:
     means, request = Resources(2, 1.0, 0.0, 8), Request("x", 1, "home")
-    speed = Speed(FOUND, SpeedCache(Path("speed.json")), "key")
+    speed = Speed(FOUND)
     assert means.packed(request, speed).pack == 4
     assert means.packed(request, None).pack == 8
     assert means.packed(Request("x", 1, "home", pack=8), speed).pack == 8
     assert Resources(2, 1.0, 0.5, 8).packed(request, speed).pack == 8
-
-
-def test_a_pack_that_did_not_fit_is_not_tried_by_later_runs(tmp_path: Path) -> None:
-    memory = SpeedCache(tmp_path / "speed.json")
-    memory.write("key", FOUND)
-    speed = Speed(FOUND, memory, "key")
-    speed.ran_out(2)
-    assert memory.read("key") == replace(FOUND, pack=2)
-    speed.ran_out(3)
-    assert memory.read("key") == replace(FOUND, pack=2)

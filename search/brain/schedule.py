@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from ...spaces.records import Split, Trial
 from ...spaces.space import Space
 from . import finals
+from .pack_limits import PackLimits
 from .packing import similar
 from .promotion import Ladder
 from .trial_records import TrialRecords
+
+ALONE = 2
+"""Attempts that came to nothing, after which a trial is tried alone."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Situation:
     """Largest number of trials in a job."""
     wanted: int
     """Search trials that are to be tried in all: those that the space plans, or more."""
+    limits: PackLimits
+    """Of what methods fewer than `pack` fit into memory together."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -65,11 +71,12 @@ class Situation:
         return [*self.records.failures(), *(trial for trial in under_way if trial.purpose == "search")]
 
 
-def lost_trials(now: Situation) -> PlannedJob | None:
-    """Trials whose job was lost, and were on the same way."""
-    for number, stop in now.lost.items():
+def lost_trials(now: Situation, *, often: bool) -> PlannedJob | None:
+    """Trials whose job was lost, and were on the same way: those that were lost often, which go alone, or the others."""
+    lost = {number: stop for number, stop in now.lost.items() if (now.records.attempts[number] >= ALONE) == often}
+    for number, stop in lost.items():
         step = now.records.step(number)
-        group = [n for n, s in now.lost.items() if s == stop and now.records.step(n) == step]
+        group = [n for n, s in lost.items() if s == stop and now.records.step(n) == step]
         return PlannedJob(_together([now.records.trials[n] for n in group], now), stop)
     return None
 
@@ -86,7 +93,7 @@ def full_promotion(now: Situation) -> PlannedJob | None:
 
 def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:
     """Trials that nobody has tried."""
-    return PlannedJob(now.records.numbered(chosen), now.rungs[0]) if chosen else None
+    return PlannedJob(now.records.numbered(now.limits.fitting(chosen)), now.rungs[0]) if chosen else None
 
 
 def promotions(now: Situation) -> Iterator[PlannedJob]:
@@ -115,7 +122,7 @@ def seed_by_seed(due: Sequence[Trial], now: Situation) -> PlannedJob | None:
 
 
 def _finals(trials: Sequence[Trial], now: Situation) -> PlannedJob:
-    return PlannedJob(now.records.numbered(trials), now.rungs[-1], ("validation", "test"))
+    return PlannedJob(now.records.numbered(now.limits.fitting(trials)), now.rungs[-1], ("validation", "test"))
 
 
 def _promotions(now: Situation) -> Iterator[tuple[int, int]]:
@@ -124,16 +131,17 @@ def _promotions(now: Situation) -> Iterator[tuple[int, int]]:
 
 
 def _promotion(ready: Sequence[int], stop: int, now: Situation) -> PlannedJob:
-    return PlannedJob(tuple(similar([now.records.trials[n] for n in ready], size=now.share)), stop)
+    together = similar([now.records.trials[n] for n in ready], size=now.share)
+    return PlannedJob(tuple(now.limits.fitting(together)), stop)
 
 
 def _together(trials: Sequence[Trial], now: Situation) -> tuple[Trial, ...]:
     """The first trial and others like it.
 
-    What has come to nothing before goes in smaller packs, at last alone, so that one bad trial does not take others
-    with it three times.
+    What has come to nothing before goes in smaller packs, at last alone: so one bad trial does not take others with it again and
+    again, and what happens to it then is held against nobody else.
     """
-    return tuple(similar(_alike(trials, now), size=_size(trials[0], now)))
+    return tuple(now.limits.fitting(similar(_alike(trials, now), size=_size(trials[0], now))))
 
 
 def _alike(trials: Sequence[Trial], now: Situation) -> list[Trial]:
@@ -144,7 +152,7 @@ def _alike(trials: Sequence[Trial], now: Situation) -> list[Trial]:
 
 def _size(trial: Trial, now: Situation) -> int:
     before = now.records.attempts[trial.number]
-    return (now.pack, max(1, now.pack // 4))[before] if before < 2 else 1
+    return (now.pack, max(1, now.pack // 4))[before] if before < ALONE else 1
 
 
 def _is_over(trial: Trial, now: Situation) -> bool:

@@ -3,7 +3,7 @@
 It is driven alike by Ray, by a plain loop and by simulated learning curves. It holds no files, no clock and no processes; all it knows
 are the records it was built from and the outcomes it was told since, so it can be rebuilt from the ledger at any moment.
 
-What is handed out, in this order: trials whose job was lost; promotions that fill a pack, from the longest rung
+What is handed out, in this order: trials whose job was lost (often: last of all); promotions that fill a pack, from the longest rung
 down; new trials, while the space asks for more; promotions that fill less than a pack; and when none of these is left and nothing of
 the search is under way, the finals.
 
@@ -15,10 +15,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...spaces.attempts import LOST
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, State, Trial
 from ...spaces.space import Space
 from . import finals, schedule
+from .blame import Blame
 from .feasibility import Count, Feasibility
+from .pack_limits import PackLimits
 from .packing import similar
 from .promotion import ladder, rungs_of
 from .proposals import Proposals
@@ -66,7 +69,7 @@ class Study:
         self._records = TrialRecords()
         within = SearchSpace(methods, space.seeds)
         self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
-        self._pack = max(1, pack)
+        self._pack, self._limits, self._blame = max(1, pack), PackLimits(pack), Blame()
         self._time: TimeLeft | None = None
         self._finishing = False  # whether the last job handed out was one of the finals
         self._jobs: dict[int, Job] = {}
@@ -133,8 +136,8 @@ class Study:
         """How far the study is."""
         records = self._records
         busy = sum(number in records.latest for number in self._running.keys() | records.failed.keys())
-        running = self._running.keys() - records.failed.keys()
-        return Progress(len(records.trials) + self.coming, len(records.latest) - busy, len(running), len(records.failed))
+        running = len(self._running.keys() - records.failed.keys())
+        return Progress(len(records.trials) + self.coming, len(records.latest) - busy, running, len(records.failed))
 
     def state(self, number: int) -> State:
         """Return where a trial stands. A stopped one may go on later, when its rung has filled up."""
@@ -170,14 +173,16 @@ class Study:
         self._planned = False
         for result in outcome.results:
             self._take_result(result)
-        job = self._jobs.pop(outcome.job, None)
-        if job:
+        if job := self._jobs.pop(outcome.job, None):
             for problem in outcome.problems:
                 self._take_problem(problem)
             for assignment in job.assignments:
                 self._settle(assignment.trial, job, outcome)
-        if outcome.pack_limit is not None:
-            self._pack = max(1, min(self._pack, outcome.pack_limit))
+            self._limits.note(job, outcome)
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """Return an outcome, once, as it is to be written down: with what a lost job says of its trials."""
+        return self._blame.judged(outcome, self._jobs.get(outcome.job))
 
     def tell_time(self, time: TimeLeft | None) -> None:
         """Say how much time is left from now on; None, as at the beginning, sets no limit. To be told before each question."""
@@ -188,7 +193,8 @@ class Study:
         for trial in trials:
             self._records.add_trial(trial)
         for problem in problems:
-            self._take_problem(problem)
+            if problem.own:  # what was not is held against nobody for longer than a command
+                self._take_problem(problem)
         for result in results:
             self._take_result(result)
         begun = self._records.latest.keys() | self._records.failed.keys()
@@ -238,17 +244,18 @@ class Study:
 
         New trials cost a proposal: `worth` is asked before.
         """
-        job = schedule.lost_trials(now) or schedule.full_promotion(now)
+        job = schedule.lost_trials(now, often=False) or schedule.full_promotion(now)
         if job or (now.planned and (job := next(schedule.promotions(now), None))):
             return job
         if now.missing:
             job = self._new_trials(now) if worth() else None
-            return job if job or not self._proposals.exhausted else next(schedule.promotions(now), None)
-        return next(schedule.promotions(now), None)
+            if job or not self._proposals.exhausted:
+                return job or schedule.lost_trials(now, often=True)
+        return next(schedule.promotions(now), None) or schedule.lost_trials(now, often=True)
 
     def _situation(self, *, more: bool = False) -> Situation:
-        records, wanted = self._records, self._space.trials
-        now = Situation(self._space, records, self._ladder, self._lost, self._running.keys(), self._pack, wanted=wanted)
+        records, running, wanted = self._records, self._running.keys(), self._space.trials
+        now = Situation(self._space, records, self._ladder, self._lost, running, self._pack, wanted=wanted, limits=self._limits)
         return replace(now, wanted=records.search_trials + now.share) if more and now.planned else now
 
     def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
@@ -318,10 +325,9 @@ class Study:
             del self._running[trial.number]
         if all(self._records.has(trial.number, job.stop, split) for split in job.splits):
             return
-        explained = any(problem.trial == trial.number for problem in outcome.problems)
-        too_large = outcome.pack_limit is not None and outcome.pack_limit < len(job.assignments)
-        if not explained and not too_large:
-            self._take_problem(Problem(trial.number, "its worker was lost before it answered"))
+        explained = outcome.unable or outcome.pack_limit or any(problem.trial == trial.number for problem in outcome.problems)
+        if not explained:
+            self._take_problem(Problem(trial.number, LOST, alone=len(job.assignments) == 1, own=False))
         if trial.number not in self._records.failed and trial.purpose == "search":
             self._lost[trial.number] = job.stop
 

@@ -1,11 +1,12 @@
 """What a study remembers: its records, indexed so that nothing grows dearer with their number."""
 
 import math
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ...spaces.records import ATTEMPTS, Problem, Result, Split, Trial
+from ...spaces.attempts import verdict
+from ...spaces.records import Problem, Result, Split, Trial
 from .finals import UNNUMBERED
 from .search_space import Proposal
 
@@ -40,6 +41,7 @@ class TrialRecords:
         """Their validation results."""
         self.tried: set[tuple[object, ...]] = set()
         """The identities of the search trials, as proposals have them."""
+        self._problems: dict[int, list[Problem]] = defaultdict(list)
         self._keys: set[tuple[int, int, Split]] = set()
         self._failures: deque[int] = deque(maxlen=RECENT)
         self._highest = -1
@@ -66,11 +68,11 @@ class TrialRecords:
         return self._advance(result) if result.split == "validation" else Change()
 
     def add_problem(self, problem: Problem) -> Change:
-        """Enter an attempt that came to nothing; the last one, or a fatal one, fails the trial."""
+        """Enter an attempt that came to nothing; it may be the one at which the trial is given up."""
         self.attempts[problem.trial] += 1
-        if problem.fatal or self.attempts[problem.trial] >= ATTEMPTS:
-            return self._fail(problem.trial, problem.error)
-        return Change()
+        self._problems[problem.trial].append(problem)
+        why = verdict(self._problems[problem.trial])
+        return Change() if why is None else self._fail(problem.trial, why)
 
     def has(self, trial: int, step: int, split: Split) -> bool:
         """Whether this result is known."""

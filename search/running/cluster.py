@@ -5,17 +5,16 @@ keeping. Its loop runs in the calling thread, so `next_job` and `record` are nev
 """
 
 import contextlib
-import importlib
 import json
 import math
 import os
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -29,13 +28,16 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from ...spaces.attempts import LOST, SILENT
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
 from ...spaces.space import Setup
 from .dispatch import Dispatch, Halt, failed, traced
+from .messages import from_metrics, loaded, reason_of, to_metrics
 from .process_state import environment, signal_handlers
-from .supervisor import Interrupted, stop_signals
+from .supervisor import Interrupted, begin_again, stop_signals
+from .watchdog import Watchdog, children_named
 
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a share of a GPU sees none
@@ -56,10 +58,11 @@ _LONGEST_FOLDER = 43
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
 _OBJECT_STORE = 100 * 2**20
 """Bytes. Only Tune's own messages go through it."""
-_LOST = "its worker process died: killed, out of memory, or its machine was lost"
 
 _RUNS: dict[str, Dispatch] = {}
 """Runs in progress by name. Tune pickles its helpers, which therefore know only the name."""
+_TRIALS: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+"""Tune's own record of each job in flight, by the name that it has there."""
 
 
 class _JobSearcher(Searcher):
@@ -77,13 +80,13 @@ class _JobSearcher(Searcher):
         return None if job is None else {"job": json.dumps(job.to_json())}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        _RUNS[self._name].settle(trial_id, _outcome(result))
+        _RUNS[self._name].settle(trial_id, from_metrics(result))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result and not error:
-            _RUNS[self._name].settle(trial_id, _outcome(result))
+            _RUNS[self._name].settle(trial_id, from_metrics(result))
         else:
-            _RUNS[self._name].lose(trial_id, _LOST)
+            _RUNS[self._name].lose(trial_id, LOST)
 
 
 class _Keeper(FIFOScheduler):
@@ -94,13 +97,17 @@ class _Keeper(FIFOScheduler):
         self._name = name
         self._errors = errors
 
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        _TRIALS[trial.trial_id] = trial
+        super().on_trial_add(tune_controller, trial)
+
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         if trial.should_recover():  # its machine was taken away, and Tune runs it again by itself
             return
         report = Path(trial.local_path, trial.run_metadata.error_filename).read_text()
         self._errors.mkdir(exist_ok=True)
         (self._errors / f"{self._name}-{trial.trial_id}.txt").write_text(report)
-        _RUNS[self._name].lose(trial.trial_id, _reason(report))
+        _RUNS[self._name].lose(trial.trial_id, reason_of(report))
 
 
 class _Leaver(tune.Stopper):
@@ -113,7 +120,13 @@ class _Leaver(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        _RUNS[self._name].check()
+        run = _RUNS[self._name]
+        run.check()
+        for name in run.overdue():
+            actor = _TRIALS[name].temporary_state.ray_actor
+            if actor is not None:  # else it waits for a place: what holds that place is overdue, too
+                ray.kill(actor)  # by SIGKILL in the end, which reaches a stopped process
+                run.lose(name, SILENT)
         return False
 
 
@@ -131,6 +144,8 @@ class Cluster:
         run_job: `module:function` that does a job in the worker: `(setup, job) -> outcome`. Module-level caches live as long as
             the worker. An exception makes every trial of the job a problem, and the next job gets a fresh process.
         patience: Seconds that `next_job` may have nothing although nothing runs, before `run` gives up.
+        lost: Called from another thread, with what is missing, when the cluster has ended under us: Ray then waits for it, or ends this
+            process, when it likes. By default this process ends, and its supervisor begins again.
     """
 
     def __init__(
@@ -144,6 +159,7 @@ class Cluster:
         setup: Setup,
         run_job: str = "ulpt_search.workers.training.worker:run_job",
         patience: float = 60.0,
+        lost: Callable[[str], object] = begin_again,
     ) -> None:
         self._workers = workers
         self._cpus = cpus_per_worker
@@ -153,6 +169,7 @@ class Cluster:
         self._setup = setup
         self._run_job = run_job
         self._patience = patience
+        self._lost = lost
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
@@ -163,24 +180,42 @@ class Cluster:
             undo.callback(ray.shutdown)
             self._start(undo) if self._address is None else self._join()
             _check_room(self._workers, cpus=self._cpus, gpus=self._gpus)
+            self._watchdog = self._watch()
+            undo.callback(self._watchdog.close)
             self._undo = undo.pop_all()
         return self
+
+    def _watch(self) -> Watchdog:
+        if self._address is None:
+            return Watchdog(lost=self._lost, processes=children_named("raylet", "gcs_server"))
+        host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+        return Watchdog(lost=self._lost, address=(host.strip("[]"), int(port)))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End the cluster we started, or our own part in another's."""
         self._undo.close()
 
-    def run(self, *, next_job: Callable[[], Job | None], record: Callable[[Outcome], None], finished: Callable[[], bool]) -> None:
+    def run(
+        self,
+        *,
+        next_job: Callable[[], Job | None],
+        record: Callable[[Outcome], None],
+        finished: Callable[[], bool],
+        limit: Callable[[Job], float] = lambda job: math.inf,
+    ) -> None:
         """Run jobs until `finished`; `record` gets each job's outcome once, before a worker's next job is asked for.
 
         `next_job` may return None: it is asked again, ten times a second while jobs run, else once a second. What any of the
         three raises ends the run with it. SIGINT and SIGTERM raise `Interrupted` within a second, a second one at once. In
-        these cases running jobs are abandoned and the cluster is left.
+        these cases running jobs are abandoned and the cluster is left. A worker that has not answered `limit(job)` seconds after
+        it was given a job, not counting those in which this process was stopped, is ended and replaced.
         """
         if not ray.is_initialized():
             raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience)
+        watchdog = self._watchdog
+        run = Dispatch(next_job, record, finished, self._patience, limit=limit, clock=watchdog.clock, beat=watchdog.beat)
+        _RUNS[name] = run
         try:
             with signal_handlers(), _stopping(run):
                 self._tuner(name).fit()
@@ -188,6 +223,7 @@ class Cluster:
         except Halt:
             raise run.reason or Failure("the run ended early for no reason") from None
         finally:
+            watchdog.rest()
             del _RUNS[name]
             shutil.rmtree(self._storage / name, ignore_errors=True)
             if run.reason is not None:
@@ -253,39 +289,21 @@ def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping
     def train(config: Mapping[str, str]) -> None:
         job = Job.from_json(json.loads(config["job"]))
         try:
-            metrics = _metrics(_function(run_job, threads=threads)(setup, job))
+            function = loaded(run_job, threads=threads)
+        except BaseException as error:  # our own program cannot be loaded
+            tune.report(to_metrics(Outcome(job.number, unable=f"a worker cannot load {run_job}: {traced(error)}")))
+            raise
+        try:
+            outcome = function(setup, job)
         except BaseException as error:
-            tune.report(_metrics(failed(job, traced(error))))
+            tune.report(to_metrics(failed(job, traced(error))))
             raise  # Tune replaces the process: after an error nobody foresaw, its memory and its GPU are not to be trusted
-        tune.report({**metrics, "done": True})
+        if outcome.unable is not None:
+            tune.report(to_metrics(outcome))
+            raise Failure(outcome.unable)
+        tune.report({**to_metrics(outcome), "done": True})
 
     return train
-
-
-def _function(path: str, *, threads: int) -> Callable[[Setup, Job], Outcome]:
-    module, _, name = path.partition(":")
-    os.environ.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    function: Callable[[Setup, Job], Outcome] = getattr(importlib.import_module(module), name)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
-    return function
-
-
-def _metrics(outcome: Outcome) -> dict[str, Any]:
-    return {"outcome": json.dumps(outcome.to_json())}
-
-
-def _outcome(result: Mapping[str, Any]) -> Outcome:
-    return Outcome.from_json(json.loads(result["outcome"]))
-
-
-def _reason(report: str) -> str:
-    """Why Tune lost a worker, in one line, from its report."""
-    if "running low on memory" in report:
-        return "Ray ended its worker process because the machine ran low on memory; fewer workers or smaller packs need less"
-    if "worker process has died" in report:
-        return _LOST
-    return (report.strip().splitlines() or [_LOST])[-1][:300]
 
 
 def _trial_id(trial: Any) -> str:

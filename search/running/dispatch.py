@@ -1,5 +1,6 @@
 """One run of jobs as whoever executes them sees it: what to do next, what came of it, and why to leave early. Knows no Ray."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,11 @@ from pathlib import Path
 
 from ...spaces.errors import Failure, one_line
 from ...spaces.records import Job, Outcome, Problem
+
+UNABLE = 2
+"""Workers in a row that can do nothing, after which a run ends. One alone may have had a bad moment, and is replaced."""
+LOSSES = 10
+"""Workers that are lost before any job came back, after which a run ends."""
 
 
 class Halt(BaseException):
@@ -26,10 +32,21 @@ class Dispatch:
     finished: Callable[[], bool]
     patience: float
     """Seconds without a job to give or one running before `suggest` halts with a `Failure`."""
+    limit: Callable[[Job], float] = lambda job: math.inf
+    """Seconds that a job's worker may take to answer."""
+    clock: Callable[[], float] = time.monotonic
+    """What these are counted by."""
+    beat: Callable[[], None] = lambda: None
+    """Called as long as the executor goes on."""
     jobs: dict[str, Job] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     reason: BaseException | None = None
     """Why the run ends early; whoever sets it is heard at the next `check`."""
     idle_since: float | None = None
+    answered: bool = False
+    """Whether any job came back with something."""
+    unable: int = 0
+    losses: int = 0
 
     def over(self) -> bool:
         """Whether nothing more will be given."""
@@ -43,27 +60,48 @@ class Dispatch:
             job = self.next_job()
             self._be_patient(job)
         if job is not None:
-            self.jobs[name] = job
+            self.jobs[name], self.since[name] = job, self.clock()
         return job
+
+    def overdue(self) -> list[str]:
+        """Return the jobs whose workers should have answered by now."""
+        now = self.clock()
+        return [name for name, job in self.jobs.items() if now - self.since[name] > self.limit(job)]
 
     def settle(self, name: str, outcome: Outcome) -> None:
         """Record what came of a job; what is said later about the same job is ignored.
 
-        A worker that may not work on this study ends the run with a `Failure`: the next one would take its jobs, too.
+        Ends the run with a `Failure` where no worker can do anything: it may not work on this study, its model, task, store or
+        device cannot be used (said twice with no result in between), or workers die one after the other before any has answered.
         """
-        if self.jobs.pop(name, None) is not None:
-            with self._guard():
-                if outcome.refused is not None:
-                    raise Failure(outcome.refused)
-                self.record(outcome)
+        if self.jobs.pop(name, None) is None:
+            return
+        with self._guard():
+            if outcome.refused is not None:
+                raise Failure(outcome.refused)
+            self.record(outcome)
+            self._look_round(outcome)
 
     def lose(self, name: str, why: str) -> None:
         """Record that a job's worker is gone, unless its outcome came first."""
         if name in self.jobs:
-            self.settle(name, failed(self.jobs[name], why))
+            self.settle(name, Outcome(self.jobs[name].number, lost=why))
+
+    def _look_round(self, outcome: Outcome) -> None:
+        """Raise `Failure` where it is not the trials that fail but the place."""
+        if outcome.results or outcome.references:
+            self.answered, self.unable = True, 0
+            return
+        self.unable += outcome.unable is not None
+        self.losses += outcome.lost is not None
+        if self.unable >= UNABLE:
+            raise Failure(f"{outcome.unable}; no trial is to blame: put that right and run again")
+        if self.losses >= LOSSES and not self.answered:
+            raise Failure(f"{self.losses} jobs lost their workers and none has answered: {outcome.lost}; no trial is to blame: run again")
 
     def check(self) -> None:
         """Halt when there is a reason to."""
+        self.beat()
         if self.reason is not None:
             raise Halt
 

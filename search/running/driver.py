@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,6 +20,7 @@ from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
 from ...spaces.space import Execution, Setup, Space
 from ..brain.study import Study
+from ..brain.time_left import Work
 from ..ledger.ledger import Lease, Ledger, StudyRecord
 from ..ledger.reading import History
 from ..request import Request
@@ -37,11 +38,12 @@ from .supervisor import Interrupted
 from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
-if TYPE_CHECKING:
-    from .speed import Speed
-
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
+FIRST = 1800.0
+"""Seconds that a worker may take to answer before it is known how long jobs take here."""
+SLOW, TIMES = 300.0, 10
+"""Later: so many seconds, and so many times as long as the job should take."""
 LEAST = 120.0
 """Seconds of a time limit from which on references are measured."""
 ENDING = 12.0
@@ -60,12 +62,12 @@ class Driver:
         watch: Watch,
         view: LiveView,
         mirror: Mirror,
-        speed: "Speed | None" = None,
         references: ReferenceJobs | None = None,
     ) -> None:
         self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
-        self._watch, self._view, self._mirror, self._speed = watch, view, mirror, speed
+        self._watch, self._view, self._mirror = watch, view, mirror
         self._references = references or ReferenceJobs((), wanted=())
+        self._answered = False  # whether any job has come back: until then nobody knows how long a model takes to load
 
     def next_job(self) -> Job | None:
         """Return the next job with its trials in the ledger; None when there is nothing to hand out right now.
@@ -86,6 +88,8 @@ class Driver:
 
     def record(self, outcome: Outcome) -> None:
         """Commit an outcome, then tell everybody."""
+        outcome = self._study.judged(outcome)
+        self._answered = self._answered or bool(outcome.results)
         self._ledger.record(self._name, outcome)
         self._watch.returned(outcome)
         if outcome.job == NUMBER:
@@ -94,8 +98,6 @@ class Driver:
             self._mirror.notify()
             return
         self._study.record(outcome)
-        if outcome.pack_limit is not None and self._speed is not None:
-            self._speed.ran_out(outcome.pack_limit)
         self._mirror.notify()
         self._show(news=True)
 
@@ -103,6 +105,15 @@ class Driver:
         """Whether the study is over, or its time."""
         self._study.tell_time(self._watch.time.time_left())
         return self._study.finished and self._references.over
+
+    def limit(self, job: Job) -> float:
+        """Return the seconds after which a job's worker is not waited for any longer: many times what the job should take."""
+        costs = self._watch.time.costs
+        if job.number == NUMBER or not self._answered:
+            return FIRST
+        start = min(assignment.start for assignment in job.assignments)
+        work = Work(len(job.assignments), job.stop - start, job.splits)
+        return SLOW + TIMES * costs.price(work, cold=True).mean
 
     def _show(self, *, news: bool) -> None:
         if news or self._view.due():
@@ -146,7 +157,6 @@ class Search:
                 if watch.time.limit is not None and not study.finished:
                     request.say(watch.time.limit.said(trials=self.space.trials))
                 with LiveView(quiet=request.quiet) as view, self._cluster() as cluster:
-                    speed = self.inspection.speed
                     driver = Driver(
                         study=study,
                         ledger=self.ledger,
@@ -154,10 +164,9 @@ class Search:
                         watch=watch,
                         view=view,
                         mirror=mirror,
-                        speed=speed,
                         references=references,
                     )
-                    cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished)
+                    cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished, limit=driver.limit)
             return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
 
     def _references(self) -> ReferenceJobs:

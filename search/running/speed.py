@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +84,9 @@ class SpeedCache:
 
 @dataclass(frozen=True)
 class Speed:
-    """What was found for one model and task on this machine, and where it is remembered."""
+    """What was found for one model and task on this machine."""
 
     found: Fastest
-    memory: SpeedCache
-    key: str
-
-    def ran_out(self, pack: int) -> None:
-        """Remember for later runs that larger packs than this do not fit in memory."""
-        known = self.memory.read(self.key) or self.found
-        if pack < known.pack:
-            with suppress(OSError):
-                self.memory.write(self.key, replace(known, pack=pack))
 
 
 def fastest(
@@ -105,7 +96,7 @@ def fastest(
     key = _key(backbone, task, space, threads)
     known = memory.read(key)
     if known is not None:
-        return Speed(known, memory, key)
+        return Speed(known)
     say(f"trying what trains {space.model.name} fastest here, once")
     try:
         found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
@@ -115,7 +106,7 @@ def fastest(
     with suppress(OSError):  # a full disk is for the ledger to speak of
         memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
     say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
-    return Speed(found, memory, key)
+    return Speed(found)
 
 
 def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:

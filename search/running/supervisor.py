@@ -22,6 +22,10 @@ import psutil
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SAME_WISH = 0.5
 """Seconds. timeout(1) signals a process and then its group, which is one wish to stop."""
+AGAIN = 75
+"""Status of a child that is to be begun again (EX_TEMPFAIL of sysexits.h)."""
+SOON, TIMES = 120.0, 3
+"""A child that has to be begun again within so many seconds so often in a row has nothing to stand on."""
 _LONGEST_FOLDER = 24
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
 
@@ -61,9 +65,9 @@ def stop_signals(first: Callable[[int], None]) -> Iterator[None]:
 def run_supervised(main: Callable[[], int], *, after: Callable[[int], None] | None = None) -> int:
     """Run `main` in a child process and return its exit status (128 + N when signal N ended it).
 
-    When the child has ended, every process it left is killed, its temporary files (`TMPDIR` is a folder of their own) are removed,
-    and `after(status)` may close what the child could not. When this process is killed, the child gets SIGTERM and cleans up
-    itself. Anywhere but on Linux this is just `main()` and `after`.
+    A child that ends by `begin_again` is replaced by another one. When the last has ended, every process it left is killed, its
+    temporary files (`TMPDIR` is a folder of their own) are removed, and `after(status)` may close what the child could not. When this
+    process is killed, the child gets SIGTERM and cleans up itself. Anywhere but on Linux this is just `main()` and `after`.
     """
     status = _supervise(main) if sys.platform == "linux" else main()
     if after is not None:
@@ -75,18 +79,48 @@ def _supervise(main: Callable[[], int]) -> int:
     folder = _temporary_folder()
     others = {process.pid for process in psutil.Process().children()}
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        return _in_children(main, folder=folder, others=others)
+    finally:
+        _sweep(keep=others)
+        shutil.rmtree(folder, ignore_errors=True)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _in_children(main: Callable[[], int], *, folder: str, others: set[int]) -> int:
+    """Run `main` in one child after the other, for as long as each asks to be begun again."""
+    quick = 0
+    while True:
+        began = time.monotonic()
+        status = _in_child(main, folder=folder)
+        quick = quick + 1 if time.monotonic() - began < SOON else 0
+        if status != AGAIN:
+            return status
+        if quick >= TIMES:
+            sys.stderr.write(f"error: what it stands on ended {quick} times within {SOON:.0f} s each; run the same command again\n")
+            return 1
+        _sweep(keep=others)
+
+
+def _in_child(main: Callable[[], int], *, folder: str) -> int:
     parent = os.getpid()
     waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, waiting)  # a signal between the fork and the handlers waits for them
     child = os.fork()
     if child == 0:
         _be_child(main, parent=parent, folder=folder, unblock=waiting)
-    try:
-        return _wait(child, unblock=waiting)
-    finally:
-        _sweep(keep=others)
-        shutil.rmtree(folder, ignore_errors=True)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+    return _wait(child, unblock=waiting)
+
+
+def begin_again(why: str) -> NoReturn:
+    """End this process at once, whatever its threads are waiting for, so that its supervisor begins it again.
+
+    For work that may be killed at any moment. Without a supervisor it ends with status 1. May be called from any thread.
+    """
+    again = "beginning again where it was" if _supervised else "run the same command again"
+    show = "\x1b[?25h" if sys.stderr.isatty() else ""  # a live screen hides the cursor
+    os.write(2, f"{show}{why}; {again}\n".encode())
+    os._exit(AGAIN if _supervised else 1)
 
 
 def _wait(child: int, *, unblock: set[signal.Signals]) -> int:
@@ -100,8 +134,13 @@ def _wait(child: int, *, unblock: set[signal.Signals]) -> int:
     return code if code >= 0 else 128 - code
 
 
+_supervised = False
+"""Whether this process is a supervisor's child."""
+
+
 def _be_child(main: Callable[[], int], *, parent: int, folder: str, unblock: set[signal.Signals]) -> NoReturn:
-    status = 1
+    global _supervised
+    _supervised, status = True, 1
     try:
         os.setpgid(0, 0)  # so that a signal to our group reaches the work once, through the parent, and none of its workers
         os.environ["TMPDIR"] = tempfile.tempdir = folder

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from ...spaces.records import Point, Problem, Result, Trial, failed_for_good
+from ...spaces.attempts import verdict
+from ...spaces.records import Point, Problem, Result, Trial
 from ...spaces.references import Reference
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _trial_tags(trial: Trial, problems: Sequence[Problem], *, on_frontier: bool)
 def _trial_status(results: Sequence[Result], problems: Sequence[Problem], *, study: Status) -> Status:
     """A trial that waits for more steps has nothing running: it is finished as far as it goes."""
     broken = any(not math.isfinite(result.score) for result in results)
-    if broken or failed_for_good(problems):
+    if broken or verdict(problems) is not None:
         return "FAILED"
     if results:
         return "FINISHED"

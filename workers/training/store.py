@@ -26,6 +26,10 @@ _FORGOTTEN = 3600.0
 """Seconds after which a file aside has no writer any more."""
 
 
+class Unusable(Failure):
+    """The store itself cannot be read or written: whoever meets it is not to blame."""
+
+
 class AdapterStore:
     """A content-addressed store at an fsspec URL; a plain path is a local folder, made where there is none.
 
@@ -46,7 +50,7 @@ class AdapterStore:
     def put(self, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> str:
         """Store tensors with their metadata and return the file's sha256; equal content has one name and is kept once.
 
-        What this returns is on the disk. Raises `Failure` where the store cannot be written (full, gone, read-only).
+        What this returns is on the disk. Raises `Unusable` where the store cannot be written (full, gone, read-only).
         """
         data = _encode(tensors, metadata)
         digest = hashlib.sha256(data).hexdigest()
@@ -57,7 +61,8 @@ class AdapterStore:
     def get(self, digest: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
         """Return the tensors, on the CPU, and the metadata stored under `digest`.
 
-        Raises `Failure` where the file is missing or its bytes are no longer those it is named after.
+        Raises `Failure` where the file is missing or its bytes are no longer those it is named after, `Unusable` where the store
+        cannot be read.
         """
         import safetensors.torch
 
@@ -89,7 +94,7 @@ class AdapterStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise Failure(
+            raise Unusable(
                 f"adapter {digest}: the store {self.url} cannot be read: {reason(error)}; put that right and run again"
             ) from error
         return data
@@ -106,7 +111,7 @@ class AdapterStore:
                 self._fs.mv(aside, self._path(digest))
         except OSError as error:
             self._discard(aside)
-            raise Failure(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
+            raise Unusable(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
 
     def _make(self, folder: str) -> None:
         """Make a folder of the store. On a disk its name is synced too, or a crash could take the folder away with all in it."""

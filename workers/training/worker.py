@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...spaces.errors import Failure, reason
+from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
@@ -39,7 +39,7 @@ from .references import measure
 from .row_scores import PREFIX, packed
 from .scoring import Score, measured
 from .session import Session
-from .store import AdapterStore
+from .store import AdapterStore, Unusable
 from .tokens import encoded
 from .trainer import Trainer
 
@@ -68,19 +68,33 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     """Train and score a job's trials, those of one training rule together; a pack that does not fit in memory is halved until it does.
 
     Returns results for the trials that made it and problems for those that did not; raises only where no trial could run. Where
-    this machine's model or task is not the study's, nothing is trained and the outcome says so.
+    this machine's model or task is not the study's, or model, task or store cannot be used, nothing is trained and the outcome says so.
     """
     try:
-        session(setup)
+        own = session(setup)
     except Foreign as error:
         return Outcome(job.number, refused=str(error))
+    except Exception as error:  # model, task or store: whatever it is, it is no trial's doing
+        return Outcome(job.number, unable=_told(error))
     if job.references:
-        return Outcome(job.number, references=tuple(measure(session(setup), job.references)))
+        return Outcome(job.number, references=tuple(measure(own, job.references)))
+    try:
+        return _train(own, job)
+    except Unusable as error:
+        return Outcome(job.number, unable=str(error))
+
+
+def _train(session: Session, job: Job) -> Outcome:
     ordered = sorted(job.assignments, key=lambda a: (a.trial.method, sorted(map(str, a.trial.hyperparameters.items()))))
     packs: dict[tuple[object, ...], list[Assignment]] = {}
     for assignment in ordered:
-        packs.setdefault(_company(session(setup).trainer, assignment.trial), []).append(assignment)
-    return _together(job, [_run(session(setup), replace(job, assignments=tuple(pack))) for pack in packs.values()])
+        packs.setdefault(_company(session.trainer, assignment.trial), []).append(assignment)
+    return _together(job, [_run(session, replace(job, assignments=tuple(pack))) for pack in packs.values()])
+
+
+def _told(error: Exception) -> str:
+    """What an error says, with its type unless it was written to be read."""
+    return str(error) if isinstance(error, WrongInput | Failure) else f"{type(error).__name__}: {reason(error)}"
 
 
 def _company(trainer: Trainer, trial: Trial) -> tuple[object, ...]:
@@ -102,20 +116,40 @@ def _together(job: Job, outcomes: Sequence[Outcome]) -> Outcome:
     results = tuple(result for outcome in outcomes for result in outcome.results)
     problems = tuple(problem for outcome in outcomes for problem in outcome.problems)
     limit = min((outcome.pack_limit for outcome in outcomes if outcome.pack_limit is not None), default=None)
-    return Outcome(job.number, results, problems, pack_limit=limit)
+    heavy = tuple(sorted({method for outcome in outcomes for method in outcome.heavy}))
+    return Outcome(job.number, results, problems, pack_limit=limit, heavy=heavy)
 
 
 def _run(session: Session, job: Job) -> Outcome:
+    damaged = [problem for assignment in job.assignments if (problem := _unreadable(session.store, assignment))]
+    if damaged:
+        out = {problem.trial for problem in damaged}
+        rest = tuple(assignment for assignment in job.assignments if assignment.trial.number not in out)
+        others = [_run(session, replace(job, assignments=rest))] if rest else []
+        return _together(job, [Outcome(job.number, problems=tuple(damaged)), *others])
     try:
         return _train_and_score(session, job)
     except torch.OutOfMemoryError as error:
         if len(job.assignments) == 1:
             trial = job.assignments[0].trial.number
-            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {reason(error)}", fatal=True),))
+            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {reason(error)}", alone=True),))
     torch.cuda.empty_cache()
     half = len(job.assignments) // 2
     halves = [_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:])]
-    return _together(job, [Outcome(job.number, pack_limit=half), *halves])
+    heavy = tuple({assignment.trial.method for assignment in job.assignments})
+    return _together(job, [Outcome(job.number, pack_limit=half, heavy=heavy), *halves])
+
+
+def _unreadable(store: AdapterStore, assignment: Assignment) -> Problem | None:
+    """Why a trial cannot go on from its adapter: a file that is gone or damaged costs nobody else an attempt, and may be restored."""
+    try:
+        if assignment.adapter is not None:
+            store.read(assignment.adapter)
+    except Unusable:
+        raise
+    except Failure as error:
+        return Problem(assignment.trial.number, str(error), alone=True, own=False)
+    return None
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ problems = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("error", sa.String, nullable=False),
     sa.Column("fatal", sa.Boolean, nullable=False),
+    sa.Column("alone", sa.Boolean, nullable=False),
+    sa.Column("own", sa.Boolean, nullable=False),
     sa.ForeignKeyConstraint(["study", "trial"], ["ulpt_trials.study", "ulpt_trials.number"]),
     sa.UniqueConstraint("study", "trial", "attempt"),
 )

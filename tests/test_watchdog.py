@@ -1,0 +1,53 @@
+"""The watchdog: what it calls lost, and what it does not."""
+
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from ulpt_search.search.running import watchdog
+from ulpt_search.search.running.watchdog import RunningClock, Watchdog
+
+
+def test_pauses_of_this_process_are_not_counted() -> None:
+    """A search that was stopped for an hour is not an hour late."""
+    now = [0.0]
+    clock = RunningClock(lambda: now[0])
+    for step in (0.5, 0.5, 3600.0, 0.5):
+        now[0] += step
+        clock.tick()
+    assert clock() == 1.5 + 4 * watchdog.TICK
+
+
+def test_a_process_that_ends_is_lost_even_before_it_is_reaped() -> None:
+    told: list[str] = []
+    heard = threading.Event()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        watch = Watchdog(lost=lambda why: (told.append(why), heard.set()), processes={"raylet": psutil.Process(process.pid)})
+        assert not heard.wait(2 * watchdog.TICK)
+        process.kill()
+        assert heard.wait(10)
+        watch.close()
+    assert told == ["Ray's raylet has ended"]
+
+
+def test_a_loop_that_does_not_go_on_is_lost_unless_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "STUCK", 0.6)
+    heard = threading.Event()
+    watch = Watchdog(lost=lambda why: heard.set())
+    watch.beat()
+    watch.rest()
+    assert not heard.wait(1.5)
+    watch.beat()
+    assert heard.wait(10)
+    watch.close()
+
+
+def test_an_address_out_of_reach_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "UNHEARD", 1.0)
+    heard = threading.Event()
+    watch = Watchdog(lost=lambda why: heard.set(), address=("127.0.0.1", 1))
+    assert heard.wait(20)
+    watch.close()
