@@ -25,7 +25,12 @@ def test_a_process_that_ends_is_lost_even_before_it_is_reaped() -> None:
     told: list[str] = []
     heard = threading.Event()
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
-        watch = Watchdog(lost=lambda why: (told.append(why), heard.set()), processes={"raylet": psutil.Process(process.pid)})
+
+        def lost(why: str) -> None:
+            told.append(why)
+            heard.set()
+
+        watch = Watchdog(lost=lost, processes={"raylet": psutil.Process(process.pid)})
         assert not heard.wait(2 * watchdog.TICK)
         process.kill()
         assert heard.wait(10)
