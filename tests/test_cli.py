@@ -132,7 +132,10 @@ WRONG = {
     "budget 0": (["--budget", "0"], "--budget 0: must be at least 1"),
     "budget in words": (["--budget", "many"], "--budget many: wanted a whole number such as 10000, 1e4 or 10k"),
     "time": (["--time", "soon"], "--time soon: wanted a duration such as 30m, 1h30m or 90s"),
-    "no such space": (["--space", "ulp"], "ulp: no such file; the shipped spaces are paper-t5, smoke, ulpt. Did you mean ulpt?"),
+    "no such space": (
+        ["--space", "ulp"],
+        "ulp: no such file; the shipped spaces are paper-llama, paper-t5, smoke, ulpt. Did you mean ulpt?",
+    ),
     "no such option": (["--bugdet", "3"], "no such option '--bugdet'"),
     "study": (["--study", "a/b"], "--study a/b: a name has up to 100 letters"),
     "unknown key": (["--set", "methods.lora.rnak=1"], "--set methods.lora.rnak=1: unknown hyperparameter; lora has"),

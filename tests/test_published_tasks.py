@@ -7,7 +7,7 @@ import pytest
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import TaskSpec
-from ulpt_search.workers.tasks import load_task
+from ulpt_search.workers.tasks import Rows, load_task
 from ulpt_search.workers.tasks.published import Definition, definition, definitions, suites
 
 datasets = pytest.importorskip("datasets")
@@ -30,7 +30,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(one: Definition, count: int, start: int) -> dict[str, list[Any]]:
     """Rows with the hub's columns, each text the column's name and the row's number."""
-    texts = {column: [f"{column} {start + row}" for row in range(count)] for column in one.columns if column != one.label}
+    texts: dict[str, list[Any]] = {
+        column: [f"{column} {start + row}" for row in range(count)] for column in one.columns if column != one.label
+    }
+    if one.kind == "generation":
+        listed = one.answer == "answers"
+        return texts | {str(one.answer): [[f"a {row}", f"or b {row}"] if listed else f"a {row}" for row in range(count)]}
     return texts | {one.label: [_label(one, row) for row in range(count)]}
 
 
@@ -52,8 +57,8 @@ def hub_folder(one: Definition, root: Path) -> Path:
     return folder
 
 
-def test_the_paper_has_eight_five_and_four_others() -> None:
-    assert {suite: len(tasks) for suite, tasks in suites().items()} == {"glue": 8, "superglue": 5, "others": 4}
+def test_the_paper_has_eight_five_and_eight_others_and_one_of_reasoning() -> None:
+    assert {suite: len(tasks) for suite, tasks in suites().items()} == {"glue": 8, "superglue": 5, "others": 4, "mrqa": 4, "reasoning": 1}
 
 
 @pytest.mark.parametrize("name", list(definitions()))
@@ -62,10 +67,20 @@ def test_the_hubs_rows_are_read_by_its_columns(name: str, tmp_path: Path) -> Non
     task = load_task(TaskSpec(name=name, hub=str(hub_folder(one, tmp_path)), definition=name))
     assert (task.name, task.kind, task.labels, task.metric, task.metrics) == (name, one.kind, one.labels, one.metric, one.metrics)
     first = next(row for row, text in enumerate(task.train.texts_a) if text.endswith(" 3"))
+    if one.kind == "generation":
+        _is_answered(one, task.train, first)
+        return
     assert task.train.labels[first] == (1.0 if one.kind == "regression" else 3 % len(one.labels))
     if name in COMPOSED:
         assert (task.train.texts_a[first], task.train.texts_b[first]) == COMPOSED[name]
     assert bool(task.train.groups) == (one.group is not None)
+
+
+def _is_answered(one: Definition, train: Rows, row: int) -> None:
+    reading = one.suite == "mrqa"
+    talk = train.conversations[row]
+    assert talk.question == ("question: question 3 context: context 3" if reading else "question 3")
+    assert (talk.reference, talk.passage, talk.accepted) == ("a 3", "context 3" if reading else "", ("or b 3",) if reading else ())
 
 
 @pytest.mark.parametrize("name", list(definitions()))
@@ -74,8 +89,10 @@ def test_real_rows_are_read_by_the_same_definitions(name: str, shared: Path) -> 
     if not folder.is_dir():
         pytest.skip(f"no rows of {name}: {folder} is absent")
     one, task = definition(name), load_task(TaskSpec(name=name, path=str(folder), definition=name))
-    assert (task.kind, task.metric, task.metrics) == (one.kind, one.metric, one.metrics)
+    said = ("exact_match", one.metrics) if name == "gsm8k" else (one.metric, one.metrics)  # as its meta.json says
+    assert (task.kind, task.metric, task.metrics) == (one.kind, *said)
     assert set(task.labels) == set(one.labels)
+    assert all("####" in talk.reference for talk in task.train.conversations)
     assert (task.train.texts_b[0] is None) == (one.text_b is None)
 
 

@@ -116,9 +116,12 @@ def test_a_file_that_is_not_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("ulptt", "ulptt: no such file; the shipped spaces are paper-t5, smoke, ulpt. Did you mean ulpt?"),
-        ("elsewhere/smoek.yaml", "elsewhere/smoek.yaml: no such file; the shipped spaces are paper-t5, smoke, ulpt. Did you mean smoke?"),
-        ("mine.yml", "mine.yml: no such file; the shipped spaces are paper-t5, smoke, ulpt. Did you mean mine.yaml?"),
+        ("ulptt", "ulptt: no such file; the shipped spaces are paper-llama, paper-t5, smoke, ulpt. Did you mean ulpt?"),
+        (
+            "elsewhere/smoek.yaml",
+            "elsewhere/smoek.yaml: no such file; the shipped spaces are paper-llama, paper-t5, smoke, ulpt. Did you mean smoke?",
+        ),
+        ("mine.yml", "mine.yml: no such file; the shipped spaces are paper-llama, paper-t5, smoke, ulpt. Did you mean mine.yaml?"),
         (".", ".: a folder, not a space; name a file in it such as space.yaml"),
     ],
 )

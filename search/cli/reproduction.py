@@ -17,7 +17,7 @@ from ..ledger.reading import History, read_study
 if TYPE_CHECKING:
     from ...spaces.space import Space
 
-SPACE, BUDGET = "paper-t5", "1e5"
+BUDGET = "1e5"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def run_missing(published: PublishedResults, home: str, *, data: Path | None, mo
     """
     for task in published.tasks:
         asked = [*_where(task, data), "--study", study_of(task), "--home", home, *more]
-        command = (sys.executable, "-m", "ulpt_search.search.cli", "run", "--space", SPACE, "--budget", BUDGET, *asked)
+        command = (sys.executable, "-m", "ulpt_search.search.cli", "run", "--space", published.space, "--budget", BUDGET, *asked)
         status = subprocess.run(command, check=False).returncode
         if status:
             raise Failure(f"{task}: its search ended with {status}; the same command goes on with it")

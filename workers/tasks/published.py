@@ -12,7 +12,7 @@ from ...spaces.space import TaskSpec
 from .build import Known
 from .composed import columns_of
 
-COLUMNS = ("text_a", "text_b", "label", "group")
+COLUMNS = ("text_a", "text_b", "label", "group", "answer", "passage")
 """Keys of a definition that name columns of the hub's data set."""
 
 
@@ -34,6 +34,9 @@ class Definition:
     """In the order of their numbers; none for numbers."""
     metrics: tuple[str, ...] = ()
     group: str | None = None
+    answer: str | None = None
+    """Where a text is answered by a text."""
+    passage: str | None = None
 
     def filled(self, spec: TaskSpec) -> TaskSpec:
         """Return a task's spec with what it leaves open. The columns are the hub's: rows of a folder have their own."""
@@ -52,7 +55,7 @@ class Definition:
     def columns(self) -> tuple[str, ...]:
         """The hub's columns that it reads, each once."""
         texts = (*columns_of(self.text_a, "text_a"), *columns_of(self.text_b, "text_b"))
-        return tuple(dict.fromkeys((*texts, self.label, *([self.group] if self.group else []))))
+        return tuple(dict.fromkeys((*texts, self.answer or self.label, *([self.group] if self.group else []))))
 
 
 @cache

@@ -28,6 +28,8 @@ class PublishedResults:
     recipe: Mapping[str, Any]
     """How it was trained: keys of a space file where there is one, else words."""
     rows: tuple[PublishedRow, ...]
+    space: str = "paper-t5"
+    """The shipped space of the paper's set-up."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -57,4 +59,4 @@ def _results(suite: str, table: Mapping[str, Any]) -> PublishedResults:
         PublishedRow(method, cells["parameters"], {task: score for task, score in cells.items() if task != "parameters"})
         for method, cells in table["rows"].items()
     )
-    return PublishedResults(suite, table["source"], table["recipe"], tuple(rows))
+    return PublishedResults(suite, table["source"], table["recipe"], tuple(rows), table.get("space", PublishedResults.space))

@@ -20,7 +20,7 @@ _EXAMPLE = "  ulpt-search reproduce glue\n  ulpt-search reproduce glue --run -- 
     "--data", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A folder with one folder a task; default: the hub."
 )
 def command(suite: str, options: tuple[str, ...], home: str, ledger: str | None, as_json: bool, runs: bool, data: Path | None) -> None:
-    """Show the published results of a suite of tasks (glue, superglue, others), ours beside them, and what differs.
+    """Show the published results of a suite of tasks (glue, superglue, mrqa, others, reasoning), ours beside them, and what differs.
 
     Ours are the studies paper-TASK of this home, which --run makes.
     """
