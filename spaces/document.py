@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from .metrics import names
-from .space import Calibration, Decline, Format, LabelTexts, ModelSpec, Objective, Scoring, Space, TaskSpec, Training, Way
+from .space import Calibration, Decline, Format, LabelTexts, ModelSpec, Objective, Pairs, Scoring, Space, TaskSpec, Training, Way
 from .validation_errors import Section
 
 Positive = Annotated[int, Field(gt=0)]
@@ -56,6 +56,8 @@ class TaskSection(Section):
     scoring: Scoring = Field(default=TaskSpec.scoring, description="language models: how a label's tokens make its score")
     calibration: Calibration = Field(default=TaskSpec.calibration, description="without_text: less a label's score without the text")
     label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")
+    pairs: Pairs = Field(default=TaskSpec.pairs, description="apart: the texts of a pair each by itself, for cosines and heads")
+    separator: Name | None = Field(default=TaskSpec.separator, description="between the labels of a row that has any number of them")
     readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder's own head for masked words fills in label words")
     choices: Name | None = Field(default=TaskSpec.choices, description="a column with each row's own list of choices, for language models")
     mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from . import answer_metrics, plugins
 from .errors import WrongInput, did_you_mean
 
-Kind = Literal["classification", "regression", "multiple_choice", "generation"]
+Kind = Literal["classification", "regression", "multiple_choice", "multi_label", "generation"]
 Reads = Literal["labels", "probabilities", "numbers", "losses", "answers"]
 Array = NDArray[Any]
 Compute = Callable[[Array, Array, Array, int], float]
-"""Targets (rows,), predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value."""
+"""Targets, predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value.
+
+Targets are (rows,); where a row has any number of labels, targets and predictions are (rows, labels) of 0 and 1.
+"""
 
 LABELLED: tuple[Kind, ...] = ("classification", "multiple_choice")
 SHARE, SIGNED, LOSS, ANYTHING = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf), (-np.inf, np.inf)
@@ -91,6 +94,11 @@ def _f1(targets: Array, predictions: Array, weights: Array, classes: int, *, ave
     return float(value)
 
 
+def _subset_accuracy(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    """The share of rows whose labels are all right, and no more."""
+    return float(np.average((targets == predictions).all(-1), weights=weights))
+
+
 def _matthews(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
     from sklearn.metrics import matthews_corrcoef
 
@@ -126,6 +134,11 @@ def _spearman(targets: Array, predictions: Array, weights: Array, classes: int) 
     return _correlation(spearmanr, targets, predictions, weights)
 
 
+def _rmse(targets: Array, predictions: Array, weights: Array, classes: int) -> float:
+    """Root mean squared error, in the targets' own units."""
+    return float(np.sqrt(np.average((targets - predictions) ** 2, weights=weights)))
+
+
 def _correlation(of: Callable[[Array, Array], Any], targets: Array, predictions: Array, weights: Array) -> float:
     """SciPy's statistic; 0 where one side is constant. `weights` are whole numbers."""
     x, y = (np.repeat(one, weights.astype(np.int64)) for one in (targets, predictions))
@@ -152,13 +165,15 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         Metric("accuracy", LABELLED, _accuracy, span=SHARE),
         Metric("f1", ("classification",), partial(_f1, average="own"), span=SHARE),
-        Metric("f1_macro", ("classification",), partial(_f1, average="macro"), span=SHARE),
-        Metric("f1_micro", ("classification",), partial(_f1, average="micro"), span=SHARE),
+        Metric("f1_micro", ("classification", "multi_label"), partial(_f1, average="micro"), span=SHARE),
+        Metric("f1_macro", ("classification", "multi_label"), partial(_f1, average="macro"), span=SHARE),
         Metric("matthews", ("classification",), _matthews, constant_targets=False, span=SIGNED),
         Metric("auroc", ("classification",), _auroc, reads="probabilities", constant_targets=False, span=SHARE),
         Metric("log_loss", LABELLED, _log_loss, reads="probabilities", higher_is_better=False, span=LOSS),
         Metric("pearson", ("regression",), _pearson, reads="numbers", constant_targets=False, span=SIGNED),
         Metric("spearman", ("regression",), _spearman, reads="numbers", constant_targets=False, span=SIGNED),
+        Metric("rmse", ("regression",), _rmse, reads="numbers", higher_is_better=False, span=LOSS),
+        Metric("subset_accuracy", ("multi_label",), _subset_accuracy, span=SHARE),
         Metric("perplexity", ("generation",), _perplexity, reads="losses", higher_is_better=False, span=(1.0, np.inf)),
         of_answers("exact_match", answer_metrics.exact_match),
         of_answers("token_f1", answer_metrics.token_f1),

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Literal
 
 from .errors import WrongInput, did_you_mean
+from .metrics import Kind
 
 FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up", "cross_k": "cross_kv", "cross_v": "cross_kv"}
 """Role -> the linear that computes it together with others in some families, and answers to its name there."""
@@ -110,6 +111,19 @@ class Handling:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a task asks of a head, and whether anything else can answer it."""
+
+    kind: Kind = "classification"
+    units: tuple[float, float] = (0.0, 1.0)
+    """Regression: mean and deviation of the training rows' numbers, in which a head counts."""
+    apart: bool = False
+    """Whether the two texts of a pair are read each by itself."""
+    needs_head: str = ""
+    """Why nothing but a head reads the task off this model; empty where its own readout does."""
+
+
+@dataclass(frozen=True)
 class Shape:
     """A frozen model as numbers. `layers` counts encoder blocks first, then decoder blocks."""
 
@@ -128,7 +142,9 @@ class Shape:
     hidden: int | None = None
     """Width of the hidden states that leave it, where that is not the embeddings'."""
     labels: int = 0
-    """Labels of the task, for heads; 0 where none is known."""
+    """Numbers that a head gives: labels of the task, 1 of a regression; 0 where none is known."""
+    answers: Answers = Answers()
+    """What else the task asks of a head."""
     pooler: bool = False
     """Whether it holds a trained pooler, as BERT does: a layer over its first hidden state."""
     rows: Rows | None = field(default=None, compare=False, repr=False)

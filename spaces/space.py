@@ -17,6 +17,7 @@ LabelTexts = Literal["names", "described"]
 Way = Literal["auto", "mask"]
 Format = Literal["auto", "labels", "messages", "sharegpt", "prompt_completion", "instruction", "question_answer", "columns"]
 """How a file's columns hold a task: texts with labels, or one of the ways in which people write down conversations and answers."""
+Pairs = Literal["auto", "joined", "apart"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Reading:
     """without_text: less the score that the frozen model gives a label when there is no text."""
     label_texts: LabelTexts = "described"
     """What stands for a label that `labels` says nothing of: our description where the set of labels is well known, or its name."""
+    pairs: Pairs = "auto"
+    """The two texts of a pair joined in one, or each read by itself (apart); auto: apart where an encoder reads numbers off them."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,12 @@ class TaskSpec:
     group: str | None = None
     """The column that says which rows belong together, such as those of one document: intervals then count groups. None: each alone."""
     scoring: Scoring = Reading.scoring
-    """As in `Reading`, like the next two."""
+    """As in `Reading`, like the next three."""
     calibration: Calibration = Reading.calibration
     label_texts: LabelTexts = Reading.label_texts
+    pairs: Pairs = Reading.pairs
+    separator: str | None = None
+    """Splits a label column's texts into the labels of a row that has any number of them; None: such rows bring lists."""
     readout: Way = "auto"
     """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word."""
     choices: str | None = None
@@ -114,7 +120,7 @@ class TaskSpec:
     @property
     def reading(self) -> Reading:
         """How labels are to be read."""
-        return Reading(self.scoring, self.calibration, self.label_texts)
+        return Reading(self.scoring, self.calibration, self.label_texts, self.pairs)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ulpt_search.workers.training import scoring
 from ulpt_search.workers.training.scoring import Score, measured, score, value
 
 Numbers = Sequence[float]
-LABELS = [name for name, one in METRICS.items() if one.reads == "labels"]
+LABELS = [name for name, one in METRICS.items() if one.reads == "labels" and "classification" in one.kinds]
 
 
 def labelled(rows: int, *, classes: int, seed: int) -> tuple[list[int], list[int]]:

@@ -244,7 +244,7 @@ def test_a_missing_folder_or_train_file_names_what_is_there(tmp_path: Path) -> N
             '{"metric": "acuracy"}',
             f"meta.json: metric is 'acuracy'; wanted {', '.join(METRICS)}. Did",
         ),
-        ('{"kind": "regression", "metric": "f1"}', "meta.json: metric is 'f1'; wanted pearson, spearman."),
+        ('{"kind": "regression", "metric": "f1"}', "meta.json: metric is 'f1'; wanted pearson, spearman, rmse."),
         ('{"labels": "good"}', "meta.json: labels is the text 'good', wanted a list of names"),
         ('{"labels": ["good"]}', "meta.json: labels good: wanted two different names or more"),
         ('{"labels": ["good", "good"]}', "meta.json: labels good, good: wanted two different names or more"),

@@ -105,6 +105,8 @@ def rule(name: str, hyperparameters: Hyperparameters) -> Optimizer:
 def count(name: str, hyperparameters: Hyperparameters, shape: Shape, *, text: int = 1) -> int:
     """Trainable elements of a configuration on a model of this shape; `WrongInput` where it does not fit, also beside `text` tokens."""
     chosen = parts(name, hyperparameters)
+    if shape.answers.needs_head and not any(isinstance(part, Pooled) for part in chosen):
+        raise WrongInput(f"{name}: {shape.answers.needs_head}; use head or {name}+head")
     _require_room(name, sum(part.length for part in chosen if isinstance(part, SoftPrompt | KeysValues)), shape, text=text)
     return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in chosen))
 

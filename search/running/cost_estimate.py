@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...spaces.errors import WrongInput
@@ -121,6 +121,7 @@ def make_plan(request: Request) -> SearchPlan:
     """Return the plan of a request. Reads the task, the model's configuration and tokenizer, weights only to `check`; write nothing."""
     from ...workers.model.backbone import shape_of, tokenizer_of
     from ...workers.model.fitting import fitted
+    from ...workers.model.readouts.asking import shape_for
     from ...workers.model.readouts.choice import about, trained_tokens
     from ...workers.tasks import load_task
     from .speed import SpeedCache
@@ -128,7 +129,7 @@ def make_plan(request: Request) -> SearchPlan:
     space = request.space()
     tokenizer, bare = tokenizer_of(space.model), shape_of(space.model)
     task = fitted(load_task(space.task), tokenizer, bare.family, max_tokens=space.task.max_tokens, positions=bare.positions)
-    shape = replace(bare, labels=task.classes)
+    shape = shape_for(bare, task)
     readout = about(tokenizer, shape.family, task, mask=space.model.mask)
     judged = judge_methods(space, shape, budget=request.budget)
     tokens = trained_tokens(tokenizer, shape.family, task, mask=space.model.mask, text=space.task.max_tokens)

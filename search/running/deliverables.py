@@ -32,12 +32,14 @@ def deliver(request: Request, history: History) -> Path | None:
 def _export_best(history: History, folder: Path, *, store: str) -> Path:
     from ...workers.exports import export, forms_of, is_export, reading_of
     from ...workers.model.backbone import shape_of, tokenizer_of
+    from ...workers.model.readouts.asking import shape_for
     from ...workers.tasks import load_task
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
     setup = history.setup(store)
-    shape = shape_of(setup.model)
-    reading = reading_of(load_task(setup.task), shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: tokenizer_of(setup.model))
+    task = load_task(setup.task)
+    shape = shape_for(shape_of(setup.model), task)
+    reading = reading_of(task, shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: tokenizer_of(setup.model))
     style = forms_of(trial.method, trial.hyperparameters, shape, reading).best
     out = folder / f"trial-{trial.number}-{style}"
     if not holds(out, result, setup):

@@ -107,7 +107,9 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
-    return Inspection(backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text, possible(task))
+    return Inspection(
+        backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text, possible(task, backbone.shape.answers)
+    )
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:

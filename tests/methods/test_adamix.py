@@ -9,7 +9,7 @@ from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.methods.adamix import Adamix
 from ulpt_search.workers.methods.adapter import Adapter
-from ulpt_search.workers.training.trainer import disagreement
+from ulpt_search.workers.model.readouts.objectives import CrossEntropy
 
 from .. import toy, zoo
 from ..shapes import linear, shape
@@ -65,11 +65,11 @@ def test_the_consistency_loss_is_the_symmetric_divergence_of_two_passes() -> Non
     """p = (3/4, 1/4), q = (1/4, 3/4): KL(p‖q) = KL(q‖p) = ½ ln 3; each half moves the pass that it measures alone."""
     first = torch.tensor([[[3.0, 1.0]]]).log().requires_grad_()
     second = torch.tensor([[[1.0, 3.0]]]).log().requires_grad_()
-    both = disagreement(first, second)
+    both = CrossEntropy().disagreement(first, second)
     assert both.item() == pytest.approx(0.5 * math.log(3))
     (gradient,) = torch.autograd.grad(both.sum(), first)
     torch.testing.assert_close(gradient, torch.tensor([[[0.25, -0.25]]]))  # ½ (softmax(first) - softmax(second))
-    assert disagreement(first, first.detach()).item() == pytest.approx(0)
+    assert CrossEntropy().disagreement(first, first.detach()).item() == pytest.approx(0)
 
 
 def test_a_second_pass_has_experts_of_its_own_and_is_no_business_of_the_neighbours() -> None:

@@ -3,6 +3,9 @@
     y = W h + c        h (d) pooled over the text, prompt and padding left out; W (C×d), c (C)
     y = U V h + c      of rank r: U (C×r), V (r×d), from V's directions, which all labels share
 
+Of a number, y is in the deviation of the training rows' numbers from their mean. Of a pair whose texts are read each by itself, h is what
+`features` make of the two texts' states (`maths/pairs.py`), and d as many times wider.
+
 What `…ForSequenceClassification` puts on a model, and a linear probe where nothing else is trained; then the frozen states are
 computed once a row. h is the mean of the text's hidden states in encoders, the last token's in decoders, and in encoder-decoders that
 of the decoder's first position, the one place to which all of the model's sites lead.
@@ -21,6 +24,9 @@ from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ..method import Named, Pooled, Tensors, hyperparameter, normal
 from .maths.discriminant import discriminant
+from .maths.pairs import FEATURES, WIDTHS, features, kept_features
+from .maths.ridge import ridge
+from .maths.several_labels import one_by_one
 
 SENSIBLE = {"encoder": "mean", "decoder": "last", "encoder-decoder": "first"}
 SHARPNESS = 20.0
@@ -29,10 +35,12 @@ SHARPNESS = 20.0
 
 @dataclass(frozen=True)
 class Head(Pooled):
-    """A linear map from pooled hidden states to label scores."""
+    """A linear map from pooled hidden states to label scores, or to a number."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "merged")
-    formula: ClassVar[str] = "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]"
+    formula: ClassVar[str] = (
+        "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]; of pairs apart 2, 3 or 4 times d; of a number C = 1"
+    )
     citation: ClassVar[str] = "Alain & Bengio 2016, arXiv 1610.01644 (linear probes)"
     published: ClassVar[str] = "none: a probe is fitted to its end"
     deviations: ClassVar[str] = "trained for the study's steps, from a solution in closed form"
@@ -42,6 +50,8 @@ class Head(Pooled):
     """r; 0 for a W of its own."""
     init: str = hyperparameter("ridge", Choice(("zero", "descriptions", "ridge")), structural=False)
     bias: bool = hyperparameter(True, Choice((True,), also=(False,)))
+    features: str = hyperparameter(FEATURES[0], Choice(FEATURES[:1], also=FEATURES[1:]))
+    """Of pairs read apart; without meaning elsewhere."""
     batch: int = hyperparameter(8, Choice((8, 32), also=None), structural=False)
     """Rows of a step, as a multiple of the recipe's batch, in a trial that trains nothing else; 1 for any that does."""
     lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
@@ -63,15 +73,25 @@ class Head(Pooled):
         return chosen
 
     def parameters(self, shape: Shape) -> int:
-        """C·d or r·(C + d), and C with bias."""
-        if shape.labels < 2:
+        """C·d or r·(C + d), and C with bias; d is the width of what the features make of a pair read apart."""
+        kind, width = shape.answers.kind, self._inputs(shape)
+        if shape.labels < (1 if kind == "regression" else 2):
             raise WrongInput(f"head: needs a task of two labels or more, got {shape.labels}; give one with a fixed set of labels")
-        if self.rank >= min(shape.labels, shape.state_width):
-            most = min(shape.labels, shape.state_width) - 1
-            raise WrongInput(f"head.rank: {self.rank} is no less than W with {shape.labels} labels; use {most} or less, or 0 for W whole")
+        most = min(shape.labels, width) - 1
+        if self.rank > most:
+            what = "a single number" if kind == "regression" else f"{shape.labels} labels"
+            way_out = f"use {most} or less, or 0 for W whole" if most else "use 0 for W whole"
+            raise WrongInput(f"head.rank: {self.rank} is no less than W with {what}; {way_out}")
+        if self.init == "descriptions" and (kind == "regression" or shape.answers.apart):
+            what = "a number has none" if kind == "regression" else "of pairs read apart nothing is compared with them"
+            raise WrongInput(f"head.init: descriptions are of labels, and {what}; use ridge or zero")
         self.place(shape)
-        weights = self.rank * (shape.labels + shape.state_width) if self.rank else shape.labels * shape.state_width
+        weights = self.rank * (shape.labels + width) if self.rank else shape.labels * width
         return weights + (shape.labels if self.bias else 0)
+
+    def _inputs(self, shape: Shape) -> int:
+        """d."""
+        return shape.state_width * (WIDTHS[self.features] if shape.answers.apart else 1)
 
     def unit(self, name: str, shape: Shape) -> float:
         """W and V: one over the length of a hidden state; U: 1/√r."""
@@ -79,26 +99,43 @@ class Head(Pooled):
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
         """W = 0, or U = 0 and V ~ N(0, 1/|h|²), c = 0; then, by `init`, the ridge discriminants of training rows or the descriptions."""
-        bias = {"c": torch.zeros(shape.labels)} if self.bias else {}
+        bias, width, asked = {"c": torch.zeros(shape.labels)} if self.bias else {}, self._inputs(shape), shape.answers
+        told = {"units": torch.tensor(asked.units)} if asked.kind == "regression" else {}
+        told = {**told, "apart": torch.ones(())} if asked.apart else told
         if not self.rank:
-            return Tensors({"W": torch.zeros(shape.labels, shape.state_width), **bias})
-        directions = normal(self.rank, shape.state_width, generator=generator, std=1 / shape.state_length)
-        return Tensors({"U": torch.zeros(shape.labels, self.rank), "V": directions, **bias})
+            return Tensors({"W": torch.zeros(shape.labels, width), **bias}, told)
+        directions = normal(self.rank, width, generator=generator, std=1 / shape.state_length)
+        return Tensors({"U": torch.zeros(shape.labels, self.rank), "V": directions, **bias}, told)
 
     def start(self, shape: Shape, rows: Callable[[], tuple[Tensor, Tensor]], described: Callable[[], Tensor]) -> dict[str, Tensor]:
         """The ridge discriminants of the training rows, or what the labels' descriptions say."""
         if self.init == "zero":
             return {}
         states, targets = rows()
+        states = kept_features(states, self.features) if shape.answers.apart else states
         if self.init == "ridge":
-            weights, c = discriminant(states, targets, labels=shape.labels, rank=self.rank, bias=self.bias)
+            weights, c = self._fitted(shape, states, targets)
         else:
             weights, c = _described(described(), states, rank=self.rank), torch.zeros(shape.labels)
         made = dict(zip(("U", "V") if self.rank else ("W",), weights, strict=True))
         return {**made, "c": c} if self.bias else made
 
+    def _fitted(self, shape: Shape, states: Tensor, targets: Tensor) -> tuple[list[Tensor], Tensor]:
+        """W, or U and V, and c in closed form."""
+        if shape.answers.kind == "regression":
+            w, c = ridge(states, targets, units=shape.answers.units, bias=self.bias)
+            return [w], c
+        if shape.answers.kind == "multi_label":
+            return one_by_one(states, targets, rank=self.rank, bias=self.bias)
+        return discriminant(states, targets, labels=shape.labels, rank=self.rank, bias=self.bias)
+
     def scores(self, p: Named, h: Tensor) -> Tensor:
-        """W h + c, or U V h + c."""
+        """W h + c, or U V h + c; of a number the mean and so many deviations."""
+        h = features(h, self.features) if "apart" in p else h
+        y = self._mapped(p, h)
+        return p["units"][0].to(h.dtype) + p["units"][1].to(h.dtype) * y if "units" in p else y
+
+    def _mapped(self, p: Named, h: Tensor) -> Tensor:
         y = (h @ p["V"].mT.to(h.dtype)) @ p["U"].mT.to(h.dtype) if self.rank else h @ p["W"].mT.to(h.dtype)
         return y + p["c"].to(h.dtype) if self.bias else y
 

@@ -64,7 +64,7 @@ def probe_rows(data: Encoded, *, among: int = 64, tokens: float = float("inf")) 
 
 @torch.no_grad()
 def own_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequence[int], *, shifted: bool = False) -> Tensor:
-    """Label scores (rows, labels) as they are computed in training, without an adapter; `shifted` says positions, as beside a prefix."""
+    """Scores as they are computed in training, without an adapter; `shifted` says positions, as beside a prefix."""
     ids, lengths, _ = data.batch(rows, pad=int(backbone.tokenizer.pad_token_id or 0), device=backbone.device)
     fronts = torch.zeros_like(lengths)
     types = data.batch_types(rows, device=backbone.device)
@@ -81,9 +81,12 @@ def plain_scores(backbone: Backbone, readout: Readout, data: Encoded, rows: Sequ
 
 
 def _plain(backbone: Backbone, readout: Readout, data: Encoded, row: int) -> Tensor:
-    ids = torch.tensor(data.ids[row].tolist(), device=backbone.device)[None]
-    types, choices = data.batch_types([row], device=backbone.device), data.batch_choices([row], device=backbone.device)
-    return readout.plain(ids, types, choices, data.batch_answers([row], device=backbone.device))
+    choices, answers = data.batch_choices([row], device=backbone.device), data.batch_answers([row], device=backbone.device)
+    found: list[Tensor] = []
+    for number in data.sequences([row]).tolist():
+        ids = torch.tensor(data.ids[number].tolist(), device=backbone.device)[None]
+        found.append(readout.plain(ids, data.single.batch_types([number], device=backbone.device), choices, answers))
+    return readout.fold(torch.cat(found))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..tasks import Rows
 from .backbone import Backbone
-from .pooling import Body
+from .pooling import Body, side_by_side
 from .readouts.encoding import Encoded, encode
 from .readouts.readout import precise
 from .transfer import sent
@@ -51,7 +51,7 @@ class PooledStates:
             kept.known[missing] = True
 
     def rows(self, data: Encoded, rows: np.ndarray, how: str) -> Tensor:
-        """Return the states (..., width) of `rows` (...) of a split."""
+        """Return the states (..., width) of `rows` (...) of a split; of rows that are two texts, both behind each other."""
         self.prepare(data, rows, how)
         values = self._table(data, how).values
         found = values[sent(torch.from_numpy(rows), values.device)]
@@ -60,6 +60,8 @@ class PooledStates:
     @torch.no_grad()
     def compute(self, data: Encoded, rows: np.ndarray, how: str) -> Tensor:
         """States (rows, width) by passes of the frozen model over rows of like length."""
+        if data.per_row > 1:
+            return side_by_side(self.compute(data.single, data.sequences(rows), how), data.per_row)
         lengths = np.asarray(data.lengths)[rows]
         order = np.argsort(lengths, kind="stable")
         most = TOKENS_AT_ONCE.get(self._backbone.device.type, TOKENS)
@@ -83,7 +85,7 @@ class PooledStates:
         key = (id(data), how)
         if key not in self._kept:
             dtype = precise(torch.zeros(0, dtype=self._backbone.dtype)).dtype
-            count, width = len(data.lengths), self._backbone.shape.state_width
+            count, width = len(data.lengths), data.per_row * self._backbone.shape.state_width
             place = self._backbone.device if count * width * dtype.itemsize <= LARGEST else torch.device("cpu")
             self._kept[key] = Kept(data, torch.empty(count, width, dtype=dtype, device=place), np.zeros(count, bool))
         return self._kept[key]

@@ -76,3 +76,8 @@ def mean(hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
     positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
     text = (positions >= fronts[:, None]) & (positions < (fronts + lengths)[:, None])
     return (precise(hidden) * text[..., None]).sum(1) / lengths[:, None]
+
+
+def side_by_side(states: Tensor, per_row: int) -> Tensor:
+    """States (rows, per_row · width) of rows that are several sequences each, (sequences, width) behind each other."""
+    return states if per_row == 1 else states.unflatten(0, (-1, per_row)).flatten(1)

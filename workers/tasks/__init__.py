@@ -11,9 +11,9 @@ from .conversation import Conversation, Turn
 from .local import load_local
 from .published import Definition, definition, definitions
 from .pydocs import load_pydocs
-from .task import METRICS, Rows, Task
+from .task import METRICS, Rows, Target, Task
 
-__all__ = ["BUILT_IN", "METRICS", "Conversation", "Kind", "Rows", "Task", "Turn", "load_task"]
+__all__ = ["BUILT_IN", "METRICS", "Conversation", "Kind", "Rows", "Target", "Task", "Turn", "load_task"]
 
 BUILT_IN: Mapping[str, Callable[[TaskSpec], Task]] = {"pydocs": load_pydocs}
 """Name -> loader of the tasks that need no data from outside."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import Kind
@@ -12,7 +13,7 @@ from .formats import format_note, format_of
 from .generation import answer_column, is_raw, rows_of
 from .groups import group_notes
 from .label_texts import label_texts
-from .labels import Codec, codec_for, encode, infer_kind, is_unlabelled, listed
+from .labels import Codec, cells_of, codec_for, encode, encode_sets, infer_kind, is_unlabelled, listed, lists
 from .splits import arrange
 from .table import Table, groups_of, texts_of
 from .task import METRICS, Rows, Task, digest_of
@@ -65,20 +66,37 @@ def _labelled(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Kno
         notes = ("the test split has no labels and was left aside",)
     choices = {split: choices_of(tables[split], spec.choices) for split in values}
     known = known if spec.choices is None else replace(known, kind="multiple_choice", labels=_numbered(choices))
-    kind = known.kind or infer_kind(values["train"], spec.metric)
+    kind = known.kind or ("multi_label" if spec.separator is not None else infer_kind(values["train"], spec.metric or known.metric))
+    if kind == "multi_label":
+        values = {split: lists(tables[split], column, spec.separator) for split, column in values.items()}
     codec = _codec(kind, tables["train"], values["train"], known.labels)
+    labels = {split: _encoded(kind, tables[split], column, codec) for split, column in values.items()}
     rows = {
-        split: Rows(*texts_of(tables[split], spec), encode(tables[split], column, codec), groups_of(tables[split], spec), choices[split])
-        for split, column in values.items()
+        split: Rows(*texts_of(tables[split], spec), numbers, groups_of(tables[split], spec), choices[split], sets=sets)
+        for split, (numbers, sets) in labels.items()
     }
     for split, own in rows.items():
         check_answers(tables[split], own.choices, own.labels)
     names = codec.names if codec else ()
     _check_variety(tables["train"].source, rows["train"], names)
-    if names and known.labels is None and kind == "classification" and not spec.labels and all(name.isdecimal() for name in names):
+    if (
+        names
+        and known.labels is None
+        and kind in ("classification", "multi_label")
+        and not spec.labels
+        and all(name.isdecimal() for name in names)
+    ):
         notes = (*notes, f"the labels {listed(names)} have no names: say what they mean under task.labels")
     task = task_from_rows(name, rows, spec, Known(kind, names, known.metric))
     return replace(task, notes=(*notes, *task.notes))
+
+
+def _encoded(kind: Kind, table: Table, values: Sequence[Any], codec: Codec | None) -> tuple[tuple[float, ...], tuple[tuple[int, ...], ...]]:
+    """`Rows.labels` and `Rows.sets` of a split."""
+    if kind != "multi_label" or codec is None:
+        return encode(table, values, codec), ()
+    sets = encode_sets(table, values, codec)
+    return tuple(float(len(own)) for own in sets), sets
 
 
 def _numbered(choices: Mapping[str, Choices]) -> tuple[str, ...]:
@@ -106,13 +124,14 @@ def task_from_rows(name: str, rows: Mapping[str, Rows], spec: TaskSpec, known: K
     return Task(*whole, decoding=spec.decoding)
 
 
-def _codec(kind: Kind, table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec | None:
+def _codec(kind: Kind, table: Table, values: Sequence[Any], names: Sequence[str] | None) -> Codec | None:
     if kind == "regression":
         return None
-    codec = codec_for(table, values, names)
+    cells = cells_of(values) if kind == "multi_label" else list(enumerate(values))
+    codec = codec_for(table, cells, names)
     if kind == "multiple_choice" and names is None and all(name.isdecimal() for name in codec.names):
         options = [f"choice{number + 1}" for number in range(int(codec.names[-1]) + 1)]
-        return codec_for(table, values, options)
+        return codec_for(table, cells, options)
     return codec
 
 
@@ -147,8 +166,16 @@ def _check_measurable(name: str, own: str, splits: Sequence[Rows], labels: Seque
 
 
 def _check_variety(name: str, train: Rows, labels: Sequence[str]) -> None:
+    if train.sets:
+        _check_sets(name, train)
+        return
     values = set(train.labels)
     if len(values) == 1 and not train.conversations:
         (value,) = values
         shown = labels[int(value)] if labels else f"{value:g}"
         raise WrongInput(f"{name}: all {len(train):,} training rows are labelled {shown}; give rows of two labels or more")
+
+
+def _check_sets(name: str, train: Rows) -> None:
+    if len(set(train.sets)) == 1:
+        raise WrongInput(f"{name}: all {len(train):,} training rows have the same labels; give rows of two kinds or more")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 
@@ -63,17 +64,30 @@ def _load(source: str, config: str | None) -> Mapping[str, "datasets.Dataset"]:
 def _table(source: str, data: "datasets.Dataset", spec: TaskSpec, labels: Sequence[str] | None) -> Table:
     names = tuple(data.column_names)
     values = {name: data[name][:] for name in wanted_of(spec) if name in names}
-    feature = data.features.get(spec.label)
-    if isinstance(feature, datasets.ClassLabel):
-        # By name, since -1 stands for "no label" there; where a definition knows as many, by its names.
+    feature = _classes(data.features.get(spec.label))
+    if feature is not None:
+        # Where a definition knows as many labels, by its names.
         called = labels if labels and len(labels) == len(feature.names) else feature.names
-        values[spec.label] = [None if value is None or value < 0 else called[value] for value in values[spec.label]]
+        values[spec.label] = [_named(value, called) for value in values[spec.label]]
     return Table(source, names, values)
 
 
+def _named(value: Any, names: Sequence[str]) -> object:
+    """A label, or a list of them, by name, since -1 stands for "no label" there."""
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    return None if value is None or value < 0 else names[value]
+
+
+def _classes(feature: Any) -> "datasets.ClassLabel | None":
+    """What names the labels of a column: its own feature, or that of its lists."""
+    inner = getattr(feature, "feature", feature)
+    return inner if isinstance(inner, datasets.ClassLabel) else None
+
+
 def _label_names(loaded: Mapping[str, "datasets.Dataset"], column: str) -> tuple[str, ...] | None:
-    feature = next(iter(loaded.values())).features.get(column)
-    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+    feature = _classes(next(iter(loaded.values())).features.get(column))
+    return None if feature is None else tuple(feature.names)
 
 
 @contextmanager

@@ -18,5 +18,6 @@ def _of_rows(rows: Rows) -> str:
 
 
 def _own(rows: Rows) -> list[object]:
-    choices: list[object] = [{"choices": rows.choices}] if rows.choices else []
-    return choices + ([{"conversations": [one.to_json() for one in rows.conversations]}] if rows.conversations else [])
+    """Columns that only some tasks have, each with its name."""
+    columns = {"choices": rows.choices, "conversations": [one.to_json() for one in rows.conversations], "sets": rows.sets}
+    return [{name: column} for name, column in columns.items() if column]

@@ -9,6 +9,8 @@ from ...spaces.metrics import Kind
 from ...spaces.metrics import metric as metric_called
 from .table import Table, describe
 
+Cells = Sequence[tuple[int, object]]
+"""Label values, each with the number of its row."""
 SHOWN = 12
 """An error lists at most this many labels."""
 
@@ -53,20 +55,23 @@ def is_unlabelled(values: Sequence[object]) -> bool:
 
 
 def infer_kind(values: Sequence[object], metric: str | None) -> Kind:
-    """Return what the metric asks for; without one, regression where the labels are numbers with fractions."""
+    """Return several labels a row where all rows bring lists; else what the metric asks for, or regression where numbers have fractions."""
+    present = [value for value in values if plain(value) is not None]
+    if present and all(isinstance(value, list) for value in present):
+        return "multi_label"
     kinds = () if metric is None else metric_called(metric).kinds
     for kind in ("regression", "classification"):
         if kind in kinds:
             return kind
-    numbers = [number(value) for value in values if plain(value) is not None]
+    numbers = [number(value) for value in present]
     fractions = None not in numbers and any(not float(n).is_integer() for n in numbers if n is not None)
     return "regression" if fractions else "classification"
 
 
-def codec_for(table: Table, values: Sequence[object], names: Sequence[str] | None) -> Codec:
+def codec_for(table: Table, cells: Cells, names: Sequence[str] | None) -> Codec:
     """Return the codec for training labels: given `names`, or those that occur, sorted (numbers by value)."""
-    _check_types(table, values)
-    present = {text for value in values if (text := plain(value)) is not None}
+    _check_types(table, cells)
+    present = {text for _, value in cells if (text := plain(value)) is not None}
     if names is None:
         numeric = all(number(text) is not None for text in present)
         inferred = sorted(present, key=lambda text: (number(text) or 0.0, text) if numeric else (0.0, text))
@@ -79,8 +84,33 @@ def encode(table: Table, values: Sequence[object], codec: Codec | None) -> tuple
     """Return the numbers of a split's labels; without a codec (regression) the labels are numbers already."""
     if codec is None:
         return tuple(_score(table, row, value) for row, value in enumerate(values))
-    _check_types(table, values)
+    _check_types(table, list(enumerate(values)))
     return tuple(codec.number(table, row, value) for row, value in enumerate(values))
+
+
+def lists(table: Table, values: Sequence[object], separator: str | None) -> list[list[object]]:
+    """Return each row's labels, of a list or of a text that a `separator` parts. Raises `WrongInput` for anything else."""
+    return [_list(table, row, value, separator) for row, value in enumerate(values)]
+
+
+def _list(table: Table, row: int, value: object, separator: str | None) -> list[object]:
+    if isinstance(value, list):
+        return value
+    if separator is not None and isinstance(value, str):
+        return [part.strip() for part in value.split(separator) if part.strip()]
+    way_out = "say what parts them as task.separator" if isinstance(value, str) and value.strip() else "write [] where there is none"
+    raise WrongInput(f"{table.place(row)}: label is {describe(value)}, wanted a list of labels; {way_out}")
+
+
+def cells_of(values: Sequence[Sequence[object]]) -> Cells:
+    """Return every label of every row, with its row."""
+    return [(row, value) for row, own in enumerate(values) for value in own]
+
+
+def encode_sets(table: Table, values: Sequence[Sequence[object]], codec: Codec) -> tuple[tuple[int, ...], ...]:
+    """Return the numbers of each row's labels, in order, each once."""
+    _check_types(table, cells_of(values))
+    return tuple(tuple(sorted({codec.number(table, row, value) for value in own})) for row, own in enumerate(values))
 
 
 def listed(names: Collection[str]) -> str:
@@ -110,10 +140,10 @@ def _score(table: Table, row: int, value: object) -> float:
     return result
 
 
-def _check_types(table: Table, values: Sequence[object]) -> None:
+def _check_types(table: Table, cells: Cells) -> None:
     """Text, numbers and truth values must not mix: `"1"` and `1` are two labels to one reader and the same to the next."""
     first: tuple[int, str] | None = None
-    for row, value in enumerate(values):
+    for row, value in cells:
         if plain(value) is None:
             continue
         if not isinstance(value, str | int | float) or (isinstance(value, float) and math.isinf(value)):

@@ -56,7 +56,7 @@ def arrange(name: str, train: Rows, validation: Rows | None, test: Rows | None, 
             raise WrongInput(f"{name}: no {split} rows are left that no other split has too; give {split} rows of their own")
     if limit is None or limit >= len(splits.train):
         return splits
-    classes = len(set(splits.train.labels)) if stratified else 2
+    classes = len(set(_strata(splits.train))) if stratified else 2
     if limit < classes:
         raise WrongInput(f"{name}: task.limit is {limit}, fewer than the {classes} labels; set it to {classes} or more")
     chosen, _ = _cut(splits.train, limit, "limit", stratified=stratified)
@@ -123,7 +123,7 @@ def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Row
     """Return `count` rows and the rest, both in the order they had."""
     if (rows.groups or rows.conversations) and purpose != "limit":
         return _cut_groups(rows, rows.groups or tuple(talk.opening for talk in rows.conversations), count, purpose)
-    strata = rows.labels if stratified else (0,) * len(rows)
+    strata = _strata(rows) if stratified else (0,) * len(rows)
     ranks = [hashlib.sha256(f"{RULE} {purpose}\n{a}\n{b}".encode()).digest() for a, b in _keys(rows)]
     left = quotas(Counter(strata), count)
     chosen = set()
@@ -132,6 +132,14 @@ def _cut(rows: Rows, count: int, purpose: str, *, stratified: bool) -> tuple[Row
             left[strata[number]] -= 1
             chosen.add(number)
     return rows.take(sorted(chosen)), rows.take(number for number in range(len(rows)) if number not in chosen)
+
+
+def _strata(rows: Rows) -> tuple[float, ...]:
+    """Each row's label; of several the one that fewest rows have, -1 where there is none: no split should go without a rare label."""
+    if not rows.sets:
+        return rows.labels
+    seen = Counter(label for own in rows.sets for label in own)
+    return tuple(min(own, key=lambda label: (seen[label], label), default=-1) for own in rows.sets)
 
 
 def _cut_groups(rows: Rows, groups: Sequence[str], count: int, purpose: str) -> tuple[Rows, Rows]:

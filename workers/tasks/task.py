@@ -14,6 +14,9 @@ METRICS: Mapping[Kind, tuple[str, ...]] = {kind: metrics_of(kind) for kind in ge
 """What may be measured on each kind of task; the first is the default."""
 
 
+Target = float | tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Rows:
     """One split, column by column; all columns are equally long."""
@@ -22,13 +25,18 @@ class Rows:
     texts_b: tuple[str | None, ...]
     """The second text of a pair; None for single texts."""
     labels: tuple[float, ...]
-    """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression, 0 for generation."""
+    """Whole numbers 0 .. labels-1 for classification and multiple choice, any finite number for regression, 0 for generation.
+
+    Where a row has any number of labels, how many they are.
+    """
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as the document that its text is of: rows of one group are no independent draws. Empty: nothing."""
     choices: tuple[tuple[str, ...], ...] = ()
     """Each row's own choices, of which its label is the number. Empty: labels are the same for all rows."""
     conversations: tuple[Conversation, ...] = ()
     """What a generation row is made of; `texts_a` then has the user's last text. Empty for other kinds of task."""
+    sets: tuple[tuple[int, ...], ...] = ()
+    """The numbers of each row's labels, in order, where there may be any number of them. Empty: each row has one."""
 
     def __post_init__(self) -> None:
         lengths = (len(self.texts_a), len(self.texts_b), len(self.labels))
@@ -40,6 +48,8 @@ class Rows:
             raise ValueError(f"{len(self.labels)} rows need as many lists of choices, or none, got {len(self.choices)}")
         if self.conversations and len(self.conversations) != len(self.labels):
             raise ValueError(f"{len(self.labels)} rows need as many conversations, or none, got {len(self.conversations)}")
+        if self.sets and len(self.sets) != len(self.labels):
+            raise ValueError(f"{len(self.labels)} rows need as many sets of labels, or none, got {len(self.sets)}")
 
     def __len__(self) -> int:
         return len(self.texts_a)
@@ -51,8 +61,15 @@ class Rows:
         groups = tuple(self.groups[i] for i in chosen) if self.groups else ()
         choices = tuple(self.choices[i] for i in chosen) if self.choices else ()
         conversations = tuple(self.conversations[i] for i in chosen) if self.conversations else ()
+        sets = tuple(self.sets[i] for i in chosen) if self.sets else ()
         labels = tuple(self.labels[i] for i in chosen)
-        return Rows(texts_a, texts_b, labels, groups, choices, conversations)  # type: ignore[arg-type]
+        return Rows(texts_a, texts_b, labels, groups, choices, conversations, sets)  # type: ignore[arg-type]
+
+    def targets(self, kind: Kind, labels: int) -> tuple[Target, ...]:
+        """Return what metrics and losses compare: label numbers, numbers, or of `labels` labels which a row has, 1 or 0 each."""
+        if kind == "multi_label":
+            return tuple(tuple(int(label in own) for label in range(labels)) for own in map(set, self.sets or ((),) * len(self)))
+        return self.labels if kind == "regression" else tuple(int(label) for label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -90,16 +107,16 @@ class Task:
     """How answers are written where they are."""
 
     @property
-    def classes(self) -> int:
-        """How many labels all rows share; 0 where there are none, or each row has its own choices."""
-        return 0 if self.train.choices else len(self.labels)
+    def outputs(self) -> int:
+        """How many numbers a head gives: one for each label, 1 of a regression; 0 where each row has its own choices."""
+        return 1 if self.kind == "regression" else 0 if self.train.choices else len(self.labels)
 
 
 def digest_of(*, kind: Kind, labels: Sequence[str], descriptions: Sequence[str], metric: str, splits: Sequence[Rows]) -> str:
     """Return `Task.digest` of these contents."""
     digest = hashlib.sha256(json.dumps([kind, labels, descriptions, metric]).encode())
     for split in splits:
-        own: list[object] = [split.choices] if split.choices else []
-        own += [[one.to_json() for one in split.conversations]] if split.conversations else []
+        columns = (split.choices, [one.to_json() for one in split.conversations], split.sets)
+        own = [column for column in columns if column]
         digest.update(json.dumps([split.texts_a, split.texts_b, split.labels, *own]).encode())
     return digest.hexdigest()

@@ -23,7 +23,9 @@ def class_weights(training: Training, task: Task) -> Tensor | None:
     if given == "none":
         return None
     if task.kind != "classification":
-        raise WrongInput(f"class_weights: {task.name} is a {task.kind.replace('_', '-')} task, whose rows share no labels; take none")
+        raise WrongInput(
+            f"class_weights: {task.name} is a {task.kind.replace('_', '-')} task, whose rows have no one label each; take none"
+        )
     if isinstance(given, Mapping):
         _check(given, task)
         return torch.tensor([float(given.get(label, 1.0)) for label in task.labels])

@@ -16,7 +16,7 @@ from ..method import Pooled
 from ..model.backbone import Backbone
 from ..model.pack import Group, Pack
 from ..model.pooled_states import PooledStates
-from ..model.pooling import Body
+from ..model.pooling import Body, side_by_side
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.readout import Readout
 from ..model.sites import each
@@ -57,7 +57,7 @@ class Heads:
 
     def __init__(self, backbone: Backbone, readout: Readout) -> None:
         self._backbone, self._readout = backbone, readout
-        self.body = Body(backbone)
+        self.body, self.per_row = Body(backbone), 2 if backbone.shape.answers.apart else 1
         self._looks: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
 
     @cached_property
@@ -77,7 +77,7 @@ class Heads:
             pack.set_trial(pack.flat, part.position, {**pack.of_trial(pack.flat, part.position), **made})
 
     def _seen(self, data: Encoded, how: str) -> tuple[Tensor, Tensor]:
-        """States and label numbers of rows spread over a split, the same tensors each time."""
+        """States and targets of rows spread over a split, the same tensors each time."""
         if (id(data), how) not in self._looks:
             chosen = spread(data)
             targets = torch.from_numpy(np.asarray(data.targets)[chosen])
@@ -87,13 +87,14 @@ class Heads:
     def read(self, pack: Pack, values: Values, scores: Tensor, hidden: Tensor, *, fronts: Tensor, lengths: Tensor) -> Tensor:
         """Label scores (trials, rows, labels) of a pass: those of the readout, `scores`, but for trials with a head.
 
-        `hidden` (trials · rows, tokens, width) are the pass's states, `fronts` and `lengths` (trials · rows,) where its texts are.
+        `hidden` (trials · sequences, tokens, width) are the pass's states, `fronts` and `lengths` (trials · sequences,) where texts are.
         """
         pieces = list(scores.unbind(0))
         cut = [tensor.unflatten(0, (pack.size, -1)) for tensor in (hidden, fronts, lengths)]
         for team in (team for team in teams(pack) if not team.batches):
             own = [torch.cat([tensor[position] for position in team.positions(pack)]) for tensor in cut]
-            pooled = self.body.pool(own[0], self._how(pack, team), fronts=own[1], lengths=own[2]).unflatten(0, (len(team.members), -1))
+            states = self.body.pool(own[0], self._how(pack, team), fronts=own[1], lengths=own[2])
+            pooled = side_by_side(states, self.per_row).unflatten(0, (len(team.members), -1))
             made = _scores(pack.groups[team.index], team.members, values[team.index], pooled)
             for position, own_scores in zip(team.positions(pack), made.unbind(0), strict=True):
                 pieces[position] = own_scores.to(scores.dtype)

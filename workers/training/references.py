@@ -2,7 +2,7 @@
 
 A probe is multinomial logistic regression on kept states of the frozen model, standardised by the training rows' mean and deviation (which
 fold into its weights: W h + c, C·d + C numbers). Of a large training split it sees rows spread over it, as many as a head starts from. Its
-penalty is the one that does best in validation; it never sees another split.
+penalty is the one that does best in validation; it never sees another split. Of other kinds of task: `probes.py`.
 """
 
 import time
@@ -17,11 +17,15 @@ from torch import Tensor
 
 from ...spaces.records import Split
 from ...spaces.references import Reference, ReferenceKind
+from ...spaces.shape import Answers
+from ..methods.maths.pairs import FEATURES as FEATURES_OF_PAIRS
+from ..methods.maths.pairs import features
 from ..model.frozen_scores import own_scores
 from ..model.pack import Pack
 from ..tasks import Task
 from .answer_scoring import score_answers
 from .heads import spread
+from .probes import MISSING, Probe, fit
 from .scoring import Score, measured
 from .session import Session
 
@@ -36,18 +40,18 @@ ROUND = 2.0
 ROWS_AT_ONCE = 64
 FEATURES = {"encoder": ("mean", "the mean of the text's states"), "decoder": ("last", "the last token's state")}
 OTHER_FEATURES = ("first", "the decoder's first state")
-MISSING = -1e4
-"""The score of a label that no training row has."""
+PAIR = "|u - v| and u ⊙ v of"
 
 
-def possible(task: Task) -> tuple[ReferenceKind, ...]:
-    """Return what can be measured: a probe needs labels that all rows share."""
-    return ("frozen", "probe") if task.kind == "classification" else ("frozen",)
+def possible(task: Task, answers: Answers) -> tuple[ReferenceKind, ...]:
+    """Return what can be measured: a probe needs outputs that all rows share, and the frozen model a readout of its own."""
+    asked = ("frozen", "probe") if task.outputs else ("frozen",)
+    return tuple(kind for kind in asked if kind == "probe" or not answers.needs_head)
 
 
 def measure(session: Session, kinds: Sequence[ReferenceKind]) -> Iterator[Reference]:
     """Yield the references of these kinds that the task has."""
-    for kind in (kind for kind in possible(session.task) if kind in kinds):
+    for kind in (kind for kind in possible(session.task, session.backbone.shape.answers) if kind in kinds):
         began = time.perf_counter()
         found = _frozen(session) if kind == "frozen" else _probe(session)
         yield replace(found, seconds=time.perf_counter() - began)
@@ -87,14 +91,20 @@ def _probe(session: Session) -> Reference:
     how, named = FEATURES.get(session.backbone.family, OTHER_FEATURES)
     chosen = {split: np.arange(len(data.lengths)) for split, data in session.splits.items()} | {"train": spread(session.splits["train"])}
     states = {split: _states(session, split, how, rows) for split, rows in chosen.items()}
-    targets = np.asarray(session.splits["train"].targets, dtype=np.int64)[chosen["train"]]
+    named = f"{PAIR} {named}" if session.backbone.shape.answers.apart else named
+    targets = np.asarray(session.splits["train"].targets)[chosen["train"]]
     best = _best(session, states, targets)
-    model: Any = best.model[-1]
-    ended = "" if int(max(model.n_iter_)) < model.max_iter else f", not converged in {model.max_iter} rounds"
+    rounds, most = (best.model.rounds, best.model.most) if isinstance(best.model, Probe) else _rounds_of(best.model[-1])
+    ended = "" if rounds < most else f", not converged in {most} rounds"
     about = f"linear probe on {named}, C = {best.penalty:g} chosen in validation, {_seen(session, targets)}{ended}"
-    labels, width = len(session.task.labels), states["train"].shape[1]
+    labels, width = session.task.outputs, states["train"].shape[1]
     test = _score(session, "test", _label_scores(session, best.model, states["test"]))
     return _reference(session, "probe", about, labels * width + labels, best.validation, test)
+
+
+def _rounds_of(model: Any) -> tuple[int, int]:
+    """How many rounds a fit took, and how many it had."""
+    return int(max(model.n_iter_)), model.max_iter
 
 
 def _seen(session: Session, targets: np.ndarray) -> str:
@@ -104,6 +114,7 @@ def _seen(session: Session, targets: np.ndarray) -> str:
 
 def _states(session: Session, split: str, how: str, rows: np.ndarray) -> np.ndarray:
     kept: Tensor = session.trainer.heads.states.rows(session.splits[split], rows, how)
+    kept = features(kept, FEATURES_OF_PAIRS[0]) if session.backbone.shape.answers.apart else kept
     states: np.ndarray = kept.double().cpu().numpy()
     return states
 
@@ -120,6 +131,8 @@ def _best(session: Session, states: dict[str, np.ndarray], targets: np.ndarray) 
 
 
 def _fit(session: Session, rows: np.ndarray, targets: np.ndarray, penalty: float) -> Any:
+    if session.task.kind != "classification":
+        return fit(session.task.kind, rows, targets, penalty=penalty, rounds=_rounds(rows, session.task.outputs))
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -143,6 +156,8 @@ def _rounds(rows: np.ndarray, labels: int) -> int:
 
 def _label_scores(session: Session, model: Any, rows: np.ndarray) -> np.ndarray:
     """Log-probabilities (rows, labels) in the task's order of labels, whichever of them the training rows have."""
+    if isinstance(model, Probe):
+        return model.scores(rows)
     scores = np.full((len(rows), len(session.task.labels)), MISSING)
     scores[:, model.classes_] = model.predict_log_proba(rows)
     kept: np.ndarray = np.maximum(scores, MISSING)

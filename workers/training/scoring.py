@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...spaces.metrics import Array, Metric, Reads
 from ...spaces.metrics import metric as metric_called
+from ..tasks import Target
 
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,9 +45,11 @@ class Score:
 
 
 def score(
-    metric: str, predictions: Sequence[float] | Array, targets: Sequence[float], *, classes: int | None = None, groups: Sequence[str] = ()
+    metric: str, predictions: Sequence[float] | Array, targets: Sequence[Target], *, classes: int | None = None, groups: Sequence[str] = ()
 ) -> Score:
     """Return the score of `predictions`, of the form that the metric reads, against `targets`, label numbers from 0 or numbers.
+
+    Where a row has any number of labels, both are (rows, labels) of 0 and 1.
 
     `classes` is how many labels there are; None counts up to the largest that occurs. With `groups` of rows, one name a row, variance and
     `rows` are over groups.
@@ -55,39 +58,50 @@ def score(
     """
     measure = metric_called(metric)
     predicted, wanted = np.asarray(predictions, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    if len(predicted) != len(wanted) or predicted.ndim != DIMENSIONS.get(measure.reads, 1) or not len(predicted):
+    if len(predicted) != len(wanted) or predicted.ndim != max(DIMENSIONS.get(measure.reads, 1), wanted.ndim) or not len(predicted):
         raise ValueError(f"{metric} needs as many predictions as targets, one or more: got {predicted.shape} and {wanted.shape}")
     if not np.isfinite(predicted).all() or not np.isfinite(wanted).all():
-        bad = ~np.isfinite(predicted.reshape(len(predicted), -1).sum(1) + wanted)
+        bad = ~np.isfinite(predicted.reshape(len(predicted), -1).sum(1) + wanted.reshape(len(wanted), -1).sum(1))
         raise ValueError(f"{metric} needs finite numbers: {int(bad.sum())} rows are not")
     if measure.reads != "numbers":
         wanted = wanted.astype(np.int64)
     places = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1) if len(groups) else None
-    if measure.name == "accuracy":
-        return _mean_right((predicted == wanted).astype(np.float64), places)
+    if measure.name in ("accuracy", "subset_accuracy"):
+        right = predicted == wanted if wanted.ndim == 1 else (predicted == wanted).all(-1)
+        return _mean_right(right.astype(np.float64), places)
     if measure.reads == "answers":
         return _mean_right(predicted, places)
     return _turned(measure, _jackknife(measure, predicted, wanted, classes, places))
 
 
-def measured(metrics: Sequence[str], scores: Array, targets: Sequence[float], *, classes: int, groups: Sequence[str] = ()) -> Score:
+def measured(metrics: Sequence[str], scores: Array, targets: Sequence[Target], *, classes: int, groups: Sequence[str] = ()) -> Score:
     """Return the first metric's score of label scores (rows, labels) as a readout gives them, with the values of the others beside it."""
     first, *others = metrics
     values = {name: value(name, scores, targets, classes=classes) for name in others}
     finite = {name: one for name, one in values.items() if np.isfinite(one)}  # what these rows cannot tell is left out
-    return replace(score(first, read(first, scores), targets, classes=classes, groups=groups), others=finite)
+    return replace(score(first, read(first, scores, several=_several(targets)), targets, classes=classes, groups=groups), others=finite)
 
 
-def value(metric: str, scores: Array, targets: Sequence[float], *, classes: int) -> float:
+def value(metric: str, scores: Array, targets: Sequence[Target], *, classes: int) -> float:
     """Return a metric of label scores (rows, labels), as it is."""
     found, wanted = metric_called(metric), np.asarray(targets, dtype=np.float64)
     wanted = wanted if found.reads == "numbers" else wanted.astype(np.int64)
-    return found.compute(wanted, read(metric, scores), np.ones(len(wanted)), classes)
+    return found.compute(wanted, read(metric, scores, several=_several(targets)), np.ones(len(wanted)), classes)
 
 
-def read(metric: str, scores: Array) -> Array:
-    """Return what a metric compares, of label scores (rows, labels): the best labels, probabilities, or the one score as a number."""
+def _several(targets: Sequence[Target]) -> bool:
+    """Whether rows have any number of labels."""
+    return np.ndim(targets) == 2
+
+
+def read(metric: str, scores: Array, *, several: bool = False) -> Array:
+    """Return what a metric compares, of label scores (rows, labels): the best labels, probabilities, or the one score as a number.
+
+    Of `several` labels a row, 1 for each that is likelier than not, (rows, labels).
+    """
     exact = np.asarray(scores, dtype=np.float64)
+    if several:
+        return (exact > 0).astype(np.float64)
     match metric_called(metric).reads:
         case "labels":
             best: Array = exact.argmax(-1)
@@ -171,7 +185,7 @@ def _kinds(measure: Metric, predicted: Array, wanted: Array) -> tuple[Labels, La
     if measure.reads != "labels":
         each = np.arange(len(wanted))
         return each, each, np.ones(len(wanted), dtype=np.int64)
-    pairs = np.stack([predicted, wanted], axis=1)
+    pairs = np.stack([predicted, wanted], axis=1) if wanted.ndim == 1 else np.concatenate([predicted, wanted], axis=1)
     _, rows, kinds, counts = np.unique(pairs, axis=0, return_index=True, return_inverse=True, return_counts=True)
     return rows, kinds.reshape(-1), counts
 

@@ -34,6 +34,8 @@ GAIN = 1.05
 SECONDS, KERNEL_SECONDS = 5.0, 15.0
 """Larger packs, and before them dtypes and kernels, are tried for this long: of a large model on a CPU, only the first."""
 ROWS, REPEATS = 256, 3
+TRIED, HEADED = ("ulpt", {"prompt_length": 10}), ("ulpt+head", {"ulpt.prompt_length": 10})
+"""What a trial is, and what it is where nothing but a head reads the task."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class _Stage:
 
     def rate(self, size: int) -> float:
         """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up."""
-        built = [build_parts(k, parts("ulpt", {"prompt_length": 10}), self.backbone.shape, k) for k in range(size)]
+        chosen = parts(*HEADED) if self.backbone.shape.answers.needs_head else parts(*TRIED)
+        built = [build_parts(k, chosen, self.backbone.shape, k) for k in range(size)]
         pack, rule, seeds = Pack(built, device=self.backbone.device), AdamW(), list(range(size))
         trainer, state = Trainer(self.backbone, self.readout, self.training), rule.start(pack)
         first = trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1).seconds

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ...spaces.hashing import sha256_of_json
@@ -40,12 +41,14 @@ def _split(make: Callable[[], Encoded], path: Path) -> Encoded:
     choices = RowChoices(*own) if own else None
     told = [kept[name].numpy() for name in ANSWERS if name in kept]
     answers = AnswerTokens(*told) if told else None
-    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), tuple(kept["targets"].tolist()), types, choices, answers)
+    targets = tuple(tuple(own) if isinstance(own, list) else own for own in kept["targets"].tolist())
+    per_row = max(1, (len(kept["offsets"]) - 1) // max(1, len(targets)))
+    return Encoded(kept["tokens"].numpy(), kept["offsets"].numpy(), targets, types, choices, answers, per_row)
 
 
 def _tensors(data: Encoded) -> Tensors:
     tokens, offsets = torch.from_numpy(data.tokens), torch.from_numpy(data.offsets)
-    made = {"tokens": tokens, "offsets": offsets, "targets": torch.tensor(data.targets)}
+    made = {"tokens": tokens, "offsets": offsets, "targets": torch.from_numpy(np.asarray(data.targets))}
     if data.types is not None:
         made["types"] = torch.from_numpy(data.types)
     own = [] if data.choices is None else [data.choices.tokens, data.choices.offsets, data.choices.counts]
@@ -56,7 +59,7 @@ def _tensors(data: Encoded) -> Tensors:
 
 def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
-    ways = [backbone.conventions.room, backbone.conventions.segments]
+    ways = [backbone.conventions.room, backbone.conventions.segments, *(["apart"] if backbone.shape.answers.apart else [])]
     key = [TEMPLATES[backbone.family], task.digest, max_tokens, ways, backbone.frozen.tokenizer.loaded]
     if task.kind == "generation":
         key = [template_of(backbone, task), backbone.tokenizer.get_chat_template() if backbone.tokenizer.chat_template else "", *key]

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div, pad
+from torch.nn.functional import pad
 
 from ...spaces.space import Training
 from ..method import Method
@@ -136,7 +136,7 @@ class Trainer:
         penalties = _penalties(pack, values)
         if again is not None:
             second = self._scores(pack, sites, _whole(pack, flat, again), batch)
-            penalties = penalties + pack.consistent * disagreement(scores, second)
+            penalties = penalties + pack.consistent * self.readout.objective.disagreement(scores, second)
         return losses * share, penalties * share
 
     def _portions(self, data: Encoded, order: list[int], size: int) -> Iterator[list[int]]:
@@ -154,7 +154,10 @@ class Trainer:
         return losses, _penalties(pack, values) if alone else torch.zeros_like(losses)
 
     def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch", *, training: bool = False) -> Tensor:
-        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another; what a loss takes in training."""
+        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another; what a loss takes in training.
+
+        Where a row is two texts, both are sequences of the pass.
+        """
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
@@ -172,23 +175,23 @@ class Trainer:
     def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, targets: Tensor | None = None) -> Tensor:
         """Label scores (trials, rows, labels), by the task's readout or a trial's own head; with `targets` (rows,), what a loss takes."""
         fronts, lengths = texts.fronts, texts.lengths
-        heads, whole = joined(pack), (pack.size, len(texts) // pack.size, -1)
+        heads = joined(pack)
         if heads and heads == occupied(pack):
             hidden = self.heads.body.hidden(texts.inputs(self.backbone.conventions))
-            nothing = precise(hidden).new_zeros(*whole[:2], self.backbone.shape.labels)
+            nothing = precise(hidden).new_zeros(pack.size, len(texts) // (pack.size * self.heads.per_row), self.backbone.shape.labels)
             return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
         read = self.readout.scores if targets is None else partial(self.readout.training_scores, targets=targets)
         if not heads:
-            return read(texts).view(whole)
+            return read(texts).unflatten(0, (pack.size, -1))
         if not self.readout.joins:
             raise ValueError(f"trials {sorted(heads)} have heads, to which these passes are of no use; give them a pack of their own")
         with self.heads.body.watched() as seen:
-            scores = read(texts).view(whole)
+            scores = read(texts).unflatten(0, (pack.size, -1))
         return self.heads.read(pack, values, scores, seen[0], fronts=fronts, lengths=lengths)
 
     def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device, scales: Tensor | None = None) -> "Batch":
         """The rows of a pass, with what the first `blocks` blocks make of them."""
-        hidden = self.lower.hidden(data, rows, blocks=blocks, pad=self._pad) if blocks else None
+        hidden = self.lower.hidden(data.single, data.sequences(rows).tolist(), blocks=blocks, pad=self._pad) if blocks else None
         types = data.batch_types(rows, device=device) if hidden is None else None
         choices, answers = data.batch_choices(rows, device=device), data.batch_answers(rows, device=device)
         return Batch(*data.batch(rows, pad=self._pad, device=device), types, hidden, blocks, choices, answers or (None, None), scales)
@@ -218,9 +221,9 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a pass, padded on the right: ids and token types (rows, tokens), lengths and targets (rows,).
+    """Rows of a pass, padded: ids and token types (sequences, tokens), lengths (sequences,), targets (rows,) or (rows, labels).
 
-    Where the first `blocks` blocks are skipped, `hidden` (rows, tokens, width) is what leaves them.
+    Where the first `blocks` blocks are skipped, `hidden` (sequences, tokens, width) is what leaves them.
     """
 
     ids: Tensor
@@ -246,16 +249,6 @@ def scales_of(data: Encoded, rows: np.ndarray) -> np.ndarray | None:
         return None
     tokens = data.answers.counts[rows].sum(1, keepdims=True)
     return np.broadcast_to(rows.shape[1] / np.maximum(tokens, 1), rows.shape)
-
-
-def disagreement(first: Tensor, second: Tensor) -> Tensor:
-    """Symmetric divergence ½ (KL(p‖q) + KL(q‖p)) of two passes' answers, the mean over rows of (trials, rows, labels), (trials,).
-
-    As in AdaMix's code, each half moves the pass that it measures, and takes the other as it is.
-    """
-    p, q = first.log_softmax(-1), second.log_softmax(-1)
-    both = kl_div(p, q.detach(), reduction="none", log_target=True) + kl_div(q, p.detach(), reduction="none", log_target=True)
-    return both.sum(-1).mean(1) / 2
 
 
 def rate_factor(training: Training, step: int) -> float:

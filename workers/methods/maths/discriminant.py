@@ -10,7 +10,8 @@ Friedman 1989, "Regularized Discriminant Analysis"; Hastie, Buja & Tibshirani 19
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
-from torch.utils.weak import WeakIdKeyDictionary
+
+from .remembering import Remembered
 
 RIDGE = 0.1
 ALIKE = 1e-10
@@ -22,20 +23,12 @@ Rule = tuple[list[Tensor], Tensor]
 """W (labels, width), or U (labels, r) and V (r, width); and c (labels,)."""
 
 
-_KEPT: WeakIdKeyDictionary = WeakIdKeyDictionary()
-"""States -> the targets that came with them, and the rules found: the trials of a search see the same tensors. Gone when the states are."""
+_KEPT = Remembered()
 
 
 def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0, bias: bool = True) -> Rule:
     """Return `rule_of` these, found once for the same tensors."""
-    seen, found = _KEPT.get(states, (None, {}))
-    if seen is not targets:
-        found = {}
-        _KEPT[states] = (targets, found)
-    if (labels, rank, bias) not in found:
-        found[labels, rank, bias] = rule_of(states, targets, labels=labels, rank=rank, bias=bias)
-    rule: Rule = found[labels, rank, bias]
-    return rule
+    return _KEPT.of(states, targets, (labels, rank, bias), lambda: rule_of(states, targets, labels=labels, rank=rank, bias=bias))
 
 
 def rule_of(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: bool) -> Rule:

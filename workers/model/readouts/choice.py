@@ -9,11 +9,15 @@ from ....spaces.shape import Family
 from ...tasks import Task
 from ..backbone import Backbone
 from ..identity import TEMPLATES
+from .asking import answers_of, shape_for
 from .cosine import Cosine
 from .generation import Generation
+from .heads_only import HeadsOnly
 from .label_tokens import label_tokens
 from .likelihood import Likelihood
 from .mask import Mask
+from .objectives import objective_of
+from .pair_cosine import PairCosine
 from .row_choice import RowChoice
 from .wording import OwnChoices, Wording, masked_wording, own_choices, wording_of
 from .words import Words
@@ -21,13 +25,19 @@ from .written import Written, written
 
 Asked = Wording | OwnChoices | Written
 """How a language model is asked."""
-Made = Cosine | Words | Likelihood | Mask | RowChoice | Generation
+Chosen = type[Cosine] | type[PairCosine] | type[HeadsOnly] | Asked
+Made = Cosine | PairCosine | HeadsOnly | Words | Likelihood | Mask | RowChoice | Generation
 
 
-def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> type[Cosine] | Asked:
+def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> Chosen:
     """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
     if task.kind == "generation":
         return written(family, task)
+    answers = answers_of(task, family, masked=mask is not None)
+    if answers.needs_head:
+        return HeadsOnly
+    if task.kind == "regression":
+        return PairCosine
     if not task.labels:
         raise WrongInput(f"task {task.name}: a {task.kind} task has no labels to choose from; give one with a fixed set of labels")
     if task.train.choices:
@@ -40,24 +50,31 @@ def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, ma
 def about(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None = None) -> str:
     """Say for `plan` how a task is read off a model, in one line."""
     chosen = choose(tokenizer, family, task, mask=mask)
+    if chosen is HeadsOnly:
+        return f"{chosen.about}: {answers_of(task, family, masked=mask is not None).needs_head}"
     return str(chosen) if isinstance(chosen, Asked) else chosen.about
 
 
 def trained_tokens(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None, text: int) -> int:
     """Return how many tokens a training step holds, at least, for a row of `text` tokens."""
     chosen = choose(tokenizer, family, task, mask=mask)
-    return chosen.trained_tokens(text) if isinstance(chosen, Asked) else text
+    if isinstance(chosen, Asked):
+        return chosen.trained_tokens(text)
+    return 2 * text if answers_of(task, family, masked=mask is not None).apart else text
 
 
 def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
-    return chosen.template if isinstance(chosen, Asked) else TEMPLATES[backbone.family]
+    if isinstance(chosen, Asked):
+        return chosen.template
+    apart = answers_of(task, backbone.family, masked=backbone.mask is not None).apart
+    return TEMPLATES[backbone.family] if chosen is Cosine else f"2: {'both texts of a pair apart' if apart else 'texts'}; {chosen.about}"
 
 
 def for_task(backbone: Backbone, task: Task) -> Backbone:
-    """The backbone with the task's number of labels in its shape, which heads are made for."""
-    return replace(backbone, shape=replace(backbone.shape, labels=task.classes))
+    """The backbone with what a task asks in its shape: tokens and heads are made for it."""
+    return replace(backbone, shape=shape_for(backbone.shape, task))
 
 
 def readout_of(backbone: Backbone, task: Task) -> Made:
@@ -73,7 +90,7 @@ def readout_of(backbone: Backbone, task: Task) -> Made:
         made = Mask(backbone, chosen)
     else:
         made = Words(backbone, chosen) if chosen.scoring == "first" else Likelihood(backbone, chosen)
-    made.descriptions = task.descriptions
+    made.descriptions, made.objective = task.descriptions, objective_of(backbone.shape.answers)
     return made
 
 

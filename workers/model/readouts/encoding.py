@@ -1,7 +1,7 @@
 """A split as token ids, the way a family reads a text or a pair of texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ....spaces.errors import WrongInput
-from ...tasks import Rows
+from ...tasks import Rows, Target
 from ..backbone import Backbone
 from ..transfer import sent
 from .answer_tokens import AnswerTokens
@@ -24,41 +24,56 @@ __all__ = ["SUFFIX", "Encoded", "encode"]
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A split as token ids, one row behind the other, which a file can hold as it is: row i is `tokens[offsets[i] : offsets[i + 1]]`."""
+    """A split as token ids, one sequence behind the other, which a file can hold as it is.
+
+    Sequence i is `tokens[offsets[i] : offsets[i + 1]]`. A row is one sequence, or where a pair's texts are read each by itself, `per_row`
+    of them that follow each other.
+    """
 
     tokens: np.ndarray
     """int32, of all rows."""
     offsets: np.ndarray
-    """int64, one more than there are rows."""
-    targets: tuple[int, ...]
-    """The index of each row's label."""
+    """int64, one more than there are sequences."""
+    targets: tuple[Target, ...]
+    """What each row's answer should be: `Rows.targets`."""
     types: np.ndarray | None = None
     """int8, the token type of each token where the model tells a pair's texts apart by it."""
     choices: RowChoices | None = None
     """Where each row has its own."""
     answers: AnswerTokens | None = None
     """Where rows are answered in writing."""
+    per_row: int = 1
+
+    @cached_property
+    def single(self) -> "Encoded":
+        """The same with every sequence as a row of its own, whose target says nothing."""
+        return self if self.per_row == 1 else Encoded(self.tokens, self.offsets, (0,) * (len(self.offsets) - 1), self.types)
+
+    def sequences(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Numbers of the sequences of these rows, (rows · per_row,)."""
+        return (np.asarray(rows)[:, None] * self.per_row + np.arange(self.per_row)).ravel()
 
     @cached_property
     def ids(self) -> tuple[np.ndarray, ...]:
-        """Each row's tokens."""
+        """Each sequence's tokens."""
         return tuple(np.split(self.tokens, self.offsets[1:-1])) if self.targets else ()
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        """Each row's number of tokens."""
-        return tuple(np.diff(self.offsets).tolist())
+        """Each row's number of tokens, in its longest sequence."""
+        return tuple(np.diff(self.offsets).reshape(-1, self.per_row).max(1).tolist())
 
     def batch(self, rows: Sequence[int], *, pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids (rows, tokens) padded on the right, lengths (rows,) and targets (rows,)."""
-        lengths = self.offsets[np.asarray(rows) + 1] - self.offsets[np.asarray(rows)]
-        ids = self._padded(self.tokens, rows, pad=pad)
+        """Return ids (sequences, tokens) padded on the right, lengths (sequences,) and targets (rows,) or (rows, labels)."""
+        numbers = self.sequences(rows)
+        lengths = self.offsets[numbers + 1] - self.offsets[numbers]
+        ids = self._padded(self.tokens, numbers, pad=pad)
         made = torch.from_numpy(ids), torch.from_numpy(lengths), torch.tensor([self.targets[row] for row in rows])
         return sent(made[0], device), sent(made[1], device), sent(made[2], device)
 
     def batch_types(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
-        """Return the token types (rows, tokens) beside `batch`'s ids, 0 where they are padded; None where there are none."""
-        return None if self.types is None else sent(torch.from_numpy(self._padded(self.types, rows, pad=0)), device)
+        """Return the token types (sequences, tokens) beside `batch`'s ids, 0 where they are padded; None where there are none."""
+        return None if self.types is None else sent(torch.from_numpy(self._padded(self.types, self.sequences(rows), pad=0)), device)
 
     def batch_choices(self, rows: Sequence[int], *, device: torch.device) -> Tensor | None:
         """Return these rows' own choices (rows, choices, tokens), as `RowChoices.of` has them; None where there are none."""
@@ -71,22 +86,39 @@ class Encoded:
         tokens, places = map(torch.from_numpy, self.answers.of(rows))
         return sent(tokens, device), sent(places, device)
 
-    def _padded(self, values: np.ndarray, rows: Sequence[int], *, pad: int) -> np.ndarray:
-        starts = self.offsets[np.asarray(rows)]
-        lengths = self.offsets[np.asarray(rows) + 1] - starts
+    def _padded(self, values: np.ndarray, numbers: np.ndarray, *, pad: int) -> np.ndarray:
+        starts = self.offsets[numbers]
+        lengths = self.offsets[numbers + 1] - starts
         columns = np.arange(lengths.max())
         places = np.minimum(starts[:, None] + columns, len(values) - 1)
         return np.where(columns < lengths[:, None], values[places].astype(np.int64), pad)
 
 
 def encode(backbone: Backbone, rows: Rows, *, max_tokens: int, template: str = "auto") -> Encoded:
-    """Tokenise a split; pairs are joined the way the family expects, decoders get `Answer:` behind the text.
+    """Tokenise a split; pairs are joined the way the family expects unless read apart, decoders get `Answer:` behind the text.
 
     Conversations become text by `template` and are never cut.
     """
+    asked = backbone.shape.answers
+    targets = rows.targets(asked.kind, backbone.shape.labels)
     if rows.conversations:
         ids, answers = written_rows(backbone, rows.conversations, template)
-        return _encoded(ids, rows, answers=answers)
+        return _encoded(ids, targets, answers=answers)
+    if asked.apart:
+        return replace(_texts(backbone, _parted(rows), (0,), max_tokens=max_tokens), targets=targets, per_row=2)
+    return _texts(backbone, rows, targets, max_tokens=max_tokens)
+
+
+def _parted(rows: Rows) -> Rows:
+    """Both texts of every pair, each as a row of its own; `WrongInput` where there is no second."""
+    lone = rows.texts_b.index(None) + 1 if None in rows.texts_b else 0
+    if lone:
+        raise WrongInput(f"task.pairs: apart, but row {lone} has one text; give every row two, or take joined")
+    texts = tuple(str(text) for pair in zip(rows.texts_a, rows.texts_b, strict=True) for text in pair)
+    return Rows(texts, (None,) * len(texts), (0,) * len(texts))
+
+
+def _texts(backbone: Backbone, rows: Rows, targets: Sequence[Target], *, max_tokens: int) -> Encoded:
     tokenizer, limit = backbone.tokenizer, min(max_tokens, backbone.conventions.room)
     pairs, types = zip(rows.texts_a, rows.texts_b, strict=True), None
     if backbone.mask is not None:
@@ -103,18 +135,18 @@ def encode(backbone: Backbone, rows: Rows, *, max_tokens: int, template: str = "
             raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(suffix)} of 'Answer:'; raise it")
         texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
-    return _encoded(ids, rows, types, row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None)
+    return _encoded(ids, targets, types, row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None)
 
 
 def _encoded(
     ids: Sequence[Sequence[int]],
-    rows: Rows,
+    targets: Sequence[Target],
     types: np.ndarray | None = None,
     choices: RowChoices | None = None,
     answers: AnswerTokens | None = None,
 ) -> Encoded:
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
-    return Encoded(_flat(ids, np.int32), offsets, tuple(int(label) for label in rows.labels), types, choices, answers)
+    return Encoded(_flat(ids, np.int32), offsets, tuple(targets), types, choices, answers)
 
 
 def _masked(backbone: Backbone, rows: Rows, limit: int) -> tuple[list[list[int]], np.ndarray | None]:

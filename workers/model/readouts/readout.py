@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from .objectives import CrossEntropy, Objective
 from .texts import Texts
 
 Pair = tuple[Tensor, Tensor]
@@ -24,6 +24,8 @@ class Readout(ABC):
     """What it computes, for `plan`: one line."""
     weights: Tensor | None = None
     """What a training row's loss counts by its label, (labels,); None: all alike."""
+    objective: Objective = CrossEntropy()
+    """What training makes of scores, by the kind of task."""
     descriptions: tuple[str, ...] = ()
     """The text that stands for each label."""
 
@@ -33,15 +35,22 @@ class Readout(ABC):
 
     @abstractmethod
     def plain(self, ids: Tensor, types: Tensor | None, choices: Tensor | None = None, answers: Pair | None = None) -> Tensor:
-        """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone."""
+        """Return the scores (1, labels) of one unpadded text `ids` (1, tokens) as anybody would compute them with transformers alone.
+
+        Where a row is several texts, what `fold` takes of each.
+        """
+
+    def fold(self, read: Tensor) -> Tensor:
+        """Return scores of what `plain` gives of all texts of a row, one behind the other: of one text, that itself."""
+        return read
 
     def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:
         """Return what `loss` takes in training: the scores, unless a readout needs less of them where it knows the targets (rows,)."""
         return self.scores(texts)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Return each row's training loss, (rows,), of scores (rows, labels): cross-entropy with the label numbers `targets` (rows,)."""
-        return cross_entropy(scores, targets, reduction="none")
+        """Return each row's training loss, (rows,), of scores (rows, labels) and `targets`, (rows,) or (rows, labels)."""
+        return self.objective.loss(scores, targets)
 
     def weighted_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return each row's training loss, (rows,), times what its label counts."""

@@ -1,0 +1,30 @@
+"""What a head sees of a pair whose texts are read each by itself: u (d) and v (d) become features.
+
+difference,product          (|u - v|, u ⊙ v)            2·d  Tai, Socher & Manning 2015, arXiv 1503.00075: no order of the two
+both,difference             (u, v, |u - v|)             3·d  Reimers & Gurevych 2019, arXiv 1908.10084 (Sentence-BERT)
+both,difference,product     (u, v, |u - v|, u ⊙ v)      4·d  Conneau et al. 2017, arXiv 1705.02364 (InferSent)
+"""
+
+import torch
+from torch import Tensor
+
+from .remembering import Remembered
+
+FEATURES = ("difference,product", "both,difference", "both,difference,product")
+WIDTHS = dict(zip(FEATURES, (2, 3, 4), strict=True))
+"""Features -> how many times d they are wide."""
+
+
+def features(h: Tensor, which: str) -> Tensor:
+    """Return features (..., WIDTHS[which] · d) of `h` (..., 2 · d), the states u and v behind each other."""
+    u, v = h.chunk(2, dim=-1)
+    made = {"both": [u, v], "difference": [(u - v).abs()], "product": [u * v]}
+    return torch.cat([piece for name in which.split(",") for piece in made[name]], -1)
+
+
+_KEPT = Remembered()
+
+
+def kept_features(h: Tensor, which: str) -> Tensor:
+    """The same, made once for the same tensor: of the rows that heads start from."""
+    return _KEPT.of(h, h, which, lambda: features(h, which))
