@@ -139,6 +139,17 @@ def test_rows_without_a_word_to_learn_are_left_out_and_counted(tmp_path: Path) -
     )
 
 
+def test_rows_of_changing_keys_and_sizes_are_read(tmp_path: Path) -> None:
+    rows = many({"instruction": "q#", "input": None, "output": "a"})
+    rows += [
+        {"instruction": "x", "input": "I", "output": "b", "extra": 1, "time": "now"},
+        {"instruction": "y", "output": "z" * 3_000_000, "time": 3},
+    ]
+    task = load(tmp_path / "rows.jsonl", rows)
+    every = {talk.question: talk for split in (task.train, task.validation, task.test) for talk in split.conversations}
+    assert (len(every), every["x\n\nI"].passage, every["q0"].passage, len(every["y"].reference)) == (12, "I", "", 3_000_000)
+
+
 def test_rows_of_one_conversation_never_stand_on_two_sides(tmp_path: Path) -> None:
     grown = [
         said(*[turn for step in range(steps) for turn in ((ASKED, f"Q {start}" if not step else f"and {step}?"), (ANSWERED, "a"))])
