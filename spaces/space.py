@@ -183,6 +183,8 @@ class Setup:
     execution: Execution = Execution()
     identity: Identity | None = None
     """Of the study; a worker that finds another model or task at its own paths trains nothing. None: there is no study to belong to."""
+    mark: str | None = None
+    """A file that the driver put into the store; a worker that finds none has another store, and trains nothing. None: unasked."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ulpt_search.workers.exports import Card, evaluate, export, load_export
 from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.model.identity import former_fingerprint
 from ulpt_search.workers.training import worker
-from ulpt_search.workers.training.provenance import FORMER_KEY, KEY
+from ulpt_search.workers.training.provenance import FORMER_KEY, KEY, mark
 from ulpt_search.workers.training.store import AdapterStore
 
 from . import task_files, toy, zoo
@@ -102,6 +102,19 @@ def test_a_worker_compares_before_it_trains(setup: Setup, change: Callable[[Setu
     assert told.startswith(f"{setup.model.name} and toy on {platform.node()} are not what the study was begun with: {part}")
     assert told.endswith("; put those there, or start another study")
     assert ";" not in told.removesuffix("; put those there, or start another study"), "only what differs is named"
+
+
+def test_a_worker_with_another_store_trains_nothing(setup: Setup, tmp_path: Path) -> None:
+    shared = replace(setup, mark=mark(AdapterStore(setup.store), "mine"))
+    trained(shared)
+    elsewhere = replace(shared, store=str(tmp_path / "another machine's"))
+    worker.session.cache_clear()
+    outcome = worker.run_job(elsewhere, JOB)
+    assert (outcome.results, outcome.problems) == ((), ())
+    assert str(outcome.refused).startswith(f"the store {elsewhere.store} on {platform.node()} is not the one of this search")
+    assert not list(Path(elsewhere.store).rglob("*.safetensors"))
+    assert mark(AdapterStore(setup.store), "mine") == shared.mark, "the same mark again"
+    assert mark(AdapterStore(setup.store), "yours") != shared.mark
 
 
 def test_such_a_worker_ends_the_run_and_costs_no_attempt() -> None:

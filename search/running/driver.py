@@ -217,8 +217,24 @@ class Search:
             gpus_per_worker=self.means.gpus_per_worker,
             address=self.request.address,
             storage=places.ray,
-            setup=Setup(space.model, space.task, space.training, places.store, str(places.cache), execution, self.record.known),
+            setup=Setup(
+                space.model,
+                space.task,
+                space.training,
+                places.store,
+                str(places.cache),
+                execution,
+                self.record.known,
+                self._mark(),
+            ),
         )
+
+    def _mark(self) -> str:
+        """Put this study's mark into the store. Raises `WrongInput` or `Failure` where that cannot be written, say a missing bucket."""
+        from ...workers.training.provenance import mark
+        from ...workers.training.store import AdapterStore
+
+        return mark(AdapterStore(self.request.places.store), self.record.name)
 
 
 def drive(request: Request) -> Ended | Interrupted:

@@ -13,6 +13,7 @@ from ..model.identity import former_fingerprint, numerics
 from ..model.readouts.choice import template_of
 from ..tasks import Task
 from ..tasks.identity import task_side
+from .store import AdapterStore
 
 KEY = "identity"
 FORMER_KEY = "backbone"
@@ -20,7 +21,7 @@ FORMER_KEY = "backbone"
 
 
 class Foreign(Failure):
-    """This machine's model or task is not the study's."""
+    """This machine's model, task or store is not the study's."""
 
 
 def identity_of(backbone: Backbone, task: Task, *, max_tokens: int) -> Identity:
@@ -38,6 +39,20 @@ def of_study(setup: Setup, backbone: Backbone, found: Identity) -> Backbone:
         inputs = f"{setup.model.name} and {setup.task.name} on {platform.node()}"
         raise Foreign(f"{inputs} are not what the study was begun with: {said(told)}; put those there, or start another study")
     return replace(backbone, frozen=replace(backbone.frozen, former=setup.identity.frozen.former))
+
+
+def mark(store: AdapterStore, study: str) -> str:
+    """Put a file of a study's own into a store, by which workers know that theirs is the same; return its name."""
+    return store.put({}, {"study": study})
+
+
+def require_same_store(setup: Setup, store: AdapterStore) -> None:
+    """Raise `Foreign` where the store of this machine is not the driver's."""
+    if setup.mark is not None and not store.has(setup.mark):
+        raise Foreign(
+            f"the store {setup.store} on {platform.node()} is not the one of this search: what is trained there would be lost; "
+            "give --store a folder that every machine shares, or a URL such as s3://bucket/adapters"
+        )
 
 
 def to_metadata(identity: Identity) -> dict[str, str]:

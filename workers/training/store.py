@@ -1,7 +1,8 @@
 """The adapter store: safetensors files named by the sha256 of their bytes, on any file system that fsspec knows.
 
 A file is written aside, synced and renamed, so that a name never shows half a file and writers of the same content cannot
-harm each other. Nothing is ever changed in place: a writer that dies leaves at most a file aside, which later ones clear away.
+harm each other; object stores show a file whole or not at all by themselves. Nothing is ever changed in place: a writer that dies
+leaves at most a file aside, which later ones clear away.
 """
 
 import errno
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ASIDE = "aside"
+_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+"""Protocols of stores in which a file appears when it is complete."""
 _FORGOTTEN = 3600.0
 """Seconds after which a file aside has no writer any more."""
 
@@ -43,7 +46,7 @@ class AdapterStore:
         except (ValueError, ImportError) as error:
             raise WrongInput(f"--store {url}: {error}. Give a folder, or a URL whose fsspec package is installed") from error
         self._root = root.rstrip("/")
-        self._local = "file" in _protocols(self._fs)
+        self._local, self._whole = "file" in _protocols(self._fs), bool(_WHOLE & set(_protocols(self._fs)))
         if self._local:
             self._prepare()
 
@@ -100,18 +103,25 @@ class AdapterStore:
         return data
 
     def _write(self, digest: str, data: bytes) -> None:
-        aside = f"{self._root}/{_ASIDE}/{uuid.uuid4().hex}"
+        path, aside = self._path(digest), f"{self._root}/{_ASIDE}/{uuid.uuid4().hex}"
         try:
-            self._make(aside.rpartition("/")[0])
-            self._make(self._path(digest).rpartition("/")[0])
-            if self._local:
-                _write_synced(Path(aside), Path(self._path(digest)), data)
-            else:
-                self._fs.pipe_file(aside, data)
-                self._fs.mv(aside, self._path(digest))
+            self._place(data, path, aside)
         except OSError as error:
             self._discard(aside)
             raise Unusable(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
+
+    def _place(self, data: bytes, path: str, aside: str) -> None:
+        """Make `path` show `data`, by way of `aside` where half a file could be seen."""
+        if self._whole:
+            self._fs.pipe_file(path, data)
+            return
+        self._make(aside.rpartition("/")[0])
+        self._make(path.rpartition("/")[0])
+        if self._local:
+            _write_synced(Path(aside), Path(path), data)
+        else:
+            self._fs.pipe_file(aside, data)
+            self._fs.mv(aside, path)
 
     def _make(self, folder: str) -> None:
         """Make a folder of the store. On a disk its name is synced too, or a crash could take the folder away with all in it."""

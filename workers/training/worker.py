@@ -34,7 +34,7 @@ from ..optimizer import Optimizer, State
 from ..tasks import load_task
 from .answer_scoring import score_answers
 from .class_weights import class_weights
-from .provenance import Foreign, identity_of, of_study, require_own, to_metadata
+from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, to_metadata
 from .references import measure
 from .row_scores import PREFIX, packed
 from .scoring import Score, measured
@@ -48,8 +48,10 @@ from .trainer import Trainer
 def session(setup: Setup) -> Session:
     """Load the model, the task and the store of a study; cached, so that later jobs start at once.
 
-    Raises `Foreign` where model or task are not what the study was begun with.
+    Raises `Foreign` where model or task are not what the study was begun with, or the store is another machine's.
     """
+    store = AdapterStore(setup.store)
+    require_same_store(setup, store)
     folder = None if setup.cache is None else Path(setup.cache)
     backbone = backbones.load(setup.model, setup.execution, hashes=HashCache(folder))
     task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
@@ -61,7 +63,7 @@ def session(setup: Setup) -> Session:
     readout.weights = weights
     splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
     trainer = Trainer(backbone, readout, setup.training)
-    return Session(backbone, task, trainer, AdapterStore(setup.store), splits, identity)
+    return Session(backbone, task, trainer, store, splits, identity)
 
 
 def run_job(setup: Setup, job: Job) -> Outcome:
