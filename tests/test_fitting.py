@@ -7,10 +7,13 @@ import pytest
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import TaskSpec
+from ulpt_search.workers.model.cutting import pair_ids
 from ulpt_search.workers.model.fitting import fitted
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.rendering import render
-from ulpt_search.workers.tasks import Task, load_task
+from ulpt_search.workers.tasks import Rows, Task, load_task
 
+from . import zoo
 from .chats import tokenizer
 from .task_files import Record, folder
 
@@ -74,3 +77,30 @@ def test_a_row_that_no_template_can_say_is_named(tmp_path: Path) -> None:
     picky = "{% for m in messages %}{{ raise_exception('no ' + m.content) if 'q3' in m.content else m.content }}{% endfor %}"
     with pytest.raises(WrongInput, match=r"the row that asks 'abc\\n\\nq3\?': the chat template refuses these turns: no abc"):
         fitted(task(tmp_path, template=picky), SIGNS, "decoder", max_tokens=40, positions=None)
+
+
+@pytest.mark.parametrize(("first", "second", "text"), [
+    ("p" * 30, "q?", "pppppppppppppp|q?"),
+    ("q?", "p" * 30, "q?|pppppppppppppp"),
+    ("short", "q?", "short|q?"),
+    ("p" * 30, None, "p" * 17),
+    ("p" * 30, "q" * 29, "p" * 17),
+])  # fmt: skip
+def test_of_a_pair_the_longer_text_loses_its_end(first: str, second: str | None, text: str) -> None:
+    assert f"{SIGNS.decode(list(pair_ids(SIGNS, first, second, '|', room=17)))}" == text
+
+
+def test_an_end_token_stays_behind_a_pair_that_was_cut() -> None:
+    ends = tokenizer(adds_eos=True)
+    assert f"{ends.decode(list(pair_ids(ends, 'p' * 30, 'q?', ' ', room=10)))}" == "pppppp q?</s>"
+
+
+@pytest.mark.parametrize("family", ["decoder", "encoder-decoder"])
+def test_a_question_behind_a_long_passage_reaches_the_model(family: str) -> None:
+    backbone = zoo.backbone(family)
+    rows = Rows(("w1 " * 90, "w2"), ("w7 w8", "w9"), (0, 1))
+    data = encode(backbone, rows, max_tokens=20)
+    words = [str(backbone.tokenizer.decode(ids.tolist())) for ids in data.ids]
+    assert "w7 w8" in words[0]
+    assert len(data.ids[0]) == 20
+    assert "w9" in words[1]

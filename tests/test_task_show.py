@@ -49,7 +49,7 @@ def test_texts_with_labels_are_shown_too(tmp_path: Path) -> None:
     path = str(write(tmp_path / "rows.jsonl", [*records(40), {"text_a": "w1 " * 90, "label": "bad"}]))
     shown = call("tasks", "show", path, "--model", zoo.saved("encoder"), "--set", "task.max_tokens=12")
     assert "label: bad, 'bad'" in shown.stdout
-    assert "training texts are longer than 12 tokens: their end is cut" in shown.stdout
+    assert "% of training texts are longer than 12 tokens: their end is cut; task.max_tokens says how long they may be" in shown.stdout
 
 
 def test_an_encoder_writes_no_answers(tmp_path: Path) -> None:

@@ -107,23 +107,26 @@ def _written(some: "Rows", task: "Task", tokenizer: "PreTrainedTokenizerBase", s
 
 
 def _labelled(some: "Rows", task: "Task", space: Space) -> tuple[list[ShownRow], list[str]]:
+    import numpy as np
+
     from ...workers.model.backbone import load
     from ...workers.model.readouts.choice import for_task, readout_of
+    from ...workers.model.readouts.cut_texts import cut_notes
     from ...workers.model.readouts.encoding import encode
 
     backbone = for_task(load(space.model), task)
     limit = readout_of(backbone, task).room(space.task.max_tokens, backbone.conventions.room)
-    ids = encode(backbone, some, max_tokens=limit).ids
+    data = encode(backbone, some, max_tokens=limit)
+    ids = [np.concatenate(data.ids[row * data.per_row : (row + 1) * data.per_row]) for row in range(len(some))]
     told = [_label(task, some, number) for number in range(len(some))]
     rows = [replace(_row(backbone.tokenizer, own.tolist(), [False] * len(own)), label=label) for own, label in zip(ids, told, strict=True)]
-    full, more = (encode(backbone, task.train, max_tokens=size).lengths for size in (limit, limit + 1))
-    longer = sum(one < other for one, other in zip(full, more, strict=True))
-    share = f"{longer / len(full):.0%}" if longer >= len(full) / 100 else "under 1%"
-    return rows, [f"{share} of {len(full):,} training texts are longer than {limit} tokens: their end is cut"] * bool(longer)
+    return rows, list(cut_notes(backbone, task.train, max_tokens=limit))
 
 
 def _label(task: "Task", rows: "Rows", number: int) -> str:
     value = rows.labels[number]
+    if rows.sets:
+        return ", ".join(task.labels[own] for own in rows.sets[number]) or "none"
     if rows.choices:
         return rows.choices[number][int(value)]
     return f"{task.labels[int(value)]}, {task.descriptions[int(value)]!r}" if task.labels else f"{value:g}"

@@ -78,6 +78,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     from ...workers.model.fitting import fit_task
     from ...workers.model.hash_cache import HashCache
     from ...workers.model.readouts.choice import for_task, readout_of
+    from ...workers.model.readouts.cut_texts import cut_notes
     from ...workers.tasks import load_task
     from ...workers.training.class_weights import class_weights
     from ...workers.training.provenance import identity_of
@@ -96,6 +97,9 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     class_weights(space.training, task)  # raises where the task has no such label
     identity = identity_of(backbone, task, max_tokens=space.task.max_tokens)
     allowed = readout.room(space.task.max_tokens, backbone.conventions.room)
+    cut = cut_notes(backbone, task.train, max_tokens=allowed)
+    for note in cut:
+        request.say(f"{task.name}: {note}")
     text = _longest(backbone, task, allowed, behind=readout.behind)
     methods = _fitting(request, space, backbone.shape, text=text)
     for method, promise in promises(space, methods, backbone.shape, task, tokenizer=lambda: backbone.tokenizer).items():
@@ -107,9 +111,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
         speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
-    return Inspection(
-        backbone.shape, identity, task.digest, task.metric, task.notes, methods, rows, speed, text, possible(task, backbone.shape.answers)
-    )
+    notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references)
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:

@@ -15,11 +15,10 @@ from ..tasks import Conversation, Rows, Task
 from ..tasks.task import digest_of
 from .backbone import Backbone
 from .chat_text import about
+from .cutting import shortened
 from .rendering import Rendered, render
 
 CUT, DROPPED, SKIPPED = "cut", "dropped", "skipped"
-TRIES = 8
-"""Cuts after which a passage's tokens must add up: those at its new end may join otherwise than before."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +52,11 @@ class Fit:
         return shorter
 
     def _shorter(self, talk: Conversation, excess: int) -> Conversation | None:
-        ids = self.tokenizer(talk.passage, add_special_tokens=False, verbose=False)["input_ids"] if talk.passage else []
-        kept, over = len(ids), excess
-        for _ in range(TRIES):
-            kept -= over
-            if kept <= 0:
-                return None
-            tried = with_passage(talk, self._beginning(talk.passage, ids, kept))
-            over = self.excess(self.rendered(tried))
-            if over <= 0:
-                return tried
-        return None
+        def of(passage: str) -> int:
+            return self.excess(self.rendered(with_passage(talk, passage)))
 
-    def _beginning(self, passage: str, ids: list[int], kept: int) -> str:
-        """The characters of a passage that its first tokens stand for."""
-        if self.tokenizer.is_fast:
-            told = self.tokenizer(passage, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-            return passage[: told[kept][0]].rstrip()
-        decoded = str(self.tokenizer.decode(ids[:kept])).strip()
-        return decoded if passage.startswith(decoded) else passage[: len(decoded)].rstrip()
+        passage = shortened(self.tokenizer, talk.passage, of, over=excess)
+        return None if passage is None else with_passage(talk, passage)
 
 
 def with_passage(talk: Conversation, passage: str) -> Conversation:

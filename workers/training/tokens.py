@@ -9,10 +9,11 @@ import torch
 
 from ...spaces.hashing import sha256_of_json
 from ..model.backbone import Backbone
+from ..model.cutting import PAIRS
 from ..model.identity import TEMPLATES
 from ..model.node_cache import Tensors, once
 from ..model.readouts.answer_tokens import AnswerTokens
-from ..model.readouts.choice import template_of
+from ..model.readouts.choice import joins_pairs, template_of
 from ..model.readouts.encoding import Encoded, encode
 from ..model.readouts.row_choices import RowChoices
 from ..tasks import Task
@@ -61,6 +62,8 @@ def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     """sha256 of all that the tokens depend on."""
     ways = [backbone.conventions.room, backbone.conventions.segments, *(["apart"] if backbone.shape.answers.apart else [])]
     key = [TEMPLATES[backbone.family], task.digest, max_tokens, ways, backbone.frozen.tokenizer.loaded]
+    if joins_pairs(backbone, task):
+        key = [PAIRS, *key]
     if task.kind == "generation":
         key = [template_of(backbone, task), backbone.tokenizer.get_chat_template() if backbone.tokenizer.chat_template else "", *key]
     return sha256_of_json(key if backbone.mask is None else [*key, backbone.mask])

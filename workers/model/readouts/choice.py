@@ -8,6 +8,7 @@ from ....spaces.errors import WrongInput
 from ....spaces.shape import Family
 from ...tasks import Task
 from ..backbone import Backbone
+from ..cutting import PAIRS
 from ..identity import TEMPLATES
 from .asking import answers_of, shape_for
 from .cosine import Cosine
@@ -67,9 +68,14 @@ def template_of(backbone: Backbone, task: Task) -> str:
     """Return how texts become tokens and outputs become scores, by which a study is recognised."""
     chosen = choose(backbone.tokenizer, backbone.family, task, mask=backbone.mask)
     if isinstance(chosen, Asked):
-        return chosen.template
+        return f"{chosen.template}; {PAIRS}" if joins_pairs(backbone, task) else chosen.template
     apart = answers_of(task, backbone.family, masked=backbone.mask is not None).apart
     return TEMPLATES[backbone.family] if chosen is Cosine else f"2: {'both texts of a pair apart' if apart else 'texts'}; {chosen.about}"
+
+
+def joins_pairs(backbone: Backbone, task: Task) -> bool:
+    """Whether a language model reads pairs of texts as one."""
+    return backbone.family != "encoder" and not task.train.conversations and any(text is not None for text in task.train.texts_b)
 
 
 def for_task(backbone: Backbone, task: Task) -> Backbone:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ....spaces.errors import WrongInput
 from ...tasks import Rows, Target
 from ..backbone import Backbone
+from ..cutting import pair_ids
 from ..transfer import sent
 from .answer_tokens import AnswerTokens
 from .in_context import SUFFIX
@@ -128,12 +129,12 @@ def _texts(backbone: Backbone, rows: Rows, targets: Sequence[Target], *, max_tok
         ids = [one["input_ids"] for one in read]
         types = _flat([one["token_type_ids"] for one in read], np.int8) if _typed(backbone) else None
     elif backbone.family == "encoder-decoder":
-        ids = [tokenizer(_joined(a, b, " "), truncation=True, max_length=limit)["input_ids"] for a, b in pairs]
+        ids = [pair_ids(tokenizer, a, b, " ", room=limit) for a, b in pairs]
     else:
         suffix = tokenizer(SUFFIX, add_special_tokens=False)["input_ids"]
         if limit <= len(suffix) + 1:
             raise WrongInput(f"task.max_tokens: {limit} leave no room for text before the {len(suffix)} of 'Answer:'; raise it")
-        texts = [tokenizer(_joined(a, b, "\n"), truncation=True, max_length=limit - len(suffix))["input_ids"] for a, b in pairs]
+        texts = [pair_ids(tokenizer, a, b, "\n", room=limit - len(suffix)) for a, b in pairs]
         ids = [[*_without_end(text, tokenizer.eos_token_id), *suffix] for text in texts]
     return _encoded(ids, targets, types, row_choices(backbone.tokenizer, backbone.family, rows.choices) if rows.choices else None)
 
@@ -170,10 +171,6 @@ def _flat(lists: Sequence[Sequence[int]], dtype: type) -> np.ndarray:
 def _typed(backbone: Backbone) -> bool:
     """Whether both sides know token types: the tokenizer to say them, the model to make something of them."""
     return backbone.conventions.segments and "token_type_ids" in backbone.tokenizer.model_input_names
-
-
-def _joined(a: str, b: str | None, glue: str) -> str:
-    return a if b is None else f"{a}{glue}{b}"
 
 
 def _without_end(ids: Sequence[int], end: int | None) -> Sequence[int]:
