@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.workers.model.chat_text import chat_text
 from ulpt_search.workers.model.rendering import prompt_of, render
 from ulpt_search.workers.tasks import Conversation, Turn
 
@@ -160,3 +163,29 @@ def test_a_template_that_is_none_and_a_tokenizer_that_has_none_are_refused() -> 
         render(tokenizer(), "decoder", talk("a", "b"), "plian")
     with pytest.raises(WrongInput, match=r"task\.template: plain ends an answer with the end token, and this tokenizer has none"):
         render(tokenizer(("</s>",), eos=None), "decoder", talk("a", "b"), "auto")
+
+
+SIGNS = st.text(alphabet="ab \n.:é<", min_size=1, max_size=6)
+SAID = SIGNS.filter(lambda text: bool(text.strip()))
+MERGES = (("Ċ", "Ċ"), (":", "Ċ"), ("Ġ", "a"), ("a", "b"), (".", "Ċ"), ("Ġ", "Ġ"), ("Ċ", "a"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([*CHATS, "plain", "raw"]), st.lists(st.tuples(SAID, SAID), min_size=1, max_size=3))
+def test_whatever_is_said_the_prompt_is_decodings_and_the_text_is_the_templates(name: str, pairs: list[tuple[str, str]]) -> None:
+    chat = CHATS.get(name)
+    special = () if chat is None else tuple(dict.fromkeys((*chat.special, chat.eos, *([chat.bos] if chat.bos else []))))
+    tokens = tokenizer((*special, "</s>"), eos=chat.eos if chat else "</s>", bos=chat.bos if chat else None, merges=MERGES)
+    tokens.chat_template = chat.template if chat else None
+    said = talk(*(text for pair in pairs for text in pair))
+    template = name if chat is None else "auto"
+    row, prompt = render(tokens, "decoder", said, template), prompt_of(tokens, "decoder", said, template)
+    assert row.ids[: len(prompt)] == prompt
+    learnt = [place for place, trained in enumerate(row.trained) if trained]
+    assert learnt[-1] >= len(prompt)
+    assert row.trained[len(prompt)]
+    text = chat_text(tokens, template)(said)
+    assert tokens.decode(list(row.ids), skip_special_tokens=False) == text + "<|endoftext|>" * (name == "glm")
+    answer = f"{tokens.decode([token for token, trained in zip(row.ids, row.trained, strict=True) if trained], skip_special_tokens=False)}"
+    assert all(reply.strip() in answer for _, reply in pairs)
+    assert row.skipped == 0

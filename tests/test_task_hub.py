@@ -107,3 +107,15 @@ def test_offline_is_a_failure_with_two_ways_out(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     ways_out = "HF_HUB_OFFLINE is set; unset it, or download the data and give its folder as task.path"
     assert (done.stdout, done.stderr) == (f"nobody/nothing: the hub cannot be reached: {ways_out}\n", "")
+
+
+def test_conversations_of_the_hub_are_those_of_a_file(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": f"q {i}"}, {"role": "assistant", "content": "a", **({"name": "N"} if i == 3 else {})}]}
+        for i in range(20)
+    ]
+    (tmp_path / "chats").mkdir()
+    datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "chats" / "train-00000-of-00001.parquet"))
+    task = load_task(TaskSpec(hub=str(tmp_path / "chats")))
+    assert (task.kind, len(task.train.conversations)) == ("generation", 12)
+    assert task.digest == load_task(TaskSpec(path=str(write(tmp_path / "rows.jsonl", rows)))).digest

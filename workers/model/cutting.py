@@ -1,6 +1,6 @@
 """A text that loses its end, token by token, until what it stands in fits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from transformers import PreTrainedTokenizerBase
 
@@ -27,12 +27,12 @@ def shortened(tokenizer: PreTrainedTokenizerBase, text: str, excess: Callable[[s
     return None
 
 
-def pair_ids(tokenizer: PreTrainedTokenizerBase, first: str, second: str | None, glue: str, *, room: int) -> Sequence[int]:
+def pair_ids(tokenizer: PreTrainedTokenizerBase, first: str, second: str | None, glue: str, *, room: int) -> list[int]:
     """Return at most `room` tokens of a text, or of a pair with `glue` between, of which the longer text loses its end.
 
     A question would be lost with the end of both; where even that is not enough, their end is cut.
     """
-    ids: Sequence[int] = tokenizer(first if second is None else f"{first}{glue}{second}", verbose=False)["input_ids"]
+    ids = list(tokenizer(first if second is None else f"{first}{glue}{second}", verbose=False)["input_ids"])
     if len(ids) <= room:
         return ids
     if second is None:
