@@ -75,7 +75,8 @@ class Home:
     def prepare(self) -> None:
         """Create the folder. Raises `WrongInput` where nothing can be written there."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)  # texts of a task, and perhaps a ledger's password, are nobody else's business
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:

@@ -12,7 +12,7 @@ Purpose = Literal["search", "final"]
 State = Literal["waiting", "running", "done", "stopped", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One configuration: a method with its hyperparameters and a seed.
 
@@ -39,7 +39,7 @@ class Trial:
         return cls(**values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """A trial's score at one step on one split. `(trial, step, split)` is unique in a study."""
 

@@ -25,7 +25,7 @@ MAY_USE = {
     "search": {"spaces", "workers", "dashboards", "search"},
 }
 ORDER = {
-    "search": ("values", "home", "request", "brain", "ledger", "tracking", "running", "cli"),
+    "search": ("values", "home", "request", "brain", "ledger", "keeping", "tracking", "running", "cli"),
     "workers": (
         "configurable", "method", "peft_bridge", "methods", "tasks", "model", "optimizer", "optimizers", "catalogue", "training", "exports",
     ),

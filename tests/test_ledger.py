@@ -268,3 +268,13 @@ def test_nan_is_a_score_too(ledger_url: str) -> None:
     ledger = make(Ledger.open(ledger_url), trials=1)
     ledger.record("demo", Outcome(0, (result(0, score=math.nan),)))
     assert math.isnan(ledger.results("demo")[0].score)
+
+
+def test_brief_results_are_the_results_without_what_a_study_can_do_without(ledger_url: str) -> None:
+    ledger = make(Ledger.open(ledger_url), trials=2)
+    for number, step in ((0, 25), (1, 25), (0, 200)):
+        ledger.record("demo", Outcome(0, (replace(result(number, step), others={"f1": 0.5}, numerics="float32"),)))
+    full, brief = ledger.results("demo"), ledger.brief_results("demo")
+    assert [one.adapter for one in brief] == ["", full[1].adapter, full[2].adapter]
+    bare = [replace(one, loss=0.0, seconds=0.0, others=None, numerics=None, adapter="") for one in full]
+    assert [replace(one, adapter="") for one in brief] == bare

@@ -54,6 +54,26 @@ def test_a_rung_offers_whom_the_rule_names(entries: list[Entry], eta: float, cha
             taken.add(ready[0])
 
 
+def test_a_rung_filled_at_once_is_that_filled_one_by_one() -> None:
+    """Standings, what is offered, and all that comes later; ties in size and score among them."""
+    for seed in range(30):
+        chance = random.Random(seed)
+        entries = [(trial, chance.randint(1, 40), chance.choice([0.1, 0.2, 0.3, 0.35])) for trial in chance.sample(range(500), 150)]
+        gone = [trial for trial, _, _ in entries if chance.random() < 0.3]
+        one, all_at_once = Rung(eta=2.0), Rung(eta=2.0)
+        for trial, size, score in entries:
+            one.add(trial, size=size, score=score)
+        for trial in gone:
+            one.take(trial)
+        trials, sizes, scores = zip(*entries, strict=True)
+        all_at_once.load(trials, sizes=sizes, scores=scores, gone=gone)
+        for rung in (one, all_at_once):
+            rung.add(900, size=7, score=0.3)
+            rung.withdraw(trials[3])
+        assert one.ready() == all_at_once.ready()
+        assert all(one.standing(trial) == all_at_once.standing(trial) for trial in (*trials[:3], *trials[4:], 900))
+
+
 @given(ENTRIES)
 def test_who_is_beaten_by_nobody_as_small_is_always_offered(entries: list[Entry]) -> None:
     """So the curve reaches the last rung."""

@@ -19,7 +19,7 @@ although they are part of the curve.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -94,6 +94,18 @@ class Rung:
         self._here[row], self._waiting[row] = True, trial not in self._gone
         self._standings[:, row] = self._count(row)
 
+    def load(self, trials: Sequence[int], *, sizes: Sequence[int], scores: Sequence[float], gone: Iterable[int]) -> None:
+        """Enter many trials' results at once into an empty rung, as `add` one after the other and `take` of those `gone` would."""
+        count, left = len(trials), set(gone)
+        while len(self._trials) < count:
+            self._make_room()
+        self._rows, self._used, self._ready = {trial: row for row, trial in enumerate(trials)}, count, None
+        self._gone = left - self._rows.keys()
+        self._trials[:count], self._sizes[:count], self._scores[:count] = trials, sizes, scores
+        self._here[:count] = True
+        self._waiting[:count] = [trial not in left for trial in trials]
+        self._standings[:, :count] = _standings(self._sizes[:count], self._scores[:count], self._trials[:count])
+
     def standing(self, trial: int) -> Standing:
         """Return a trial's place among all results so far."""
         return Standing(*self._standings[:, self._rows[trial]].tolist())
@@ -150,6 +162,42 @@ class Rung:
         self._here, self._waiting, self._standings = _twice(self._here), _twice(self._waiting), _twice(self._standings)
 
 
+def _standings(sizes: Integers, scores: Floats, trials: Integers) -> Integers:
+    """`Rung._count` of every row, (4, rows): how many of the better ones are no larger, by one count of all pairs of ranks."""
+    order = np.lexsort((trials, sizes, -scores))  # the best first
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    by_size = np.sort(sizes)
+    peers = np.searchsorted(by_size, sizes, side="right")
+    smaller = np.searchsorted(by_size, -(-sizes // SIMILAR), side="left")  # those too small to be near
+    better = _Better(np.searchsorted(by_size, sizes[order], side="left"))
+    ahead, ahead_smaller = better.count(rank, below=peers), better.count(rank, below=smaller)
+    return np.stack((ahead, peers, ahead - ahead_smaller, peers - smaller))
+
+
+class _Better:
+    """Of values in an order, counts those among the first `ranks` that are less than `below`: a wavelet matrix, O(log n) a count."""
+
+    def __init__(self, values: Integers) -> None:
+        self._levels: list[tuple[int, Integers]] = []
+        for bit in reversed(range(int(values.max(initial=0)).bit_length())):
+            ones = (values >> bit) & 1
+            self._levels.append((bit, np.concatenate(([0], np.cumsum(1 - ones)))))  # zeros before each place
+            values = np.concatenate((values[ones == 0], values[ones == 1]))
+        self._most = 1 << len(self._levels)
+
+    def count(self, ranks: Integers, *, below: Integers) -> Integers:
+        first, last = np.zeros_like(ranks), ranks.copy()
+        found = np.where(below >= self._most, ranks, 0)
+        for bit, zeros in self._levels:
+            before, until = zeros[first], zeros[last]
+            one = ((below >> bit) & 1).astype(np.bool_)
+            found += np.where(one & (below < self._most), until - before, 0)
+            first = np.where(one, zeros[-1] + first - before, before)
+            last = np.where(one, zeros[-1] + last - until, until)
+        return found
+
+
 def _twice(column: NDArray[Cell]) -> NDArray[Cell]:
     """The same with as much room again behind it."""
     return np.concatenate((column, np.zeros_like(column)), axis=-1)
@@ -161,3 +209,13 @@ Ladder = Mapping[int, Rung]
 def ladder(rungs: Sequence[int]) -> dict[int, Rung]:
     """Return an empty rung per step."""
     return {step: Rung(eta=eta) for step, eta in ratios(rungs).items()}
+
+
+def refill(ladder: Mapping[int, Rung], arrived: Mapping[int, Sequence[tuple[int, int, float]]], *, failed: Collection[int]) -> None:
+    """Enter into empty rungs what earlier commands left: (trial, size, score) by step; the failed have no place, others went on."""
+    reached = {trial: step for step in sorted(arrived) for trial, _, _ in arrived[step]}
+    for step, rung in ladder.items():
+        here = [entry for entry in arrived[step] if entry[0] not in failed]
+        if here:
+            trials, sizes, scores = zip(*here, strict=True)
+            rung.load(trials, sizes=sizes, scores=scores, gone=[trial for trial, last in reached.items() if last > step])

@@ -13,7 +13,7 @@ when its plan is done: on more trials than the space plans, or where the time is
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...spaces.attempts import LOST
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, State, Trial
@@ -23,24 +23,13 @@ from .blame import Blame
 from .feasibility import Count, Feasibility
 from .pack_limits import PackLimits
 from .packing import similar
-from .promotion import ladder, rungs_of
+from .promotion import ladder, refill, rungs_of
 from .proposals import Proposals
 from .schedule import PlannedJob, Situation
 from .search_space import SearchSpace
 from .time_left import TimeLeft
 from .timetable import Timetable
-from .trial_records import TrialRecords
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a study is, in trials, finals included once they are known."""
-
-    planned: int
-    done: int
-    """With at least one result, neither running nor failed."""
-    running: int
-    failed: int
+from .trial_records import Progress, TrialRecords
 
 
 class Study:
@@ -195,8 +184,7 @@ class Study:
         for problem in problems:
             if problem.own:  # what was not is held against nobody for longer than a command
                 self._take_problem(problem)
-        for result in results:
-            self._take_result(result)
+        self._take_all(results)
         begun = self._records.latest.keys() | self._records.failed.keys()
         self._lost |= {n: self._rungs[0] for n, trial in self.trials.items() if n not in begun and trial.purpose == "search"}
 
@@ -315,6 +303,18 @@ class Study:
         if change.scored:
             self._compare(self.trials[result.trial], result)
 
+    def _take_all(self, results: Iterable[Result]) -> None:
+        """Take in the results of earlier commands: as one after the other, but the rungs are made when all are known."""
+        arrived: dict[int, list[tuple[int, int, float]]] = {step: [] for step in self._ladder}
+        for result in results:
+            if self._records.add_result(result).scored and result.step in arrived:
+                self._proposals.learn(self.trials[result.trial], result)
+                arrived[result.step].append((result.trial, self._size(result), result.score))
+        refill(self._ladder, arrived, failed=self._records.failed)
+
+    def _size(self, result: Result) -> int:
+        return result.bytes if self._space.size == "bytes" else self.trials[result.trial].parameters
+
     def _take_problem(self, problem: Problem) -> None:
         if self._records.add_problem(problem).failed:
             self._give_up(problem.trial)
@@ -339,8 +339,7 @@ class Study:
             return
         self._proposals.learn(trial, result)
         if trial.number not in self._records.failed:
-            size = result.bytes if self._space.size == "bytes" else trial.parameters
-            self._ladder[result.step].add(trial.number, size=size, score=result.score)
+            self._ladder[result.step].add(trial.number, size=self._size(result), score=result.score)
         for step in [step for step in self._rungs if step < self._records.step(trial.number)]:
             self._ladder[step].take(trial.number)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ...spaces.records import Trial
     from ...workers.exports import Exported, Verdict
     from ..home import Home
+    from ..keeping.checking import StudyCheck
+    from ..keeping.clearing import Litter
     from ..ledger.reading import History, Summary
     from ..request import Request
     from ..running.cost_estimate import LabelText, SearchPlan
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from .reproduction import Reproduction
 
 
+PAGE = 1000
+"""Most rows of a table of trials; `show --skip` turns the page."""
 _UNWRAPPED = 100_000
 """Columns in which no row of a table ever wraps."""
 
@@ -124,10 +128,14 @@ def print_study(history: "History", trials: "Sequence[Trial]") -> None:
     settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
     click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}")
     click.echo("".join(f"{space.task.name}: {note}\n" for note in record.task_notes))
-    rows = trial_rows(trials, history.results, history.problems, last_step=space.training.steps)
+    page = trials[:PAGE]
+    shown = {trial.number for trial in page}
+    results = [result for result in history.results if result.trial in shown]
+    rows = trial_rows(page, results, [problem for problem in history.problems if problem.trial in shown], last_step=space.training.steps)
     _show(trials_table(rows, width=_columns()))
-    if len(trials) < len(history.trials):
-        click.echo(f"\n{len(trials)} of {len(history.trials)} trials")
+    if len(page) < len(history.trials):
+        more = "; --skip, --sort and --method show others, --json all of them" if len(page) < len(trials) else ""
+        click.echo(f"\n{len(page)} of {len(history.trials)} trials{more}")
     for line in numerics_notes(history.results):
         click.echo(f"\n{line}")
 
@@ -159,6 +167,22 @@ def print_verdict(verdict: "Verdict") -> None:
         click.echo(f"{marks[check.fine]} {check.name}: {check.detail}")
     if verdict.note:
         click.echo(f"   {verdict.note}")
+
+
+def print_study_checks(checks: "Sequence[StudyCheck]") -> None:
+    """Print one line a check of a study."""
+    for check in checks:
+        click.echo(f"{'ok' if check.fine else 'NO'} {check.name}: {check.detail}")
+
+
+def print_litter(found: "Sequence[Litter]", *, deleted: bool) -> None:
+    """Print what nothing needs, and what to do about it."""
+    for litter in found:
+        click.echo(f"{litter.kind}: {litter.files:,} files, {litter.bytes / 1e6:,.1f} MB{', deleted' if deleted else ''}")
+    if not found:
+        click.echo("nothing to clear away")
+    elif not deleted:
+        click.echo("nothing was deleted; --yes deletes this")
 
 
 def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from ...spaces.references import Reference
 from .lease import Holder
 from .migrations import tables
 from .migrations.database import open_database, original, plain
+from .moved import Moved
 from .study_record import Recognise, StudyRecord, check, compare, refuse
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life of a driver."""
+
+CHUNK = 10_000
+"""Rows that are read at a time."""
 
 _NOW = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8"}
 
@@ -148,7 +152,30 @@ class Ledger:
 
     def results(self, name: str) -> list[Result]:
         """Return a study's results in the order they were committed."""
-        return self._rows(name, tables.results, Result)
+        said: dict[str | None, str | None] = {}  # every row would bring its own copy of the few words that there are
+
+        def result(*row: Any) -> Result:
+            trial, step, split, *rest, numerics, others = row
+            return Result(trial, step, said.setdefault(split, split), *rest, said.setdefault(numerics, numerics), others)  # type: ignore[arg-type]
+
+        return self._rows(name, tables.results, result, columns=Result)
+
+    def brief_results(self, name: str) -> list[Result]:
+        """Return the results as a study needs them to go on: in their order, with the adapters of each trial's highest step alone.
+
+        Losses, seconds and further metrics are left out. A third of the memory of `results`.
+        """
+        table, said = tables.results, dict[str, str]()
+        with self._transaction() as connection:
+            of = table.c.study == _key(connection, name)
+            highest = sa.select(table.c.trial, sa.func.max(table.c.step)).where(of).group_by(table.c.trial)
+            top: dict[int, int] = {row[0]: row[1] for row in connection.execute(highest)}
+            columns = (table.c[key] for key in ("trial", "step", "split", "score", "variance", "adapter", "bytes"))
+            rows = connection.execute(sa.select(*columns).where(of).order_by(table.c.id), execution_options={"yield_per": CHUNK})
+            return [
+                Result(trial, step, said.setdefault(split, split), score, variance, 0.0, 0.0, adapter if step == top[trial] else "", size)  # type: ignore[arg-type]
+                for trial, step, split, score, variance, adapter, size in rows
+            ]
 
     def references(self, name: str) -> list[Reference]:
         """Return what was measured beside a study's trials, smallest first."""
@@ -156,6 +183,22 @@ class Ledger:
             table, study = tables.references, _key(connection, name)
             rows = connection.execute(sa.select(*_columns(table, Reference)).where(table.c.study == study).order_by(table.c.parameters))
             return [Reference(*row) for row in rows]
+
+    def adapters(self) -> set[str]:
+        """Return the adapters that the results of any study name."""
+        with self._transaction() as connection:
+            return set(connection.scalars(sa.select(tables.results.c.adapter).distinct()))
+
+    def take_in(self, moved: Moved) -> None:
+        """Write a whole study down, in one transaction. Raises `WrongInput` where there is one of its name."""
+        check(moved.record)
+        with self._transaction(writes=True) as connection:
+            made = connection.execute(self._new(tables.studies).returning(tables.studies.c.id), asdict(moved.record)).scalar()
+            if made is None:
+                raise WrongInput(f"--study {moved.record.name}: this ledger has one of that name; give another --ledger or --home")
+            for table, rows in moved.rows():
+                if rows:
+                    connection.execute(sa.insert(table), [{"study": made, **row} for row in rows])
 
     def problems(self, name: str) -> list[Problem]:
         """Return a study's problems in the order they were committed: as many of a trial as it had failed attempts."""
@@ -220,10 +263,10 @@ class Ledger:
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
         return insert(table).on_conflict_do_nothing()
 
-    def _rows(self, name: str, table: sa.Table, record: Callable[..., T]) -> list[T]:
+    def _rows(self, name: str, table: sa.Table, record: Callable[..., T], *, columns: Any = None) -> list[T]:
         with self._transaction() as connection:
-            study = _key(connection, name)
-            rows = connection.execute(sa.select(*_columns(table, record)).where(table.c.study == study).order_by(table.c.id))
+            chosen = sa.select(*_columns(table, columns or record)).where(table.c.study == _key(connection, name)).order_by(table.c.id)
+            rows = connection.execute(chosen, execution_options={"yield_per": CHUNK})
             return [record(*row) for row in rows]
 
     @contextmanager

@@ -183,7 +183,7 @@ class Search:
             count=self.inspection.count,
             methods=self.inspection.methods,
             trials=self.ledger.trials(self.record.name),
-            results=self.ledger.results(self.record.name),
+            results=self.ledger.brief_results(self.record.name),
             problems=problems,
             seed=self.record.seed,
             pack=self.means.pack,

@@ -179,12 +179,17 @@ class Tracking:
         self._shown[entry.key] = entry
 
     def _log(self, logged: Logged, change: Change) -> None:
-        """Write values first and tags last: the mark among the tags says that the values are there."""
+        """Write values first and tags last, in as few calls as take them: the mark among the tags says that the values are there."""
         metrics = [Metric(n.key, n.value, logged.started + round(n.after * 1000), n.step) for n in change.numbers]
         params = [Param(key, value) for key, value in change.params.items()]
+        marks = [RunTag(key, value) for key, value in change.tags.items()]
+        if len(metrics) <= _METRICS and len(params) <= _OTHERS and len(marks) <= _OTHERS:  # a store writes the tags of a batch last
+            if metrics or params or marks:
+                self._client.log_batch(logged.run, metrics=metrics, params=params, tags=marks)
+            return
         for some_metrics, some_params in zip_longest(_batches(metrics, _METRICS), _batches(params, _OTHERS), fillvalue=()):
             self._client.log_batch(logged.run, metrics=some_metrics, params=some_params)
-        for some_tags in _batches([RunTag(key, value) for key, value in change.tags.items()], _OTHERS):
+        for some_tags in _batches(marks, _OTHERS):
             self._client.log_batch(logged.run, tags=some_tags)
 
     def _upload(self, files: Sequence[Path]) -> None:

@@ -11,7 +11,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,19 @@ if TYPE_CHECKING:
 _ASIDE = "aside"
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 """Protocols of stores in which a file appears when it is complete."""
+_HEX = set("0123456789abcdef")
 _FORGOTTEN = 3600.0
 """Seconds after which a file aside has no writer any more."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a store."""
+
+    digest: str
+    bytes: int
+    changed: float
+    """Seconds since 1970."""
 
 
 class Unusable(Failure):
@@ -34,12 +46,12 @@ class Unusable(Failure):
 
 
 class AdapterStore:
-    """A content-addressed store at an fsspec URL; a plain path is a local folder, made where there is none.
+    """A content-addressed store at an fsspec URL; a plain path is a local folder, made where there is none unless `make` is False.
 
     Raises `WrongInput` where there is no such file system or the folder cannot be made.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, make: bool = True) -> None:
         self.url = url
         try:
             self._fs, root = fsspec.core.url_to_fs(url)
@@ -47,7 +59,7 @@ class AdapterStore:
             raise WrongInput(f"--store {url}: {error}. Give a folder, or a URL whose fsspec package is installed") from error
         self._root = root.rstrip("/")
         self._local, self._whole = "file" in _protocols(self._fs), bool(_WHOLE & set(_protocols(self._fs)))
-        if self._local:
+        if self._local and make:
             self._prepare()
 
     def put(self, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> str:
@@ -55,7 +67,10 @@ class AdapterStore:
 
         What this returns is on the disk. Raises `Unusable` where the store cannot be written (full, gone, read-only).
         """
-        data = _encode(tensors, metadata)
+        return self.keep(_encode(tensors, metadata))
+
+    def keep(self, data: bytes) -> str:
+        """Store a file's bytes as they are, as `put` does, and return their sha256."""
         digest = hashlib.sha256(data).hexdigest()
         if self._read(digest) != data:
             self._write(digest, data)
@@ -70,7 +85,7 @@ class AdapterStore:
         import safetensors.torch
 
         data = self.read(digest)
-        return safetensors.torch.load(data), _metadata(data)
+        return safetensors.torch.load(data), metadata_of(data)
 
     def read(self, digest: str) -> bytes:
         """Return the bytes of the file named `digest`, for readers without torch; raises as `get` does."""
@@ -86,8 +101,22 @@ class AdapterStore:
         """Whether there is a file for `digest`; its bytes are checked when they are read."""
         return bool(self._fs.exists(self._path(digest)))
 
+    def entries(self) -> "Iterator[Entry]":
+        """Yield every adapter that is there; what does not bear the name of one is passed over."""
+        if not self._fs.exists(self._root):
+            return
+        for path, about in self._fs.find(self._root, detail=True).items():
+            name = path.rpartition("/")[2].removesuffix(".safetensors")
+            if len(name) == 64 and set(name) <= _HEX and path.endswith(f"/{name[:2]}/{name}.safetensors"):
+                changed = about.get("mtime") or about.get("LastModified") or 0.0
+                yield Entry(name, int(about["size"]), float(changed.timestamp() if hasattr(changed, "timestamp") else changed))
+
+    def remove(self, digest: str) -> None:
+        """Delete an adapter; nothing where it is gone already."""
+        self._discard(self._path(digest))
+
     def _path(self, digest: str) -> str:
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        if len(digest) != 64 or not set(digest) <= _HEX:
             raise Failure(f"adapter {digest!r}: not a sha256, which has 64 digits from 0 to f; it cannot name a file of {self.url}")
         return f"{self._root}/{digest[:2]}/{digest}.safetensors"
 
@@ -166,7 +195,8 @@ def _encode(tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> byt
     return len(text).to_bytes(8, "little") + text + plain[8 + length :]
 
 
-def _metadata(data: bytes) -> dict[str, str]:
+def metadata_of(data: bytes) -> dict[str, str]:
+    """Return the metadata of a stored file; raises `ValueError` or `KeyError` where it has none."""
     header: dict[str, dict[str, str]] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return header["__metadata__"]
 

@@ -13,12 +13,15 @@ from ..selection import ORDERS, select_trials
 @json_option
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="trial", show_default=True, help="Score: highest step first, best first.")
 @click.option("--top", type=click.IntRange(min=1), metavar="NUMBER", help="Only the first so many.")
+@click.option("--skip", type=click.IntRange(min=0), default=0, metavar="NUMBER", help="Without the first so many.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only trials of this method; may be given again.")
-def command(study: str, home: str, ledger: str | None, as_json: bool, sort: str, top: int | None, methods: tuple[str, ...]) -> None:
+def command(
+    study: str, home: str, ledger: str | None, as_json: bool, sort: str, top: int | None, skip: int, methods: tuple[str, ...]
+) -> None:
     """Show a study's trials, and what failed and why."""
     from ...ledger.reading import read_study
     from ..printing import print_json, print_study
 
     history = read_study(Home.at(home, ledger=ledger), study)
-    trials = select_trials(history, sort=sort, top=top, methods=methods)
+    trials = select_trials(history, sort=sort, top=top, methods=methods)[skip:]
     print_json(history.to_json(trials)) if as_json else print_study(history, trials)

@@ -1,0 +1,83 @@
+"""What nothing needs any more: adapters that no result names, caches, and what a killed command has left."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...spaces.errors import WrongInput
+from ...workers.training.store import AdapterStore
+from ..home import Home
+from ..ledger.ledger import Ledger
+
+YOUNG = 3600.0
+"""Seconds for which a file is left alone: a search stores an adapter before it writes down the result that names it."""
+
+
+@dataclass(frozen=True)
+class Litter:
+    """Files of a kind that nothing needs."""
+
+    kind: str
+    files: int
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def clear(home: Home, *, own_ledger: bool, caches: bool, delete: bool, now: float | None = None) -> list[Litter]:
+    """Return what nothing in this home needs; with `delete`, it is gone afterwards.
+
+    Args:
+        home: Whose ledger says what is needed.
+        own_ledger: Whether the ledger is the home's; adapters are left alone under another, since the home's may name them.
+        caches: Whether what can be found or measured again counts, too.
+        delete: Whether to delete.
+        now: Seconds since 1970; default: this moment.
+    Raises `WrongInput` where there is no ledger: then every adapter would look unneeded.
+    """
+    if not home.has_ledger:
+        raise WrongInput(f"--home {home.root}: has no ledger, so nothing says what is needed; give the home of your studies")
+    moment = time.time() if now is None else now
+    found = [_adapters(home, delete=delete, before=moment - YOUNG)] if own_ledger else []
+    left = [path for path in home.ray.glob("run-*") if _age(path, moment) > 24 * YOUNG]
+    found.append(_paths("folders that killed commands left", left, delete=delete))
+    if caches:
+        found.append(_paths("caches", list(home.cache.glob("*")), delete=delete))
+    return [litter for litter in found if litter.files]
+
+
+def _adapters(home: Home, *, delete: bool, before: float) -> Litter:
+    store, named = AdapterStore(home.store, make=False), Ledger.open(home.ledger_url).adapters()
+    unnamed = [entry for entry in store.entries() if entry.digest not in named and entry.changed < before]
+    for entry in unnamed if delete else ():
+        store.remove(entry.digest)
+    return Litter("adapters that no result names", len(unnamed), sum(entry.bytes for entry in unnamed))
+
+
+def _paths(kind: str, paths: list[Path], *, delete: bool) -> Litter:
+    files = [file for path in paths for file in _files(path)]
+    litter = Litter(kind, len(files), sum(file.lstat().st_size for file in files))
+    for path in paths if delete else ():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    return litter
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file or link itself, or all in a folder; links are never followed."""
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    for inside in path.iterdir():
+        yield from _files(inside)
+
+
+def _age(path: Path, now: float) -> float:
+    with suppress(OSError):
+        return now - path.lstat().st_mtime
+    return 0.0

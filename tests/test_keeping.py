@@ -1,0 +1,228 @@
+"""What is kept of studies: checked, cleared away, moved; and archives that lie."""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import torch
+
+from ulpt_search.search.home import Home
+from ulpt_search.search.keeping.archive import STUDY, archive, restore
+from ulpt_search.search.keeping.checking import check_study
+from ulpt_search.search.keeping.clearing import YOUNG, clear
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.reading import History, read_study
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.records import Outcome, Problem, Result, Split, Trial
+from ulpt_search.spaces.space_json import space_to_json
+from ulpt_search.workers.training.provenance import to_metadata
+from ulpt_search.workers.training.row_scores import packed
+from ulpt_search.workers.training.store import AdapterStore
+
+from . import simulated
+from .door import call, values
+from .identities import IDENTITY, with_weights
+
+RIGHT = (1.0, 1.0, 0.0, 1.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home with a study of three search trials and a final."""
+    home = Home.at(tmp_path / "home")
+    home.prepare()
+    chosen = simulated.space(methods=["prompt"])
+    chosen = replace(chosen, task=replace(chosen.task, metric="accuracy"))
+    ledger = Ledger.open(home.ledger_url)
+    ledger.create("demo", space=space_to_json(chosen), budget=10_000, seed=0, identity=IDENTITY)
+    trials = [Trial(n, "prompt", {"prompt_length": n + 1, "lr": 0.1}, 0, 384 * (n + 1)) for n in range(3)]
+    trials.append(replace(trials[0], number=3, seed=1000, purpose="final", finalist=0))
+    ledger.add_trials("demo", trials)
+    store = AdapterStore(home.store)
+    for trial in trials:
+        ledger.record("demo", Outcome(trial.number, _results(store, trial), (Problem(trial.number, "was lost", own=False),)))
+    return home
+
+
+def _results(store: AdapterStore, trial: Trial) -> tuple[Result, ...]:
+    tensors = {"value:prompt": torch.full((4, 2), float(trial.number))}
+    splits: tuple[Split, ...] = ("validation",)
+    if trial.purpose == "final":
+        splits = ("validation", "test")
+        tensors |= {f"rows:{split}": torch.from_numpy(packed(torch.tensor(RIGHT).double().numpy())) for split in splits}
+    metadata = {"trial": json.dumps(trial.to_json(), sort_keys=True), "step": "200", **to_metadata(IDENTITY)}
+    digest = store.put(tensors, metadata)
+    return tuple(Result(trial.number, 200, split, 0.75, 0.01, 0.5, 1.0, digest, 32) for split in splits)
+
+
+def history(home: Home) -> History:
+    return read_study(home, "demo")
+
+
+def failing(home: Home) -> dict[str, str]:
+    return {check.name: check.detail for check in check_study(history(home)) if not check.fine}
+
+
+def change(home: Home, statement: str) -> None:
+    with Ledger.open(home.ledger_url)._writer.begin() as connection:
+        assert connection.execute(sa.text(statement)).rowcount
+
+
+def file_of(home: Home, trial: int) -> Path:
+    adapter = next(result.adapter for result in history(home).results if result.trial == trial)
+    return Path(home.store, adapter[:2], f"{adapter}.safetensors")
+
+
+def test_a_whole_study_is_fine(home: Home) -> None:
+    assert failing(home) == {}
+    assert [check["fine"] for check in values("verify", "demo", "--home", str(home.root))] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "told"),
+    [
+        ('UPDATE ulpt_trials SET hyperparameters = \'{"prompt_length": 9, "lr": 0.1}\' WHERE number = 1', "adapters", "prompt_length=9"),
+        ("UPDATE ulpt_trials SET parameters = 99999 WHERE number = 2", "rows", "over the budget"),
+        ("UPDATE ulpt_results SET score = 1.5 WHERE trial = 1", "rows", "score of 1.5"),
+        ("UPDATE ulpt_results SET step = 100 WHERE trial = 1", "adapters", "to step 200"),
+        ("UPDATE ulpt_results SET score = 0.5 WHERE trial = 3 AND split = 'test'", "scores", "0.500000, and its rows have 0.750000"),
+    ],
+)
+def test_a_changed_row_is_found(home: Home, statement: str, name: str, told: str) -> None:
+    change(home, statement)
+    found = failing(home)
+    assert told in found[name]
+    assert call("verify", "demo", "--home", str(home.root)).exit_code == 1
+
+
+def test_a_damaged_a_missing_and_a_foreign_adapter_are_found(home: Home) -> None:
+    damaged = file_of(home, 0)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    file_of(home, 1).unlink()
+    told = failing(home)["adapters"]
+    assert "damaged" in told
+    assert "not in the store" in told
+    other = replace(history(home), record=replace(history(home).record, identity=with_weights("ab" * 32).to_json()))
+    assert "trained with" in next(check.detail for check in check_study(other) if check.name == "identity")
+
+
+def test_only_what_no_result_names_is_cleared_away(home: Home) -> None:
+    extra = AdapterStore(home.store).keep(b"nobody names this")
+    path = Path(home.store, extra[:2], f"{extra}.safetensors")
+    bystander = Path(home.store, "notes.txt")
+    bystander.write_text("mine")
+    assert clear(home, own_ledger=True, caches=False, delete=True) == [], "it is young: a search may be about to name it"
+    old = time.time() - 2 * YOUNG
+    os.utime(path, (old, old))
+    before = {file for file in Path(home.store).rglob("*") if file.is_file()}
+    (litter,) = clear(home, own_ledger=True, caches=False, delete=False)
+    assert (litter.files, litter.bytes) == (1, 17)
+    assert {file for file in Path(home.store).rglob("*") if file.is_file()} == before, "a dry run first"
+    assert "deleted" in call("gc", "--yes", "--home", str(home.root)).stdout
+    assert before - {file for file in Path(home.store).rglob("*") if file.is_file()} == {path}
+    assert failing(home) == {}
+
+
+def test_a_home_without_a_ledger_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(WrongInput, match="has no ledger, so nothing says what is needed"):
+        clear(Home.at(tmp_path), own_ledger=True, caches=True, delete=True)
+
+
+def test_a_study_moves_whole(home: Home, tmp_path: Path) -> None:
+    there = Home.at(tmp_path / "there")
+    assert call("archive", "demo", str(tmp_path / "s.zip"), "--home", str(home.root)).exit_code == 0
+    told = call("restore", str(tmp_path / "s.zip"), "--home", str(there.root))
+    assert told.exit_code == 0, told.stderr
+    here, moved = history(home), history(there)
+    assert (moved.record, moved.trials, moved.results, moved.problems) == (here.record, here.trials, here.results, here.problems)
+    assert failing(there) == {}
+    with pytest.raises(WrongInput, match="is in this ledger already"):
+        restore(tmp_path / "s.zip", there)
+    with pytest.raises(WrongInput, match="is there already"):
+        archive(here, tmp_path / "s.zip")
+
+
+def changed(source: Path, target: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    with zipfile.ZipFile(source) as archived:
+        members = {name: archived.read(name) for name in archived.namelist()}
+    change(members)
+    with zipfile.ZipFile(target, "w") as archived:
+        for name, data in members.items():
+            archived.writestr(name, data)
+    return target
+
+
+def _escape(members: dict[str, bytes]) -> None:
+    members["../escaped"] = b"x"
+
+
+def _pickle(members: dict[str, bytes]) -> None:
+    members["adapters/x.pkl"] = b"x"
+
+
+def _swap(members: dict[str, bytes]) -> None:
+    first, second = sorted(name for name in members if name != STUDY)[:2]
+    members[first] = members[second]
+
+
+def _lose(members: dict[str, bytes]) -> None:
+    del members[next(name for name in members if name != STUDY)]
+
+
+def _edit(old: str, new: str) -> Callable[[dict[str, bytes]], None]:
+    def change(members: dict[str, bytes]) -> None:
+        assert old.encode() in members[STUDY]
+        members[STUDY] = members[STUDY].replace(old.encode(), new.encode())
+
+    return change
+
+
+LIES: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "a path that leaves": (_escape, "does not belong into an archive"),
+    "another kind of file": (_pickle, "does not belong into an archive"),
+    "an adapter under another's name": (_swap, "is not what its name says"),
+    "an adapter that is not there": (_lose, "adapters that its results name are not in it"),
+    "a newer version": (_edit('"version":1', '"version":2'), "has version 2"),
+    "a number that is a word": (_edit('"step":200', '"step":"soon"'), "step"),
+    "a name that no study has": (_edit('"name":"demo"', '"name":"demo\\u001b[31m"'), "printable"),
+    "no records": (lambda members: members.pop(STUDY) and None, "has no study.json"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_archive_that_lies_is_refused_and_leaves_no_study(home: Home, tmp_path: Path, lie: str) -> None:
+    change, told = LIES[lie]
+    archive(history(home), tmp_path / "s.zip")
+    bad, there = changed(tmp_path / "s.zip", tmp_path / "bad.zip", change), Home.at(tmp_path / "there")
+    there.prepare()
+    before = {path for path in tmp_path.rglob("*") if there.root not in path.parents}
+    with pytest.raises(WrongInput, match=told):
+        restore(bad, there)
+    assert {path for path in tmp_path.rglob("*") if there.root not in path.parents} == before
+    assert Ledger.open(there.ledger_url).studies() == []
+
+
+def test_a_header_that_lies_about_a_size_is_refused(home: Home, tmp_path: Path) -> None:
+    """The size in the file's list, which is what a reader would make room for."""
+    archive(history(home), tmp_path / "s.zip")
+    data = bytearray((tmp_path / "s.zip").read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 24 : entry + 28] = (2**32 - 2).to_bytes(4, "little")
+    (tmp_path / "bad.zip").write_bytes(data)
+    with pytest.raises(WrongInput, match=r"bad\.zip"):
+        restore(tmp_path / "bad.zip", Home.at(tmp_path / "there"))
+    (tmp_path / "no.zip").write_bytes(b"PK, but no archive")
+    with pytest.raises(WrongInput, match="is no archive of a study that can be read"):
+        restore(tmp_path / "no.zip", Home.at(tmp_path / "there"))
+
+
+def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
+    home = Home.at(tmp_path / "new" / "home")
+    home.prepare()
+    assert home.root.stat().st_mode & 0o777 == 0o700
