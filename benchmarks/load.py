@@ -26,7 +26,7 @@ from ulpt_search.search.brain.feasibility import assess
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.migrations import tables
-from ulpt_search.spaces.axes import Float, Int
+from ulpt_search.spaces.axes import Axis, Float, Int, Value
 from ulpt_search.spaces.identity import Content, FrozenSide, Identity, Numerics, TaskSide
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
@@ -88,7 +88,7 @@ def _commands(url: str, folder: Path, rungs: int, runs: int) -> dict[str, list[s
 
 def space(rungs: int, trials: int) -> Space:
     """The space of such a study."""
-    methods = {
+    methods: dict[str, dict[str, Axis | Value]] = {
         "prompt": {"prompt_length": Int(1, 100, log=True), "lr": Float(1e-3, 0.3, log=True)},
         "lora": {"rank": Int(1, 16, log=True), "lr": Float(1e-4, 3e-2, log=True)},
     }

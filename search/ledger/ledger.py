@@ -152,11 +152,12 @@ class Ledger:
 
     def results(self, name: str) -> list[Result]:
         """Return a study's results in the order they were committed."""
-        said: dict[str | None, str | None] = {}  # every row would bring its own copy of the few words that there are
+        said: dict[str | None, Any] = {}  # every row would bring its own copy of the few words that there are
 
         def result(*row: Any) -> Result:
-            trial, step, split, *rest, numerics, others = row
-            return Result(trial, step, said.setdefault(split, split), *rest, said.setdefault(numerics, numerics), others)  # type: ignore[arg-type]
+            trial, step, split, score, variance, loss, seconds, adapter, size, numerics, others = row
+            computed = said.setdefault(numerics, numerics)
+            return Result(trial, step, said.setdefault(split, split), score, variance, loss, seconds, adapter, size, computed, others)
 
         return self._rows(name, tables.results, result, columns=Result)
 
@@ -165,7 +166,7 @@ class Ledger:
 
         Losses, seconds and further metrics are left out. A third of the memory of `results`.
         """
-        table, said = tables.results, dict[str, str]()
+        table, said = tables.results, dict[str, Any]()
         with self._transaction() as connection:
             of = table.c.study == _key(connection, name)
             highest = sa.select(table.c.trial, sa.func.max(table.c.step)).where(of).group_by(table.c.trial)
@@ -173,7 +174,7 @@ class Ledger:
             columns = (table.c[key] for key in ("trial", "step", "split", "score", "variance", "adapter", "bytes"))
             rows = connection.execute(sa.select(*columns).where(of).order_by(table.c.id), execution_options={"yield_per": CHUNK})
             return [
-                Result(trial, step, said.setdefault(split, split), score, variance, 0.0, 0.0, adapter if step == top[trial] else "", size)  # type: ignore[arg-type]
+                Result(trial, step, said.setdefault(split, split), score, variance, 0.0, 0.0, adapter if step == top[trial] else "", size)
                 for trial, step, split, score, variance, adapter, size in rows
             ]
 
