@@ -94,7 +94,9 @@ def test_a_folder_that_says_generation_answers_with_its_target_or_its_label(tmp_
     rows = many({"text_a": "q#", "text_b": None, "label": "4"})
     own = [{**row, "target": "2 + 2 = 4"} for row in rows]
     assert one(load_task(TaskSpec(path=str(folder(tmp_path / "a", meta={"kind": "generation"}, train=rows))))).reference == "4"
-    assert one(load_task(TaskSpec(path=str(folder(tmp_path / "b", meta={"kind": "generation"}, train=own))))).reference == "2 + 2 = 4"
+    whole = load_task(TaskSpec(path=str(folder(tmp_path / "b", meta={"kind": "generation"}, train=own))))
+    assert one(whole).reference == "2 + 2 = 4"
+    assert whole.notes[0] == "rows are read as columns (text_a, text_b, target); task.format reads them in another way"
 
 
 def test_a_passage_is_the_column_that_may_lose_its_end(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.model.cutting import pair_ids
-from ulpt_search.workers.model.fitting import fitted
+from ulpt_search.workers.model.fitting import Fit, fit_task, fitted
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.rendering import render
 from ulpt_search.workers.tasks import Rows, Task, load_task
@@ -50,7 +50,8 @@ def test_a_row_whose_answer_would_be_cut_is_left_out_and_counted(tmp_path: Path)
     before = task(tmp_path, *rows)
     made = fitted(before, SIGNS, "decoder", max_tokens=40, positions=100)
     assert (len(before.train), len(made.train), before.digest != made.digest) == (12, 10, True)
-    assert made.notes[-1] == "17% of 12 training rows are longer than 40 tokens: 2 are left out, since their answers would be cut"
+    told = "17% of 12 training rows are longer than 40 tokens: 2 are left out, since their answers would be cut"
+    assert made.notes[-1] == f"{told}; task.max_tokens says how long they may be"
     assert made.train.texts_a == tuple(talk.question for talk in made.train.conversations)
 
 
@@ -71,6 +72,18 @@ def test_rows_that_fit_are_untouched_whatever_the_limit(tmp_path: Path) -> None:
         made = fitted(whole, SIGNS, "decoder", max_tokens=limit, positions=None)
         assert (made.train, made.digest) == (whole.train, whole.digest)
         assert made.notes[-1].startswith("the tokenizer has no chat template: conversations are written by task.template: plain")
+
+
+def test_what_came_of_it_is_remembered_for_other_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"question": f"w{i}", "context": "w1 " * 40 * (i % 2), "answer": "w3 " * 40 * (i % 3 == 0) + "w2"} for i in range(40)]
+    whole, model = load_task(TaskSpec(path=str(folder(tmp_path / "t", train=rows)))), zoo.backbone("decoder")
+    first = fit_task(whole, model, max_tokens=24, folder=tmp_path / "cache")
+    monkeypatch.setattr(Fit, "rendered", None)
+    again = fit_task(whole, model, max_tokens=24, folder=tmp_path / "cache")
+    assert (again, again.digest != whole.digest) == (first, True)
+    assert "are longer than 24 tokens" in again.notes[-1]
+    with pytest.raises(TypeError):
+        fit_task(whole, model, max_tokens=25, folder=tmp_path / "cache")
 
 
 def test_a_row_that_no_template_can_say_is_named(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
 
     task = load_task(space.task)
     loaded = load(space.model, hashes=HashCache(request.places.known_cache, fresh=request.full_hash))
-    task = fit_task(task, loaded, max_tokens=space.task.max_tokens)
+    task = fit_task(task, loaded, max_tokens=space.task.max_tokens, folder=request.places.known_cache)
     for note in task.notes:
         request.say(f"{task.name}: {note}")
     backbone = for_task(loaded, task)

@@ -3,22 +3,28 @@
 Nothing else is ever cut: no question, no system's text, no answer.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from ...spaces.errors import WrongInput
+from ...spaces.hashing import sha256_of_json
 from ...spaces.shape import Family
 from ..tasks import Conversation, Rows, Task
 from ..tasks.task import digest_of
 from .backbone import Backbone
 from .chat_text import about
 from .cutting import shortened
+from .node_cache import Tensors, once
 from .rendering import Rendered, render
 
-CUT, DROPPED, SKIPPED = "cut", "dropped", "skipped"
+WHOLE, LEFT_OUT = -2, -1
+RULE = "1: passages lose their end, rows whose answers would be cut are left out"
+"""Counted up whenever the same rows come to others."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +47,23 @@ class Fit:
         """How many tokens a row has too many; those of an encoder-decoder's answer count for themselves."""
         return max(len(row.ids), len(row.answer)) - self.limit
 
-    def fitted(self, talk: Conversation, counts: Counter[str]) -> Conversation | None:
-        """Return the conversation with as much of its passage as there is room for; None where that does not help."""
-        row = self.rendered(talk)
-        counts[SKIPPED] += row.skipped
-        if self.excess(row) <= 0:
-            return talk
-        shorter = self._shorter(talk, self.excess(row)) if len(row.answer) <= self.limit else None
-        counts[DROPPED if shorter is None else CUT] += 1
-        return shorter
+    def decided(self, rows: Rows) -> Tensors:
+        """Return how many characters of each row's passage stay, `WHOLE` or `LEFT_OUT`, and how many answers are not learnt; (rows,)."""
+        found = [self._decided(talk) for talk in rows.conversations]
+        return {name: torch.tensor(values) for name, values in zip(("kept", "skipped"), zip(*found, strict=True), strict=True)}
 
-    def _shorter(self, talk: Conversation, excess: int) -> Conversation | None:
+    def _decided(self, talk: Conversation) -> tuple[int, int]:
+        row = self.rendered(talk)
+        if self.excess(row) <= 0:
+            return WHOLE, row.skipped
+        passage = self._shorter(talk, self.excess(row)) if len(row.answer) <= self.limit else None
+        return (LEFT_OUT if passage is None else len(passage)), row.skipped
+
+    def _shorter(self, talk: Conversation, excess: int) -> str | None:
         def of(passage: str) -> int:
             return self.excess(self.rendered(with_passage(talk, passage)))
 
-        passage = shortened(self.tokenizer, talk.passage, of, over=excess)
-        return None if passage is None else with_passage(talk, passage)
+        return shortened(self.tokenizer, talk.passage, of, over=excess)
 
 
 def with_passage(talk: Conversation, passage: str) -> Conversation:
@@ -67,12 +74,32 @@ def with_passage(talk: Conversation, passage: str) -> Conversation:
     return replace(talk, turns=turns, passage=passage)
 
 
-def fit_task(task: Task, backbone: Backbone, *, max_tokens: int) -> Task:
-    """Return `fitted` for a loaded model."""
-    return fitted(task, backbone.tokenizer, backbone.family, max_tokens=max_tokens, positions=backbone.shape.positions)
+def fit_task(task: Task, backbone: Backbone, *, max_tokens: int, folder: Path | None = None) -> Task:
+    """Return `fitted` for a loaded model; a `folder` remembers what came of it for other workers."""
+    own = backbone.tokenizer.get_chat_template() if backbone.tokenizer.chat_template else ""
+    about_it = [RULE, task.digest, task.template, own, max_tokens, backbone.shape.positions, backbone.frozen.tokenizer.loaded]
+
+    def remember(split: str, make: Callable[[], Tensors]) -> Tensors:
+        key = sha256_of_json([*about_it, backbone.family])
+        return make() if folder is None else once(folder / "tokens" / f"{key}-{split}.safetensors", make)
+
+    positions = backbone.shape.positions
+    return fitted(task, backbone.tokenizer, backbone.family, max_tokens=max_tokens, positions=positions, remember=remember)
 
 
-def fitted(task: Task, tokenizer: PreTrainedTokenizerBase, family: Family, *, max_tokens: int, positions: int | None) -> Task:
+def _at_once(split: str, make: Callable[[], Tensors]) -> Tensors:
+    return make()
+
+
+def fitted(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    family: Family,
+    *,
+    max_tokens: int,
+    positions: int | None,
+    remember: Callable[[str, Callable[[], Tensors]], Tensors] = _at_once,
+) -> Task:
     """Return a task of conversations as a model with so many positions gets it, with notes of what that took; others as they are.
 
     Raises `WrongInput` where no row of a split is left.
@@ -83,35 +110,39 @@ def fitted(task: Task, tokenizer: PreTrainedTokenizerBase, family: Family, *, ma
     fit, notes = Fit(tokenizer, family, task.template, limit), [about(tokenizer, task.template)]
     parts: dict[str, Rows] = {}
     for split, rows in (("training", task.train), ("validation", task.validation), ("test", task.test)):
-        counts = Counter[str]()
-        parts[split] = _of_split(fit, rows, counts)
+        decided = remember(split, partial(fit.decided, rows))
+        parts[split] = _kept(rows, decided["kept"].tolist())
         if not len(parts[split]):
             raise WrongInput(
                 f"{task.name}: none of {len(rows):,} {split} rows fits into {limit} tokens with its answer; raise task.max_tokens"
             )
-        notes += said(split, len(rows), counts, limit)
+        notes += said(split, decided, limit)
     train, validation, test = parts.values()
-    if len(notes) == 1:
-        return replace(task, notes=(*task.notes, *notes))
     digest = digest_of(kind=task.kind, labels=(), descriptions=(), metric=task.metric, splits=(train, validation, test))
     return replace(task, train=train, validation=validation, test=test, digest=digest, notes=(*task.notes, *notes))
 
 
-def _of_split(fit: Fit, rows: Rows, counts: Counter[str]) -> Rows:
-    found = {number: fit.fitted(talk, counts) for number, talk in enumerate(rows.conversations)}
-    kept = {number: talk for number, talk in found.items() if talk is not None}
-    chosen = rows.take(kept)
-    texts = tuple(talk.question for talk in kept.values())
-    return replace(chosen, texts_a=texts, conversations=tuple(kept.values()))
+def _kept(rows: Rows, kept: Sequence[int]) -> Rows:
+    if all(one == WHOLE for one in kept):
+        return rows
+    numbers = [number for number, one in enumerate(kept) if one != LEFT_OUT]
+    talks = tuple(_cut(rows.conversations[number], kept[number]) for number in numbers)
+    return replace(rows.take(numbers), texts_a=tuple(talk.question for talk in talks), conversations=talks)
 
 
-def said(split: str, rows: int, counts: Counter[str], limit: int) -> Iterator[str]:
+def _cut(talk: Conversation, kept: int) -> Conversation:
+    return talk if kept == WHOLE else with_passage(talk, talk.passage[:kept])
+
+
+def said(split: str, decided: Tensors, limit: int) -> Iterator[str]:
     """Say what was cut and left out of a split, a sentence each."""
-    if counts[CUT] + counts[DROPPED]:
-        share = (counts[CUT] + counts[DROPPED]) / rows
-        shown = f"{share:.0%}" if share >= 0.01 else "under 1%"
-        what = [f"the end of the passage is cut in {counts[CUT]:,}, the question never"] * bool(counts[CUT])
-        what += [f"{counts[DROPPED]:,} are left out, since their answers would be cut"] * bool(counts[DROPPED])
-        yield f"{shown} of {rows:,} {split} rows are longer than {limit} tokens: {'; '.join(what)}"
-    if counts[SKIPPED]:
-        yield f"answers in {split} rows that are not learnt, since the template rewrites them as the talk goes on: {counts[SKIPPED]:,}"
+    kept, rows = decided["kept"], len(decided["kept"])
+    dropped, cut = int((kept == LEFT_OUT).sum()), int((kept >= 0).sum())
+    if dropped + cut:
+        share = f"{(dropped + cut) / rows:.0%}" if dropped + cut >= rows / 100 else "under 1%"
+        what = [f"the end of the passage is cut in {cut:,}, the question never"] * bool(cut)
+        what += [f"{dropped:,} are left out, since their answers would be cut; task.max_tokens says how long they may be"] * bool(dropped)
+        yield f"{share} of {rows:,} {split} rows are longer than {limit} tokens: {'; '.join(what)}"
+    skipped = int(decided["skipped"].sum())
+    if skipped:
+        yield f"answers in {split} rows that are not learnt, since the template rewrites them as the talk goes on: {skipped:,}"

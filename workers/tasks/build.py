@@ -41,7 +41,7 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
 def _answered(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known, chosen: Format) -> Task:
     """A task whose texts are answered by texts."""
     read = {split: rows_of(table, spec, chosen) for split, table in tables.items() if split != "test" or _has_answers(table, spec, chosen)}
-    notes = [format_note(tables["train"], chosen, answer_column(tables["train"], spec))]
+    notes = [format_note(tables["train"], spec, chosen, answer_column(tables["train"], spec))]
     notes += [note for split, one in read.items() for note in one.notes(split)]
     if "test" in tables and not (read["test"].rows if "test" in read else ()):
         read.pop("test", None)

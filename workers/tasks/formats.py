@@ -54,10 +54,11 @@ def format_of(table: Table, spec: TaskSpec, kind: Kind | None) -> Format:
     return "labels" if kind is not None or labelled or recognised is None else recognised
 
 
-def format_note(table: Table, chosen: Format, answer: str) -> str:
+def format_note(table: Table, spec: TaskSpec, chosen: Format, answer: str) -> str:
     """Say for people how the rows are read."""
+    asked = [name for name in (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b")) if name in table.names]
     columns = [side for side in NEEDS.get(chosen, ()) if set(side) <= set(table.names)]
-    read = [*(columns[0] if columns else (answer,)), *(name for name in BESIDE.get(chosen, ()) if name in table.names)]
+    read = [*(columns[0] if columns else (*asked, answer)), *(name for name in BESIDE.get(chosen, ()) if name in table.names)]
     return f"rows are read as {chosen} ({', '.join(read)}); task.format reads them in another way"
 
 

@@ -54,7 +54,7 @@ def session(setup: Setup) -> Session:
     require_same_store(setup, store)
     folder = None if setup.cache is None else Path(setup.cache)
     backbone = backbones.load(setup.model, setup.execution, hashes=HashCache(folder))
-    task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
+    task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens, folder=folder)
     weights = class_weights(setup.training, task)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = for_task(of_study(setup, backbone, identity), task)
