@@ -40,6 +40,7 @@ class Plan:
     seeds: int
     max_tokens: int
     layers: str
+    dtype: str
 
     def values(self, method: str) -> dict[str, str]:
         """A method's hyperparameters: its own defaults but for the layers it is put on."""
@@ -50,7 +51,7 @@ class Plan:
         """What the worker is told."""
         training = Training(steps=self.steps, rungs=(self.steps,))
         return Setup(
-            ModelSpec(self.model, dtype="float32", device="cpu"),
+            ModelSpec(self.model, dtype=self.dtype, device="cpu"),
             TaskSpec(name=task, path=f"{self.data}/{task}", max_tokens=self.max_tokens),
             training,
             store,
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--dtype", default="float32", help="of the frozen model")
     parser.add_argument("--layers", default="all", help="of the frozen model; last:1 is quick, for what lies below is computed once")
     parser.add_argument("--report", action="store_true")
     asked = parser.parse_args()
@@ -118,7 +120,7 @@ def main() -> None:
         print("\n".join(report(read(asked.out))))
         return
     torch.set_num_threads(1)
-    plan = Plan(asked.data, asked.model, asked.steps, asked.seeds, asked.max_tokens, asked.layers)
+    plan = Plan(asked.data, asked.model, asked.steps, asked.seeds, asked.max_tokens, asked.layers, asked.dtype)
     done = {(record["label"], record["method"], record["task"]) for record in read(asked.out)}
     with tempfile.TemporaryDirectory() as store:
         for task in asked.tasks.split(","):
@@ -129,6 +131,7 @@ def main() -> None:
                     "task": task,
                     "steps": asked.steps,
                     "layers": asked.layers,
+                    "dtype": asked.dtype,
                     **measure(plan, method, task, store),
                 }
                 with asked.out.open("a", encoding="utf8") as file:
