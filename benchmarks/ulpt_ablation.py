@@ -44,6 +44,8 @@ from ulpt_search.workers.training.worker import session
 RATES = (0.1, 0.3, 1.0)
 SEEDS = 3
 SHIFT = "s, b alone"
+Rows = tuple[int, int]
+"""How many of validation and of test are scored."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ LONGER = {2: ", twice the steps", 4: ", four times the steps"}
 CELLS |= {f"{name}{said}": _longer(name, times) for times, said in LONGER.items() for name in tuple(CELLS) if CELLS[name].longer == 1}
 
 
-def run_cell(loaded: Session, cell: Cell, rows: int) -> list[dict[str, Any]]:
+def run_cell(loaded: Session, cell: Cell, rows: Rows) -> list[dict[str, Any]]:
     """Choose a rate, train two more seeds, score."""
     tuned = _train(loaded, [cell.method(rate) for rate in cell.rates], [0] * len(cell.rates), rows, cell.longer)
     best = max(range(len(cell.rates)), key=lambda index: tuned[index]["validation"])
@@ -148,7 +150,7 @@ def run_cell(loaded: Session, cell: Cell, rows: int) -> list[dict[str, Any]]:
     return [{"tuning": tuning, **_record(loaded, cell, cell.rates[best], [tuned[best], *more])}]
 
 
-def run_alike(loaded: Session, cells: Sequence[Cell], rates: Sequence[float], rows: int) -> list[dict[str, Any]]:
+def run_alike(loaded: Session, cells: Sequence[Cell], rates: Sequence[float], rows: Rows) -> list[dict[str, Any]]:
     """Train all seeds of cells that know their rates, of equally many steps, as one pack."""
     methods = [cell.method(rate) for cell, rate in zip(cells, rates, strict=True) for _ in range(SEEDS)]
     runs = _train(loaded, methods, [*range(SEEDS)] * len(cells), rows, cells[0].longer)
@@ -161,7 +163,7 @@ def _record(loaded: Session, cell: Cell, rate: float, runs: Sequence[dict[str, A
     return {"parameters": cell.method(1.0).parameters(loaded.backbone.shape), "rate": rate, **found}
 
 
-def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: int, longer: int) -> list[dict[str, Any]]:
+def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], rows: Rows, longer: int) -> list[dict[str, Any]]:
     """Train a pack to the end; per trial scores, the rows of test it has right, and its change's token-specific share."""
     backbone, trainer = loaded.backbone, loaded.trainer
     if longer > 1:
@@ -169,7 +171,7 @@ def _train(loaded: Session, methods: Sequence[Method], seeds: Sequence[int], row
     built = [build_parts(k, (method,), backbone.shape, seed) for k, (method, seed) in enumerate(zip(methods, seeds, strict=True))]
     pack, rule = Pack(built, device=backbone.device), AdamW()
     trainer.train(pack, rule, rule.start(pack), seeds, loaded.splits["train"], start=0, stop=trainer.training.steps)
-    data = {split: _first(loaded.splits[split], rows) for split in ("validation", "test")}
+    data = {split: _first(loaded.splits[split], most) for split, most in zip(("validation", "test"), rows, strict=True)}
     predicted = {split: trainer.predict(pack, own).argmax(-1) for split, own in data.items()}
     found = []
     for k, (part,) in enumerate(built):
@@ -218,13 +220,13 @@ def collect(asked: argparse.Namespace) -> None:
     names = asked.cells.split(";")
     for task, name in ((task, name) for name in names if not CELLS[name].like for task in asked.tasks.split(",")):
         if time.monotonic() < deadline and (task, name) not in _rates(asked.records):
-            _timed(asked, task, [name], partial(run_cell, cell=CELLS[name], rows=asked.rows))
+            _timed(asked, task, [name], partial(run_cell, cell=CELLS[name], rows=(asked.rows, asked.test_rows)))
     for task in asked.tasks.split(","):
         for batch in _batches(task, names, _rates(asked.records), asked.pack):
             if time.monotonic() < deadline:
                 rates = [_rates(asked.records)[task, CELLS[name].like] for name in batch]
                 cells = [CELLS[name] for name in batch]
-                _timed(asked, task, batch, partial(run_alike, cells=cells, rates=rates, rows=asked.rows))
+                _timed(asked, task, batch, partial(run_alike, cells=cells, rates=rates, rows=(asked.rows, asked.test_rows)))
 
 
 def _rates(records: Path) -> dict[tuple[str, str], float]:
@@ -257,7 +259,7 @@ def shares(asked: argparse.Namespace) -> None:
             now = Ulpt(dim=dim)
             loaded = load(asked, asked.tasks.split(",")[0], model)
             pair = (Variant(Ulpt(dim=dim, lr=0.03), units=False), now)
-            before, after = (_train(loaded, [method] * 2, [0, 1], asked.rows, 1) for method in pair)
+            before, after = (_train(loaded, [method] * 2, [0, 1], (asked.rows, asked.test_rows), 1) for method in pair)
             record = {key: [run["share"] for run in runs] for key, runs in (("before", before), ("after", after))}
             _append(asked.records, {"task": "shares", "cell": f"{Path(model).name} r {dim}", "steps": asked.steps, **record})
 
@@ -276,7 +278,8 @@ def main() -> None:
     parser.add_argument("--cells", default=";".join(CELLS), help="variants, divided by semicolons")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--pack", type=int, default=12, help="trials that train at once, where rates are known")
-    parser.add_argument("--rows", type=int, default=400, help="rows of validation and of test that are scored, at most")
+    parser.add_argument("--rows", type=int, default=250, help="rows of validation that are scored, at most")
+    parser.add_argument("--test-rows", type=int, default=1000, help="rows of test that are scored, at most")
     parser.add_argument("--max-tokens", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--shares", help="models to measure token-specific shares on, in place of scores")
