@@ -1,4 +1,4 @@
-"""Scores of chosen methods at their own defaults on chosen tasks and seeds, by whatever checkout is on the path: before and after a repair.
+"""Scores of chosen methods, at their own defaults or given values, by whatever checkout is on the path: before and after a repair.
 
     python benchmarks/repaired_methods.py --data TASKS --out FILE --label after [--methods lorta,lora+sara] [--tasks trec,sst2]
     python benchmarks/repaired_methods.py --out FILE --report
@@ -13,7 +13,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +41,12 @@ class Plan:
     max_tokens: int
     layers: str
     dtype: str
+    given: Mapping[str, Any]
 
-    def values(self, method: str) -> dict[str, str]:
-        """A method's hyperparameters: its own defaults but for the layers it is put on."""
+    def values(self, method: str) -> dict[str, Any]:
+        """A method's hyperparameters: its own defaults but for the layers it is put on, and what was given."""
         first = method.partition("+")[0]
-        return {f"{first}.layers" if first != method else "layers": self.layers}
+        return {f"{first}.layers" if first != method else "layers": self.layers, **self.given}
 
     def setup(self, task: str, store: str) -> Setup:
         """What the worker is told."""
@@ -114,13 +115,14 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--dtype", default="float32", help="of the frozen model")
     parser.add_argument("--layers", default="all", help="of the frozen model; last:1 is quick, for what lies below is computed once")
+    parser.add_argument("--values", type=json.loads, default={}, help='hyperparameters in the place of defaults: {"lr": 0.01}')
     parser.add_argument("--report", action="store_true")
     asked = parser.parse_args()
     if asked.report:
         print("\n".join(report(read(asked.out))))
         return
     torch.set_num_threads(1)
-    plan = Plan(asked.data, asked.model, asked.steps, asked.seeds, asked.max_tokens, asked.layers, asked.dtype)
+    plan = Plan(asked.data, asked.model, asked.steps, asked.seeds, asked.max_tokens, asked.layers, asked.dtype, asked.values)
     done = {(record["label"], record["method"], record["task"]) for record in read(asked.out)}
     with tempfile.TemporaryDirectory() as store:
         for task in asked.tasks.split(","):
@@ -132,6 +134,7 @@ def main() -> None:
                     "steps": asked.steps,
                     "layers": asked.layers,
                     "dtype": asked.dtype,
+                    "values": asked.values,
                     **measure(plan, method, task, store),
                 }
                 with asked.out.open("a", encoding="utf8") as file:

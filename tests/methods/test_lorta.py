@@ -72,6 +72,12 @@ def test_counts_two_tensors_with_grouped_query_attention() -> None:
     assert Lorta(rank=1, modules="q,o").parameters(llama) == 2048 + 64 + 32 + 16 + 2
 
 
+@pytest.mark.parametrize(("init", "bound"), [("published", 4**-0.5), ("scaled", 512**-0.5)])
+def test_starts_as_its_authors_code_or_in_the_size_of_its_inputs(init: str, bound: float) -> None:
+    a = Lorta(rank=4, init=init).build(shape(width=512, heads=8), torch.Generator().manual_seed(0)).trainable["A"]
+    assert 0.99 * bound < float(a.abs().max()) <= bound
+
+
 def test_a_linear_without_heads_is_refused_before_launch() -> None:
     with pytest.raises(WrongInput, match=r"lorta\.modules: 'up' has no heads; choose among q, k, v, o"):
         Lorta(modules="q,up").parameters(MHA)
