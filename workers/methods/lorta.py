@@ -38,7 +38,9 @@ class Lorta(LowRank):
     formula: ClassVar[str] = "r·(d + head_dim + heads + layers + modules), once; twice (q,o and k,v) with grouped-query attention"
     citation: ClassVar[str] = "Hounie et al. 2024, arXiv 2410.04060"
     published: ClassVar[str] = "4e-3 to 5e-2 (authors' scripts, GLUE)"
-    deviations: ClassVar[str] = "two tensors with grouped-query attention, for which the reference has no form; `init: scaled` is not the reference's"
+    deviations: ClassVar[str] = (
+        "two tensors with grouped-query attention, for which the reference has no form; `init: scaled` is not of the reference"
+    )
 
     rank: int = hyperparameter(4, Int(1, 64, log=True))
     alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)
