@@ -13,6 +13,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import Reading
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.methods.maths import ridge as ridges
+from ulpt_search.workers.methods.maths.pairs import FEATURES, features
 from ulpt_search.workers.methods.maths.ridge import ridge
 from ulpt_search.workers.model.frozen_scores import own_scores, require_same_scores
 from ulpt_search.workers.model.readouts.choice import about, for_task, template_of
@@ -113,7 +114,7 @@ ALONE: list[toy.Config] = [
     ("prefix", {"prefix_length": 2}, 3),
     ("head", {}, 4),
     ("ln_tuning+head", {"head.features": "both,difference,product"}, 5),
-    ("lora", {"rank": 2, "layers": "last:1", "lr": 0.02}, 6),
+    ("lora+head", {"lora.rank": 2, "lora.layers": "last:1", "head.features": "cosine"}, 6),
 ]
 
 
@@ -132,6 +133,19 @@ def test_a_cosine_learns_what_is_alike(pairs: Task) -> None:
     before = value("pearson", run.predict(toy.pack(run.backbone, ALONE[:1]), data)[0].numpy(), data.targets, classes=0)
     _, _, scores = asked.train(run, pairs, ALONE[:1], steps=40)
     assert value("pearson", scores[0].numpy(), data.targets, classes=0) > before + 0.1
+
+
+@pytest.mark.parametrize(
+    ("which", "wanted"),
+    [
+        ("difference,product", [2, 6, 3, -8]),
+        ("both,difference", [1, 4, 3, -2, 2, 6]),
+        ("both,difference,product", [1, 4, 3, -2, 2, 6, 3, -8]),
+        ("cosine", [-5 / (17 * 13) ** 0.5]),
+    ],
+)
+def test_features_of_a_pair_by_hand(which: str, wanted: list[float]) -> None:
+    torch.testing.assert_close(features(torch.tensor([[1.0, 4.0, 3.0, -2.0]]), which)[0], torch.tensor(wanted))
 
 
 def test_plan_says_how_a_number_is_read(single: Task, pairs: Task) -> None:
@@ -156,7 +170,7 @@ def test_what_cannot_read_a_number_is_refused_on_paper(single: Task, pairs: Task
     with pytest.raises(WrongInput, match=r"^head.init: descriptions are of labels, and a number has none; use ridge or zero"):
         count("head", {"init": "descriptions"}, alone)
     assert (count("head", {}, alone), count("head", {}, apart), count("lora", {}, apart) > 0) == (32 + 1, 2 * 32 + 1, True)
-    assert count("head", {"features": "both,difference"}, apart) == 3 * 32 + 1
+    assert [count("head", {"features": name}, apart) for name in FEATURES] == [2 * 32 + 1, 3 * 32 + 1, 4 * 32 + 1, 1 + 1]
     lone = replace(single, reading=Reading(pairs="apart"))
     with pytest.raises(WrongInput, match=r"^task.pairs: apart, but regression has 64 rows of one text; give every row two"):
         for_task(zoo.backbone("encoder"), lone)

@@ -186,9 +186,15 @@ def print_litter(found: "Sequence[Litter]", *, deleted: bool) -> None:
 
 
 def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line a text."""
+    """Print one line a text: its label and how likely that is, the number on it, or all its labels."""
     for answer in answers:
-        click.echo(f"{answer['label']}\t{answer['probability']:.3f}\t{answer['text']}")
+        text = answer["text"] if isinstance(answer["text"], str) else " | ".join(answer["text"])
+        if "number" in answer:
+            click.echo(f"{answer['number']:.3f}\t{text}")
+        elif "labels" in answer:
+            click.echo(f"{', '.join(answer['labels']) or '-'}\t{text}")
+        else:
+            click.echo(f"{answer['label']}\t{answer['probability']:.3f}\t{text}")
 
 
 def print_evaluation(report: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Identity
-from ...spaces.shape import Family
+from ...spaces.shape import Answers, Family
 from .evidence import Evidence
 from .kept import Kept
 
@@ -65,6 +65,10 @@ class Card:
     """Whether each row brings its own choices, of which `scoring` makes scores."""
     pooling: str | None = None
     """Where a trial with a head of its own reads hidden states; None where the task's readout is used."""
+    answers: Answers = field(default_factory=Answers)
+    """What the task asks: its kind, the units of its numbers, and whether a pair's texts are read each by itself."""
+    ends: tuple[float, float] | None = None
+    """Numbers off the cosine of a pair: those that cosines of 0 and 1 stand for."""
     revision: str | None = None
     """The commit of a frozen model from the hub."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +90,11 @@ class Card:
     def kind(self) -> str:
         """By which class its model is loaded, and where it is read: its family, or masked."""
         return self.family if self.mask is None else "masked"
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a head gives: as many as labels, or the one that is asked for."""
+        return 1 if self.answers.kind == "regression" else len(self.labels)
 
     @property
     def classifies(self) -> bool:

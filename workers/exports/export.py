@@ -21,6 +21,7 @@ from ..model.backbone import Backbone, load, quiet
 from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
+from ..model.readouts.asking import shape_for
 from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import encode
 from ..tasks import Task, load_task
@@ -90,8 +91,9 @@ def export(
 
 def _possible(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: str | None) -> str:
     """The style asked for, or the best; `WrongInput` where that would not compute what was trained."""
-    reading = reading_of(task, backbone.shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: backbone.tokenizer)
-    found = forms_of(trial.method, trial.hyperparameters, backbone.shape, reading)
+    shape = shape_for(backbone.shape, task)
+    reading = reading_of(task, shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: backbone.tokenizer)
+    found = forms_of(trial.method, trial.hyperparameters, shape, reading)
     if style is not None and style not in found.exact:
         raise WrongInput(f"export: this {trial.method} has no exact {style} form: {found.why_not(style)}")
     return style or found.best
@@ -201,6 +203,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         descriptions=task.descriptions,
         metric=task.metric,
         max_tokens=min(setup.task.max_tokens, backbone.conventions.room),
+        answers=backbone.shape.answers,
         pooling=next((method.place(backbone.shape) for method in methods if isinstance(method, Pooled)), None),
     )
 

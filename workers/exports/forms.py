@@ -33,7 +33,7 @@ class Reading:
 def reading_of(task: Task, shape: Shape, *, max_tokens: int, tokenizer: Callable[[], PreTrainedTokenizerBase]) -> Reading:
     """Return how a task's texts reach a model; its tokenizer is asked for only where that matters."""
     splits = (task.train, task.validation, task.test)
-    pairs = shape.handling.segments and any(second is not None for rows in splits for second in rows.texts_b)
+    pairs = shape.handling.segments and not shape.answers.apart and any(second is not None for rows in splits for second in rows.texts_b)
     limit = max_tokens if shape.positions is None else min(max_tokens, shape.positions)
     return Reading(limit, pairs and "token_type_ids" in tokenizer().model_input_names)
 
@@ -100,9 +100,11 @@ def _head(method: Pooled, methods: Sequence[Method], shape: Shape) -> Iterator[t
     """A head is exact in a stock class that has one linear map where it reads, and over sentence-transformers' poolings."""
     how, kind = method.place(shape), shape.handling.classifies
     reason = _NO_CLASS
+    if shape.answers.apart:
+        yield from ((style, "stock classes read a pair as one text, and this head each text by itself") for style in STYLES[:2])
+        return
     if shape.family == "decoder" and kind == "score" and how == "last":
-        biased = getattr(method, "bias", True)  # of a head that does not say, nothing is promised
-        reason = "" if not biased else "this model's class for classification has no bias; with head.bias: false it holds the head"
+        reason = _of_score(method, shape)
     elif shape.family == "encoder" and kind == "pooler" and how == "pooler":
         reason = ""
     if shape.handling.masked:
@@ -115,6 +117,14 @@ def _head(method: Pooled, methods: Sequence[Method], shape: Shape) -> Iterator[t
         yield "peft", reason
     if reason and not shape.handling.masked and (shape.family != "encoder" or how == "pooler"):
         yield "merged", reason
+
+
+def _of_score(method: Pooled, shape: Shape) -> str:
+    """Why a class whose one linear map has no bias does not hold a head; empty where it does."""
+    if shape.answers.kind == "regression":
+        return "this model's class for classification has no bias, and the mean of the numbers is one"
+    biased = getattr(method, "bias", True)  # of a head that does not say, nothing is promised
+    return "this model's class for classification has no bias; with head.bias: false it holds the head" if biased else ""
 
 
 _NO_CLASS = "this model's class for classification is not one linear map where this head reads"

@@ -5,7 +5,7 @@ pooler (`Handling.classifies`). Other classes put layers between, whose numbers 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from ...spaces.metrics import Kind
 from ...spaces.shape import Shape
 from ..method import Pooled
 from ..model.backbone import Backbone, quiet
@@ -29,6 +30,15 @@ LAYERS = {"score": "score", "pooler": "classifier"}
 """What `Handling.classifies` says -> the name of the layer."""
 MODES = {"mean": "mean_tokens", "first": "cls_token", "last": "lasttoken"}
 """Our poolings -> sentence-transformers'."""
+PROBLEMS: Mapping[Kind, str] = {
+    "classification": "single_label_classification",
+    "multiple_choice": "single_label_classification",
+    "regression": "regression",
+    "multi_label": "multi_label_classification",
+}
+"""What transformers calls a kind of task: by it a pipeline takes a softmax, a sigmoid, or the number as it is."""
+NUMBER = ("number",)
+"""What the one output of a regression is called."""
 
 
 def dense(method: Pooled, values: dict[str, Tensor], width: int) -> tuple[Tensor, Tensor]:
@@ -58,7 +68,7 @@ def write_sentence_head(folder: Path, weights: tuple[Tensor, Tensor], *, how: st
 def classifier(backbone: Backbone, weights: tuple[Tensor, Tensor], labels: Sequence[str]) -> Backbone:
     """The stock …ForSequenceClassification around the frozen model's own body, with the head as its layer; its shape names its modules."""
     w, c = weights
-    config: Any = type(backbone.model.config).from_dict({**backbone.model.config.to_dict(), **told(labels)})
+    config: Any = type(backbone.model.config).from_dict({**backbone.model.config.to_dict(), **told(labels, backbone.shape.answers.kind)})
     if config.pad_token_id is None:
         config.pad_token_id = backbone.tokenizer.pad_token_id
     with torch.device("meta"), quiet():
@@ -82,16 +92,16 @@ def _shape(backbone: Backbone, stock: PreTrainedModel) -> Shape:
     return replace(own, linears=linears, norms=norms, attentions=tuple(replace(site, name=inside + site.name) for site in own.attentions))
 
 
-def told(labels: Sequence[str]) -> dict[str, Any]:
-    """What a config says of the labels, and that one of them is right."""
-    names = dict(enumerate(labels))
-    return {"id2label": names, "label2id": {label: i for i, label in names.items()}, "problem_type": "single_label_classification"}
+def told(labels: Sequence[str], kind: Kind) -> dict[str, Any]:
+    """What a config says of the labels, and how many of them are right; of a regression, that its one output is a number."""
+    names = dict(enumerate(NUMBER if kind == "regression" else labels))
+    return {"id2label": names, "label2id": {label: i for i, label in names.items()}, "problem_type": PROBLEMS[kind]}
 
 
-def tell_labels(folder: Path, labels: Sequence[str], pad: int | None) -> None:
+def tell_labels(folder: Path, labels: Sequence[str], kind: Kind, pad: int | None) -> None:
     """Say in a folder's config which labels there are, and what pads, which tells such a class where a text ends."""
     path = folder / "config.json"
-    held = {**json.loads(path.read_text(encoding="utf8")), **told(labels), "pad_token_id": pad}
+    held = {**json.loads(path.read_text(encoding="utf8")), **told(labels, kind), "pad_token_id": pad}
     path.write_text(json.dumps(held, indent=2, sort_keys=True) + "\n", encoding="utf8")
 
 
@@ -108,7 +118,7 @@ def write_merged(backbone: Backbone, pack: Pack, folder: Path, *, labels: Sequen
         return backbone
     whole = classifier(backbone, weights, labels)
     merged.write(whole, folder, dtype=dtype, exact=[whole.model.get_submodule(LAYERS[backbone.shape.handling.classifies])])
-    tell_labels(folder, labels, whole.model.config.pad_token_id)
+    tell_labels(folder, labels, backbone.shape.answers.kind, whole.model.config.pad_token_id)
     return whole
 
 

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..method import Pooled
 from ..model.backbone import Backbone
 from ..model.pack import Pack
-from ..model.pooling import Body
+from ..model.pooling import Body, side_by_side
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.row_choice import RowChoice, folded
@@ -32,9 +32,10 @@ def probe(data: Encoded, *, pad: int) -> dict[str, Tensor]:
 def padded(data: Encoded, *, pad: int, rows: int | None = None, labels: Labels = None) -> dict[str, Tensor]:
     """Token ids (rows, tokens) of a split, or its first `rows`, padded on the right, with their mask and token types, if any.
 
+    Where a row is two texts, both are there, behind each other.
     `labels`, where all of their tokens count, go with them as `labels` (labels, width), -1 behind their ends.
     """
-    chosen, cpu = range(min(rows or len(data.ids), len(data.ids))), torch.device("cpu")
+    chosen, cpu = range(min(rows or len(data.targets), len(data.targets))), torch.device("cpu")
     ids, lengths, _ = data.batch(chosen, pad=pad, device=cpu)
     given = {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
     types = data.batch_types(chosen, device=cpu)
@@ -77,7 +78,7 @@ def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
     """
     head = head_of(pack)
     if head is not None:
-        return head[0].scores(head[1], pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
+        return head_scores(backbone, head, pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
     if "choices" in inputs:
         return _choices(backbone, pack, inputs)
     if "labels" not in inputs:
@@ -122,6 +123,12 @@ def pooled_states(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], how
         trained_outputs(backbone, pack, inputs)
     fronts = (seen[-1].shape[1] - inputs["input_ids"].shape[1]) * torch.ones_like(lengths)
     return body.pool(seen[-1], how, fronts=fronts, lengths=lengths)
+
+
+def head_scores(backbone: Backbone, head: tuple[Pooled, dict[str, Tensor]], states: Tensor) -> Tensor:
+    """A head's scores (rows, outputs) of pooled states (sequences, width), two of them a row where a pair's texts are read apart."""
+    method, values = head
+    return method.scores(values, side_by_side(states, 2 if backbone.shape.answers.apart else 1))
 
 
 def head_of(pack: Pack) -> tuple[Pooled, dict[str, Tensor]] | None:

@@ -12,7 +12,7 @@ from ..model.readouts.encoding import encode
 from ..tasks import Task
 from .card import Card
 from .evidence import STRANGE, Evidence, chosen, digest_of, sketch, trace
-from .outputs import asked, head_of, pooled_states, trained_reading
+from .outputs import asked, head_of, head_scores, pooled_states, trained_reading
 from .reading import label_scores
 from .reloading import Fresh
 
@@ -45,7 +45,8 @@ def _found(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], plain: Ten
     nothing, head = Pack([[]], device=backbone.device), head_of(pack)
     if head is None:
         return (plain, trained_reading(backbone, nothing, inputs), trained_reading(backbone, pack, inputs)), None
-    method, values = head
+    method, _ = head
     again = pooled_states(backbone, nothing, inputs, method.place(backbone.shape))
-    base, repeated, trained = method.scores(values, plain), method.scores(values, again), trained_reading(backbone, pack, inputs)
+    base, repeated = (head_scores(backbone, head, states) for states in (plain, again))
+    trained = trained_reading(backbone, pack, inputs)
     return (base, repeated, trained), torch.zeros_like(base) if len(pack.groups) == 1 else None

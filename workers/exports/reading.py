@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from ...spaces.shape import Family
 from ..model.readouts.cosine import TEMPERATURE
+from ..model.readouts.pair_cosine import similarity
 from .card import LABELS, Card
 from .outside import tensors_of
 
@@ -53,4 +54,6 @@ def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
     if card.family != "encoder":
         scores = found[:, torch.tensor(card.label_tokens)] if card.label_sequences is None else scored(found, card)
         return scores if card.prior is None else scores - torch.tensor(card.prior)
+    if card.ends is not None:
+        return similarity(normalize(found.float(), dim=-1), card.ends)
     return normalize(found.float(), dim=-1) @ tensors_of(folder / LABELS)["labels"].T / TEMPERATURE

@@ -22,7 +22,7 @@ def write(folder: Path, card: Card, *, start: int | None = None) -> None:
     """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
     blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
     pairs = card.evidence is not None and card.evidence.texts[-1][1] is not None
-    if card.format == "merged" and card.kind == "encoder" and not card.is_class and not (pairs and card.pooling):
+    if card.format == "merged" and card.kind == "encoder" and not card.is_class and not (card.pooling and (pairs or _alone(card))):
         blocks.append(_sentences(card))
     lines = "\n".join(f"```python\n{block}\n```\n" for block in blocks)
     note = f"\nThis adapter {card.evidence.note}.\n" if card.evidence and card.evidence.note else ""
@@ -35,8 +35,19 @@ _FOOT = "`ulpt-search verify DIR` proves that this folder still does what the tr
 def _heading(card: Card) -> str:
     return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
 
-Frozen model: `{card.base_name}`. Trial {card.trial}, seed {card.seed}, labels {", ".join(card.labels)}.
+Frozen model: `{card.base_name}`. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
 """
+
+
+def _asked(card: Card) -> str:
+    if card.answers.kind == "regression":
+        return f"a number, {card.answers.units[0]:.3g} in the mean of the training rows"
+    return f"{'any of the ' if card.answers.kind == 'multi_label' else ''}labels {', '.join(card.labels)}"
+
+
+def _alone(card: Card) -> bool:
+    """Whether each row has no one label."""
+    return card.answers.kind in ("regression", "multi_label")
 
 
 def _native(card: Card) -> str:
@@ -46,7 +57,13 @@ def _native(card: Card) -> str:
 {HERE}
 predict = load_export(HERE){model or '  # model="...", where the frozen model has moved'}
 (answer,) = predict([{_texts(card)}]{_own(card)})
-print(answer["label"], answer["probability"])"""
+print({_shown(card)})"""
+
+
+def _shown(card: Card) -> str:
+    """What of an answer is printed."""
+    shown = {"regression": 'answer["number"]', "multi_label": 'answer["labels"]'}
+    return shown.get(card.answers.kind, 'answer["label"], answer["probability"]')
 
 
 def _stock(card: Card, start: int | None) -> str:
@@ -54,11 +71,15 @@ def _stock(card: Card, start: int | None) -> str:
     loader = "AutoModelForSequenceClassification" if card.is_class else LOADERS[card.kind]
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
-    imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class else []
+    imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class and card.ends is None else []
     imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
     names = "choices" if card.own_choices else repr(list(card.labels))
-    lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start), f"names = {names}"]
-    return "\n".join([*lines, "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
+    lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start)]
+    if card.answers.kind == "regression":
+        return "\n".join([*lines, "print(round(scores.item(), 4))"])
+    if card.answers.kind == "multi_label":
+        return "\n".join([*lines, f"names = {names}", "print([name for name, score in zip(names, scores) if score > 0])"])
+    return "\n".join([*lines, f"names = {names}", "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
 
 
 def _model(card: Card, loader: str) -> list[str]:
@@ -69,10 +90,10 @@ def _model(card: Card, loader: str) -> list[str]:
         base = f"BASE, REVISION = {card.hub!r}, {card.revision!r}"
     else:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
-    classes = f", num_labels={len(card.labels)}" if card.is_class else ""
+    classes = f", num_labels={card.outputs}" if card.is_class else ""
     loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32{classes})"
     if _parted(card):
-        base += "\n" + _PART + (f"\ntext.num_labels = {len(card.labels)}" if card.is_class else "")
+        base += "\n" + _PART + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
         loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32)"
     return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
 
@@ -96,6 +117,8 @@ def _scoring(card: Card, start: int | None) -> list[str]:
     prior = "" if card.prior is None else f" - torch.tensor({[round(value, 5) for value in card.prior]})"
     if card.mask is not None:
         return [*_masked(card), f"scores = torch.stack([at_mask[word].mean() for word in words]){prior}"]
+    if card.ends is not None:
+        return _pair_scoring(card, cut)
     if card.family == "encoder":
         return [
             f'batch = tokenizer({_texts(card, pair=True)}, {cut}, return_tensors="pt")',
@@ -121,6 +144,23 @@ def _scoring(card: Card, start: int | None) -> list[str]:
         "with torch.no_grad():",
         "    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1]",
         f"scores = logits[{words}]{prior}  # the tokens that stand for the labels",
+    ]
+
+
+def _pair_scoring(card: Card, cut: str) -> list[str]:
+    """Lines that put the number on a pair's cosine."""
+    low, high = card.ends or (0.0, 1.0)
+    return [
+        "",
+        "def vector(text):",
+        f'    batch = tokenizer(text, {cut}, return_tensors="pt")',
+        "    with torch.no_grad():",
+        "        hidden = model(**batch).last_hidden_state[0]",
+        '    return hidden[-batch["input_ids"].shape[1] :].mean(0)  # a prompt stands in front of the text',
+        "",
+        f"first, second = {_texts(card, pair=True)}",
+        "cosine = torch.nn.functional.cosine_similarity(vector(first), vector(second), dim=0)",
+        f"scores = {low} + {high - low} * cosine",
     ]
 
 
@@ -217,6 +257,13 @@ def _own(card: Card) -> str:
 
 
 def _sentences(card: Card) -> str:
+    if card.ends is not None:
+        return f"""from sentence_transformers import SentenceTransformer
+
+{HERE}
+model = SentenceTransformer(HERE, model_kwargs={{"dtype": "float32"}})
+first, second = model.encode([{_texts(card, pair=True)}])
+print(round(float({card.ends[0]} + {card.ends[1] - card.ends[0]} * (first @ second)), 4))"""
     if card.pooling is not None:
         return f"""from sentence_transformers import SentenceTransformer
 

@@ -20,6 +20,7 @@ from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftP
 from ..model.architecture import relative_bias, weight_of
 from ..model.attention import attend_by
 from ..model.backbone import Backbone, quiet
+from ..model.pooling import side_by_side
 from ..model.readouts.row_choice import folded
 from ..model.sites import local
 from ..model.text_part import KEYS
@@ -56,7 +57,9 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
         return folded(torch.stack(told).view(inputs["choices"].shape), inputs["choices"], mean=bool(inputs["per_token"]))
     if "labels" in inputs:
         return torch.stack([_labels(model, backbone, parts, ids[:length], inputs["labels"]) for ids, _, length in rows])
-    return torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
+    read = torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
+    head = _head(parts)
+    return read if head is None else head[0].scores(head[1], side_by_side(read, 2 if backbone.shape.answers.apart else 1))
 
 
 def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: Tensor) -> Tensor:
@@ -71,11 +74,15 @@ def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: T
     return told.flatten()
 
 
+def _head(parts: Parts) -> tuple[Pooled, dict[str, Tensor]] | None:
+    return next(((method, p) for method, p in parts if isinstance(method, Pooled)), None)
+
+
 def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None) -> Tensor:
-    head = next(((method, p) for method, p in parts if isinstance(method, Pooled)), None)
+    """What is read of one text; for a head, its pooled state."""
+    head = _head(parts)
     if head is not None:
-        how = head[0].place(backbone.shape)
-        return head[0].scores(head[1], _pooled(model, backbone, _given(model, backbone, parts, ids, types, answer=ids[:0]), how, len(ids)))
+        return _pooled(model, backbone, _given(model, backbone, parts, ids, types, answer=ids[:0]), head[0].place(backbone.shape), len(ids))
     found = _logits(model, backbone, parts, ids, types, answer=ids[:0])
     places = None if backbone.mask is None else (ids == backbone.tokenizer.mask_token_id).long().argmax()[None]
     return read(found, torch.ones(1, len(ids), dtype=torch.long), backbone.family, places)

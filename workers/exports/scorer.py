@@ -8,9 +8,11 @@ from typing import Any
 
 import safetensors.torch
 
+from ..model.readouts.choice import Made
 from ..model.readouts.cosine import Cosine
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.mask import Mask
+from ..model.readouts.pair_cosine import PairCosine
 from ..model.readouts.row_choice import RowChoice
 from ..model.readouts.words import Words
 from .card import LABELS, Card
@@ -18,8 +20,8 @@ from .card import LABELS, Card
 POOLING = "1_Pooling"
 
 
-def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask | RowChoice) -> Card:
-    """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model.
+def write(folder: Path, card: Card, readout: Made) -> Card:
+    """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model, or a pair's ends.
 
     A trial with a head of its own needs neither.
     """
@@ -35,11 +37,21 @@ def write(folder: Path, card: Card, readout: Cosine | Words | Likelihood | Mask 
         return replace(card, mask_words=readout.wording.tokens)
     if isinstance(readout, Likelihood):
         return replace(card, label_sequences=readout.wording.tokens, scoring=readout.wording.scoring)
+    if isinstance(readout, PairCosine):
+        return _of_pairs(folder, card, readout)
+    if not isinstance(readout, Cosine):
+        raise TypeError(f"a trial without a head is not read by {type(readout).__name__}")
     matrix = readout.matrix.contiguous()
     safetensors.torch.save_file({"labels": matrix}, folder / LABELS)
     if card.format == "merged":
         sentence_files(folder, ("Normalize",), mode="mean_tokens", width=matrix.shape[1], max_tokens=card.max_tokens)
     return card
+
+
+def _of_pairs(folder: Path, card: Card, readout: PairCosine) -> Card:
+    if card.format == "merged":
+        sentence_files(folder, ("Normalize",), mode="mean_tokens", width=readout.width, max_tokens=card.max_tokens)
+    return replace(card, ends=readout.ends)
 
 
 def sentence_files(folder: Path, behind: Sequence[str], *, mode: str, width: int, max_tokens: int) -> None:

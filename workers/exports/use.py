@@ -34,7 +34,7 @@ ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Predictor:
-    """An exported adapter, loaded. Call it with texts, or pairs of texts, for a label and its probability each."""
+    """An exported adapter, loaded. Call it with texts, or pairs of texts, for what its task asks of each: a label, labels or a number."""
 
     folder: Path
     card: Card
@@ -46,7 +46,8 @@ class Predictor:
     def __call__(self, texts: Sequence[str | tuple[str, str]], choices: Sequence[Sequence[str]] = ()) -> list[dict[str, Any]]:
         """Return `{text, label, probability}` for each text; of a multiple-choice task, whose texts come with `choices`, one of these.
 
-        Raises `WrongInput` where choices are missing, or not asked for.
+        Of a regression `{text, number}`; of any number of labels a text `{text, labels, probabilities}`, with those that are likelier than
+        not. Raises `WrongInput` where choices are missing or not asked for, and where pairs are read and texts come alone.
         """
         if self.card.own_choices != bool(choices) or (choices and len(choices) != len(texts)):
             wanted = f"{len(texts)} lists of choices, one a text" if self.card.own_choices else "no choices: its labels are its task's"
@@ -54,7 +55,14 @@ class Predictor:
         pairs = [(text, None) if isinstance(text, str) else text for text in texts]
         own = tuple(tuple(texts) for texts in choices)
         rows = Rows(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), (0,) * len(pairs), choices=own)
-        chances = self.scores(rows).softmax(-1)
+        if self.card.answers.apart and None in rows.texts_b:
+            raise WrongInput(f"{self.folder}: compares two texts; give pairs, on the command line with --pairs")
+        scores = self.scores(rows)
+        if self.card.answers.kind == "regression":
+            return [{"text": text, "number": round(number, 4)} for text, number in zip(texts, scores[:, 0].tolist(), strict=True)]
+        if self.card.answers.kind == "multi_label":
+            return [_labelled(text, self.card.labels, row) for text, row in zip(texts, scores.sigmoid().tolist(), strict=True)]
+        chances = scores.softmax(-1)
         best = chances.max(-1)
         named = zip(texts, best.indices.tolist(), best.values.tolist(), strict=True)
         labels = own or (self.card.labels,) * len(texts)
@@ -68,8 +76,9 @@ class Predictor:
         if self.card.identity is None:
             self._require_reading_of_then(rows)
         data = encode(self.backbone, rows, max_tokens=self.card.max_tokens, template=self.card.template)
-        starts = range(0, len(data.ids), ROWS_AT_ONCE)
-        return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, len(data.ids)))) for start in starts])
+        count = len(data.targets)
+        starts = range(0, count, ROWS_AT_ONCE)
+        return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, count))) for start in starts])
 
     def _require_reading_of_then(self, rows: Rows) -> None:
         card, prefixes = self.card, has_prefix(self.card.method)
@@ -107,6 +116,13 @@ class Predictor:
         return class_scores(model, inputs)
 
 
+def _labelled(text: str | tuple[str, str], labels: Sequence[str], chances: Sequence[float]) -> dict[str, Any]:
+    """The labels that are likelier than not, the task's order, with the chances of all."""
+    named = dict(zip(labels, chances, strict=True))
+    likely = [label for label, chance in named.items() if chance > 0.5]
+    return {"text": text, "labels": likely, "probabilities": {label: round(chance, 4) for label, chance in named.items()}}
+
+
 def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
     """Load an exported adapter of any format; `model` says where the frozen model is now, if it has moved.
 
@@ -115,14 +131,13 @@ def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
     path = Path(folder)
     card = Card.read(path)
     check_files(path, card.files)
-    loaded = base_of(card, path, model=model)
-    backbone = replace(loaded, shape=replace(loaded.shape, labels=len(card.labels)))
+    backbone = base_of(card, path, model=model)
     stock = _stock(backbone, card, path) if card.format == "peft" else None
     return Predictor(path, card, backbone, stock, _native(backbone, card, path) if card.format == "native" else None)
 
 
 def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
-    """Load what an export runs on: its own folder where it is merged, else the frozen model that it was trained on.
+    """Load what an export runs on, for what its task asks: its own folder where it is merged, else the frozen model it was trained on.
 
     Raises `WrongInput` where that is not found, or is another.
     """
@@ -132,7 +147,7 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     told = "" if card.format == "merged" else _other_model(card, backbone)
     if told:
         raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")
-    return backbone
+    return replace(backbone, shape=replace(backbone.shape, labels=card.outputs, answers=card.answers))
 
 
 def _other_model(card: Card, backbone: Backbone) -> str:
@@ -155,10 +170,14 @@ def _place(card: Card, folder: Path) -> str:
 def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: str | None = None) -> dict[str, Any]:
     """Return `{task, split, metric, score, rows}` of an exported adapter; `WrongInput` where the task has other labels."""
     predictor, task = load_export(folder, model=model), load_task(spec)
+    if task.kind != predictor.card.answers.kind and "multiple_choice" not in (task.kind, predictor.card.answers.kind):
+        asked, known = (kind.replace("_", "-") for kind in (task.kind, predictor.card.answers.kind))
+        raise WrongInput(f"evaluate: {task.name} is a {asked} task; the adapter is of a {known} task")
     if task.labels != predictor.card.labels:
         raise WrongInput(f"evaluate: {task.name} has labels {', '.join(task.labels)}; the adapter knows {', '.join(predictor.card.labels)}")
     rows: Rows = getattr(task, split)
-    found = value(task.metric, predictor.scores(rows).numpy(), rows.labels, classes=len(task.labels))
+    targets = rows.targets(task.kind, len(task.labels))
+    found = value(task.metric, predictor.scores(rows).numpy(), targets, classes=len(task.labels))
     return {"task": task.name, "split": split, "metric": task.metric, "score": found, "rows": len(rows.labels)}
 
 
@@ -176,7 +195,7 @@ def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:
 def _classes(backbone: Backbone, card: Card) -> Any:
     """The frozen model as its own class for classification, whose layer the adapter's folder holds."""
     with model_quiet():
-        return stock_model(backbone.source, backbone.family, classifies=True, labels=len(card.labels))
+        return stock_model(backbone.source, backbone.family, classifies=True, labels=card.outputs)
 
 
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:

@@ -170,7 +170,7 @@ class _Proof:
     def _kind(self) -> str:
         """Of which kind it is, and where a head of the trial's own reads, for how many labels."""
         card = self.card
-        return card.kind if card.pooling is None or card.format == "native" else f"{card.kind}:{card.pooling}:{len(card.labels)}"
+        return card.kind if card.pooling is None or card.format == "native" else f"{card.kind}:{card.pooling}:{card.outputs}"
 
     @property
     def _found(self) -> Tensor:

@@ -4,7 +4,7 @@
     y = U V h + c      of rank r: U (C×r), V (r×d), from V's directions, which all labels share
 
 Of a number, y is in the deviation of the training rows' numbers from their mean. Of a pair whose texts are read each by itself, h is what
-`features` make of the two texts' states (`maths/pairs.py`), and d as many times wider.
+`features` make of the two texts' states (`maths/pairs.py`), and d how wide that is.
 
 What `…ForSequenceClassification` puts on a model, and a linear probe where nothing else is trained; then the frozen states are
 computed once a row. h is the mean of the text's hidden states in encoders, the last token's in decoders, and in encoder-decoders that
@@ -24,7 +24,7 @@ from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ..method import Named, Pooled, Tensors, hyperparameter, normal
 from .maths.discriminant import discriminant
-from .maths.pairs import FEATURES, WIDTHS, features, kept_features
+from .maths.pairs import COSINE, FEATURES, features, kept_features, width_of
 from .maths.ridge import ridge
 from .maths.several_labels import one_by_one
 
@@ -38,9 +38,7 @@ class Head(Pooled):
     """A linear map from pooled hidden states to label scores, or to a number."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "merged")
-    formula: ClassVar[str] = (
-        "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]; of pairs apart 2, 3 or 4 times d; of a number C = 1"
-    )
+    formula: ClassVar[str] = "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]; of pairs apart by features; of a number C = 1"
     citation: ClassVar[str] = "Alain & Bengio 2016, arXiv 1610.01644 (linear probes)"
     published: ClassVar[str] = "none: a probe is fitted to its end"
     deviations: ClassVar[str] = "trained for the study's steps, from a solution in closed form"
@@ -91,10 +89,12 @@ class Head(Pooled):
 
     def _inputs(self, shape: Shape) -> int:
         """d."""
-        return shape.state_width * (WIDTHS[self.features] if shape.answers.apart else 1)
+        return width_of(self.features, shape.state_width) if shape.answers.apart else shape.state_width
 
     def unit(self, name: str, shape: Shape) -> float:
-        """W and V: one over the length of a hidden state; U: 1/√r."""
+        """W and V: one over the length of a hidden state, or of a cosine; U: 1/√r."""
+        if shape.answers.apart and self.features == COSINE:
+            return 1.0
         return {"W": 1 / shape.state_length, "V": 1 / shape.state_length, "U": 1 / sqrt(max(1, self.rank))}.get(name, 1.0)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:

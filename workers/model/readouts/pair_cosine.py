@@ -19,12 +19,12 @@ from .texts import Texts
 
 
 class PairCosine(Readout):
-    """`ends` are the lowest and the highest number of the training rows."""
+    """`ends` are the lowest and the highest number of the training rows, `width` is that of a text's vector."""
 
     about: ClassVar[str] = "cosine of the two texts of a pair, each read by itself, from the lowest to the highest training number"
 
     def __init__(self, backbone: Backbone, task: Task) -> None:
-        self._backbone = backbone
+        self._backbone, self.width = backbone, backbone.shape.state_width
         self.ends = (float(min(task.train.labels)), float(max(task.train.labels)))
 
     def scores(self, texts: Texts) -> Tensor:
