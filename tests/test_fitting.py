@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.shape import Family
 from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.model.cutting import pair_ids
 from ulpt_search.workers.model.fitting import Fit, fit_task, fitted
@@ -72,6 +73,18 @@ def test_rows_that_fit_are_untouched_whatever_the_limit(tmp_path: Path) -> None:
         made = fitted(whole, SIGNS, "decoder", max_tokens=limit, positions=None)
         assert (made.train, made.digest) == (whole.train, whole.digest)
         assert made.notes[-1].startswith("the tokenizer has no chat template: conversations are written by task.template: plain")
+
+
+@pytest.mark.parametrize(
+    ("family", "why"), [("encoder-decoder", "an encoder-decoder learns a row's last answer alone: 6"), ("decoder", "plain")]
+)
+def test_answers_that_are_not_learnt_are_counted(tmp_path: Path, family: Family, why: str) -> None:
+    turns = [{"role": role, "content": "x"} for role in ("user", "assistant", "user", "assistant")]
+    rows = [{"messages": [{"role": "user", "content": f"q{i}"}, *turns[1:]]} for i in range(10)]
+    whole = load_task(TaskSpec(path=str(folder(tmp_path / "t", train=rows))))
+    notes = fitted(whole, SIGNS, family, max_tokens=64, positions=None).notes
+    assert any(why in note for note in notes)
+    assert any("not learnt" in note for note in notes) == (family == "encoder-decoder")
 
 
 def test_what_came_of_it_is_remembered_for_other_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Conversations as tokens: what is learnt, where decoding starts, and what no tokenizer may do to either."""
 
 import pytest
+from transformers import ByT5Tokenizer
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.model.rendering import prompt_of, render
@@ -61,3 +62,14 @@ def test_an_encoder_decoder_reads_the_question_and_learns_one_answer() -> None:
 def test_a_conversation_without_an_answer_is_nothing_to_learn() -> None:
     with pytest.raises(WrongInput, match="must end with an answer"):
         render(CHAT, "decoder", talk("a"), "auto")
+
+
+def test_a_tokenizer_written_in_python_tells_no_places_and_is_read_alike() -> None:
+    signs = ByT5Tokenizer()
+    assert not signs.is_fast
+    said = talk("é a", "b", "c", "dé", system="S")
+    row, prompt = render(signs, "decoder", said, "plain"), prompt_of(signs, "decoder", said, "plain")
+    assert row.ids[: len(prompt)] == prompt
+    learnt = [token for token, trained in zip(row.ids, row.trained, strict=True) if trained]
+    assert signs.decode(learnt) == " b</s> dé</s>"
+    assert render(signs, "encoder-decoder", talk("é", "b"), "auto").answer == (ord("b") + 3, 1)

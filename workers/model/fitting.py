@@ -23,6 +23,7 @@ from .node_cache import Tensors, once
 from .rendering import Rendered, render
 
 WHOLE, LEFT_OUT = -2, -1
+REWRITTEN, ONE_ANSWER = "the template rewrites them as the talk goes on", "an encoder-decoder learns a row's last answer alone"
 RULE = "1: passages lose their end, rows whose answers would be cut are left out"
 """Counted up whenever the same rows come to others."""
 
@@ -116,7 +117,7 @@ def fitted(
             raise WrongInput(
                 f"{task.name}: none of {len(rows):,} {split} rows fits into {limit} tokens with its answer; raise task.max_tokens"
             )
-        notes += said(split, decided, limit)
+        notes += said(split, decided, limit, REWRITTEN if family == "decoder" else ONE_ANSWER)
     train, validation, test = parts.values()
     digest = digest_of(kind=task.kind, labels=(), descriptions=(), metric=task.metric, splits=(train, validation, test))
     return replace(task, train=train, validation=validation, test=test, digest=digest, notes=(*task.notes, *notes))
@@ -134,7 +135,7 @@ def _cut(talk: Conversation, kept: int) -> Conversation:
     return talk if kept == WHOLE else with_passage(talk, talk.passage[:kept])
 
 
-def said(split: str, decided: Tensors, limit: int) -> Iterator[str]:
+def said(split: str, decided: Tensors, limit: int, why: str) -> Iterator[str]:
     """Say what was cut and left out of a split, a sentence each."""
     kept, rows = decided["kept"], len(decided["kept"])
     dropped, cut = int((kept == LEFT_OUT).sum()), int((kept >= 0).sum())
@@ -145,4 +146,4 @@ def said(split: str, decided: Tensors, limit: int) -> Iterator[str]:
         yield f"{share} of {rows:,} {split} rows are longer than {limit} tokens: {'; '.join(what)}"
     skipped = int(decided["skipped"].sum())
     if skipped:
-        yield f"answers in {split} rows that are not learnt, since the template rewrites them as the talk goes on: {skipped:,}"
+        yield f"answers in {split} rows that are not learnt, since {why}: {skipped:,}"
