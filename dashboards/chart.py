@@ -8,7 +8,7 @@ from ..spaces.records import Point
 from .chart_layout import layout
 from .curve import Curve
 from .palette import THEMES, Scheme, Theme
-from .scale import parameter_range
+from .scale import parameter_range, reference_start
 from .verdicts import reported
 from .words import configuration, count, mean_over_seeds, metric, size
 
@@ -109,10 +109,10 @@ def _references(curve: Curve, theme: Theme) -> "Iterator[Scatter]":
 
     low, high = parameter_range(curve)
     for one, dash in zip(curve.references, ("dot", "dashdot", "longdash"), strict=False):
-        x = [max(low, one.parameters), max(high, one.parameters)]
+        x = [reference_start(one, low, high), high]
         line = {"color": theme.muted, "width": 1.5, "dash": dash}
         told = f"{escape(one.about, quote=False)}<br>{count(one.parameters)} parameters, validation {metric(one.score)}"
-        marker = {"symbol": "diamond-tall-open", "size": 11, "color": theme.muted, "opacity": [1 if one.parameters else 0, 0]}
+        marker = {"symbol": "diamond-tall-open", "size": 11, "color": theme.muted, "opacity": [1 if x[0] > low else 0, 0]}
         name = f"{one.kind} (reference)"
         yield Scatter(
             mode="lines+markers", name=name, x=x, y=[one.score] * 2, line=line, marker=marker, hovertext=told,

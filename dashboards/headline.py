@@ -1,7 +1,7 @@
 """The one sentence about a curve that a reader in a hurry needs."""
 
 from .curve import Curve
-from .verdicts import against_best, blind, cheapest_alternative, under_probe, visible
+from .verdicts import against_best, blind, ceiling, cheapest_alternative, under_probe, visible
 from .words import count, mean_over_seeds, metric
 
 
@@ -13,8 +13,7 @@ def headline(curve: Curve) -> str:
     tested = f" ({mean_over_seeds(best)} on the test split)" if best.test_score is not None else ""
     named = f"{best.method} with {count(best.trainable_parameters)} parameters"
     line = f"The best adapter is {named}: {curve.metric} {metric(best.score)} in validation{tested}."
-    if told := under_probe(curve):
-        line = f"{line} {told}"
+    line = " ".join(filter(None, (line, under_probe(curve), ceiling(curve))))
     if blind(curve):
         return f"{line} The data cannot tell the adapters of this curve apart: differences under {metric(visible(curve))} are not seen."
     if cheap is None:

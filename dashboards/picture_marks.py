@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..spaces.records import Point
 from .curve import Curve
 from .palette import THEMES, Style
+from .scale import reference_start
 from .verdicts import reported
 from .words import metric, shorten
 
@@ -48,11 +49,11 @@ def draw_references(axes: "Axes", curve: Curve) -> None:
     """Draw a dashed line at the score of each reference, from its size on, and a mark where that is."""
     low, high = axes.get_xlim()
     for one, dash in zip(curve.references, (":", "-.", "--"), strict=False):
-        start = min(max(low, one.parameters), high)
+        start = reference_start(one, low, high)
         axes.plot(
             [start, high], [one.score] * 2, linestyle=dash, color=INK.muted, linewidth=1.3, zorder=2, label=f"{one.kind}\n(reference)"
         )
-        if one.parameters:
+        if start > low:
             axes.scatter([start], [one.score], marker="d", s=55, facecolors="none", edgecolors=INK.muted, zorder=5)
 
 

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import TypeVar
 
 from ..spaces.records import Point, Split
-from ..spaces.references import Reference
+from ..spaces.references import CEILING, Reference
 from .crossed import Comparison, compare, cost_of_choice, holm
 from .curve import Curve
 from .intervals import LEVEL, TAIL, Interval, difference, over_rows
@@ -121,6 +121,12 @@ def under_probe(curve: Curve) -> str:
         over = ", more than the budget" if probe.parameters > curve.budget else ""
         return f"The curve is under {named}{over}."
     return f"Up to {count(reached.trainable_parameters)} parameters the curve is under {named}."
+
+
+def ceiling(curve: Curve) -> str:
+    """Return in a sentence what full fine-tuning has in validation; empty where it was not asked for."""
+    one = next((one for one in curve.references if one.kind in CEILING), None)
+    return "" if one is None else f"Full fine-tuning has {metric(one.score)} with {count(one.parameters)} parameters."
 
 
 def _at(curve: Curve, parameters: int) -> float:

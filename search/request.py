@@ -38,6 +38,8 @@ class Request:
     tracking_uri: str | None = None
     references: bool = True
     """Whether the frozen model and a linear probe are measured beside the curve."""
+    ceiling: bool = False
+    """Whether full fine-tuning is, too, once the search has nothing else to do. Not under a time limit, which it would not keep."""
     full_hash: bool = False
     check: bool = False
     """Of `plan`: load the model, and compare its frozen scores."""
@@ -45,6 +47,11 @@ class Request:
     as_json: bool = False
     began: float = field(default_factory=time.monotonic, compare=False)
     """When the command was given, on the monotonic clock: what `--time` counts from."""
+
+    def __post_init__(self) -> None:
+        if self.ceiling and self.limit is not None:
+            way_out = "leave --time out, or run the same study again with --ceiling when its time is over"
+            raise WrongInput(f"--ceiling with --time {self.limit:g}s: full fine-tuning cannot be cut short; {way_out}")
 
     @property
     def places(self) -> Home:

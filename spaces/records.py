@@ -143,6 +143,8 @@ class Outcome:
     """Why nothing could be done here, whatever the trials: model, store or device cannot be used. Costs no trial an attempt."""
     lost: str | None = None
     """Why no worker answered, in one line. Whose doing that was, nobody said."""
+    failed: str | None = None
+    """Why a job without trials came to nothing: of others, problems say it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -156,6 +158,7 @@ class Outcome:
             "heavy": list(self.heavy),
             "unable": self.unable,
             "lost": self.lost,
+            "failed": self.failed,
         }
 
     @classmethod
@@ -174,6 +177,7 @@ class Outcome:
             tuple(values["heavy"]),
             values["unable"],
             values["lost"],
+            values["failed"],
         )
 
 

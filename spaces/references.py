@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-ReferenceKind = Literal["frozen", "probe"]
-KINDS: tuple[ReferenceKind, ...] = get_args(ReferenceKind)
+ReferenceKind = Literal["frozen", "probe", "ceiling"]
+KINDS: tuple[ReferenceKind, ...] = ("frozen", "probe")
+"""Measured unless a person says no."""
+CEILING: tuple[ReferenceKind, ...] = ("ceiling",)
+"""Full fine-tuning: measured only where a person asks for it."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Reference:
     about: str
     """What was measured and what was chosen: `frozen model, cosine ...`, `linear probe on the mean of the text's states, C = 1`."""
     parameters: int
-    """Trained elements: C·d + C of a probe with C labels on d features, 0 of the frozen model."""
+    """Trained elements: C·d + C of a probe with C labels on d features, 0 of the frozen model, all linears' of the ceiling."""
     score: float
     """In validation, as `Result.score`."""
     variance: float

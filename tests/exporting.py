@@ -34,11 +34,12 @@ def setup(family: str, folder: Path) -> Setup:
 
 def trial(family: str, name: str, changes: Hyperparameters | None = None) -> Trial:
     """A trial at the default values, its learning rates as high as their axes go, so that a few steps make a difference."""
-    values = {**_bold(name), **(changes or {})}
+    values = {**bold(name), **(changes or {})}
     return Trial(0, name, values, seed=3, parameters=count(name, values, zoo.backbone(family).shape))
 
 
-def _bold(name: str) -> dict[str, Value]:
+def bold(name: str) -> dict[str, Value]:
+    """A method's default values, its learning rates as high as their axes go."""
     values: dict[str, Value] = {}
     for part in name.split("+"):
         mine = {**method(part).defaults(), **{key: axis.corners()[-1] for key, axis in method(part).axes().items() if key.startswith("lr")}}

@@ -12,14 +12,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from ulpt_search.dashboards.headline import headline
+from ulpt_search.dashboards.scale import parameter_range, reference_start
 from ulpt_search.dashboards.verdicts import beside, under_probe
+from ulpt_search.search.cli.printing import ceiling_line
 from ulpt_search.search.ledger.ledger import Ledger
-from ulpt_search.search.running.reference_jobs import NUMBER, ReferenceJobs
+from ulpt_search.search.request import Request
+from ulpt_search.search.running.cost_estimate import ceiling_cost
+from ulpt_search.search.running.dispatch import failed
+from ulpt_search.search.running.reference_jobs import LAST, NUMBER, ReferenceJobs
+from ulpt_search.search.running.speed import Pace
 from ulpt_search.search.tracking.run_records import Snapshot, reference_runs
-from ulpt_search.spaces.records import Job, Outcome
-from ulpt_search.spaces.references import KINDS, Reference
-from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
-from ulpt_search.workers.training import heads, references, worker
+from ulpt_search.spaces.errors import Failure, WrongInput
+from ulpt_search.spaces.records import Job, Outcome, Split
+from ulpt_search.spaces.references import CEILING, KINDS, Reference
+from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
+from ulpt_search.workers.model.pack import Pack
+from ulpt_search.workers.training import ceiling, heads, references, worker
+from ulpt_search.workers.training.scoring import Score
 from ulpt_search.workers.training.session import Session
 
 from . import ledgers, tiny
@@ -90,6 +99,75 @@ def test_the_scale_of_the_states_changes_nothing(setup: Setup) -> None:
     rows = draw.normal(size=(len(targets), 8)) + 2 * np.eye(8)[targets]
     small, large = (references._fit(session, rows * by, targets, 1.0).predict(rows * by) for by in (1.0, 1000.0))
     assert (small == large).all()
+
+
+def test_full_fine_tuning_goes_on_while_more_steps_help(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rates are brought up to what eight steps of a random model need; the scores are the trained model's, whatever was chosen."""
+    monkeypatch.setattr(ceiling, "RATES", (1e-9, 3e-2))
+    judged, own = list[tuple[str, float]](), ceiling.pack_scores
+
+    def heard(session: Session, pack: Pack, split: Split, *, final: bool) -> list[Score]:
+        found = own(session, pack, split, final=final)
+        judged.append((split, found[0].value))
+        return found
+
+    monkeypatch.setattr(ceiling, "pack_scores", heard)
+    best = ceiling.tune(worker.session(setup))
+    tried = [value for split, value in judged if split == "validation"]
+    steps = [8, 8, 16, 32][: len(tried)]
+    shorter = max(tried[:2])
+    assert max(zip(tried, steps, strict=True))[0] == best.validation.value > 0.6 > tried[0]
+    assert best.longer_helped == (best.steps == 32)
+    assert len(tried) == (3 if tried[2] <= shorter else 4)
+    assert ceiling.planned(8) == (3 * 8 - 8 + 16, 3 * 8 - 8 + 48)
+    assert best.parameters == sum(linear.inputs * linear.outputs for linear in worker.session(setup).backbone.shape.linears)
+    assert best.about.startswith("full fine-tuning of all linears, rate 0.03 of 1e-09, 0.03 and ")
+
+
+def test_full_fine_tuning_that_diverges_is_one_line(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceiling, "RATES", (1e30,))
+    with pytest.raises(Failure, match=r"^full fine-tuning diverged at every rate of 1e\+30: scores are no numbers$"):
+        ceiling.tune(worker.session(setup))
+
+
+def test_a_ceiling_is_asked_for_and_never_under_a_time_limit(tmp_path: Path) -> None:
+    assert not Request(source="smoke", budget=100, home=str(tmp_path)).ceiling
+    with pytest.raises(WrongInput, match=r"^--ceiling with --time 600s: full fine-tuning cannot be cut short; leave --time out, or run"):
+        Request(source="smoke", budget=100, home=str(tmp_path), ceiling=True, limit=600.0)
+
+
+def test_a_plan_says_what_a_ceiling_would_take(setup: Setup) -> None:
+    space = Space("tiny", setup.model, setup.task, setup.training, {})
+    shape = worker.session(setup).backbone.shape
+    cost = ceiling_cost(space, shape, Pace(rate=2.0, rows={"validation": 1, "test": 1}))
+    assert cost.steps == (40, 72)
+    assert cost.seconds == (40 * 1.5 / 2, 72 * 1.5 / 2)
+    said = ceiling_line(cost)
+    assert said.startswith(f"ceiling: full fine-tuning of {cost.parameters:,} parameters after the search, 40 to 72 steps one trial")
+    assert "between 0:30 and 0:54 by one worker" in said
+    assert "a time that no run has measured here by one worker" in ceiling_line(ceiling_cost(space, shape, None))
+
+
+def test_a_ceiling_that_fails_says_why_and_is_not_tried_again() -> None:
+    jobs = ReferenceJobs([FROZEN, PROBE], wanted=CEILING, attempts=1, number=LAST)
+    job = jobs.next_job()
+    assert job is not None
+    assert (job.number, job.references) == (LAST, ("ceiling",))
+    lost = Outcome.from_json(json.loads(json.dumps(failed(job, "out of memory").to_json())))
+    assert jobs.record(lost) == "the references (ceiling) could not be measured: out of memory; the search goes on without them"
+    assert jobs.over
+
+
+def test_a_ceiling_is_a_level_of_the_picture_and_a_sentence_of_the_headline() -> None:
+    """It is a thousand times beyond the budget: the axis does not reach there."""
+    full = replace(PROBE, kind="ceiling", about="full fine-tuning", parameters=10**9, score=0.95)
+    bare, whole = curve(), replace(curve(), references=(FROZEN, full))
+    assert parameter_range(whole) == parameter_range(bare)
+    low, high = parameter_range(whole)
+    assert [reference_start(one, low, high) for one in whole.references] == [low, low]
+    assert "Full fine-tuning has 0.950 with 1,000,000,000 parameters." in headline(whole)
+    assert under_probe(whole) == ""
+    assert "full fine-tuning (1,000,000,000 parameters): validation 0.950" in beside(whole)[1]
 
 
 def test_a_fit_gets_as_many_rounds_as_its_time_allows(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

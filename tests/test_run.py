@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,7 +290,7 @@ def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: P
     assert program.left() == []
 
     (tmp_path / "user").rmdir()
-    again = Program(tiny.COMMAND, folder=tmp_path, temporary=temporary)
+    again = Program([*tiny.COMMAND, "--ceiling"], folder=tmp_path, temporary=temporary)
     status, _, err = again.end(seconds=280)
     assert status == 0, err
     results = study.results
@@ -301,8 +302,8 @@ def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: P
     assert len({(Proposal.of(trial).identity, trial.purpose) for trial in trials}) == len(trials)
     runs = study.runs()
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert [one.kind for one in study.ledger.references("tiny")] == ["frozen", "probe"]  # once, whoever was killed
-    assert len(runs) == 1 + len(trials) + 2
+    assert [one.kind for one in study.ledger.references("tiny")] == ["frozen", "probe", "ceiling"]  # once, whoever was killed
+    assert len(runs) == 1 + len(trials) + 3
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
@@ -317,3 +318,19 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
     assert program.left() == []
     assert study.results
     assert "RUNNING" not in {run.info.status for run in study.runs()}
+
+
+@pytest.mark.slow
+def test_a_finished_study_measures_the_references_that_it_lacks(done: tuple[Study, str, str], temporary: Path) -> None:
+    """The last test of this file: it adds to the study that the others look at."""
+    study, *_ = done
+    with sqlite3.connect(study.folder / "home" / "ledger.sqlite") as ledger:
+        ledger.execute("delete from ulpt_references where kind = 'probe'")
+    before = study.results
+    program = Program([*tiny.COMMAND, "--ceiling"], folder=study.folder, temporary=temporary)
+    status, _, err = program.end(seconds=200)
+    assert status == 0, err
+    assert "tiny: has no probe reference yet, measured now; --no-references goes without" in err
+    assert [one.kind for one in study.ledger.references("tiny")] == ["frozen", "probe", "ceiling"]
+    assert study.results == before
+    assert "reference: ceiling" in {run.info.run_name for run in study.runs()}

@@ -85,6 +85,7 @@ _SEARCH: tuple[Decorator[Callable[..., object]], ...] = (
     ),
     click.option("--address", metavar="HOST:PORT", help="An existing Ray cluster; default: a local one."),
     click.option("--references/--no-references", default=True, show_default=True, help="Measure the frozen model and a linear probe, too."),
+    click.option("--ceiling", is_flag=True, help="Fine-tune all of the model, too, once the search is done: it may take long."),
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Overrides any key: --set methods.lora.rank=4."),
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..keeping.clearing import Litter
     from ..ledger.reading import History, Summary
     from ..request import Request
-    from ..running.cost_estimate import LabelText, SearchPlan
+    from ..running.cost_estimate import CeilingCost, LabelText, SearchPlan
     from ..running.driver import Ended
     from .doctor import Check
     from .listings import Listing, MethodListing, RuleListing
@@ -78,8 +78,22 @@ def print_plan(plan: "SearchPlan") -> None:
     if plan.seconds is not None:
         workers = f"{plan.workers} worker{'s' * (plan.workers > 1)}"
         click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
+    if plan.ceiling is not None:
+        click.echo(ceiling_line(plan.ceiling))
     for note in plan.notes:
         click.echo(f"{plan.space.task.name}: {note}")
+
+
+def ceiling_line(cost: "CeilingCost") -> str:
+    """What full fine-tuning would take."""
+    from ...dashboards.words import duration
+
+    least, most = cost.steps
+    took = " and ".join(map(duration, cost.seconds)) if cost.seconds else "a time that no run has measured here"
+    return (
+        f"ceiling: full fine-tuning of {cost.parameters:,} parameters after the search, {least:,} to {most:,} steps one trial at a time; "
+        f"{'between ' * bool(cost.seconds)}{took} by one worker, and more where packs are what makes trials fast"
+    )
 
 
 LABELS_SHOWN = 12

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ...workers.tasks import Task
     from .speed import Pace
 
-_PASSES = 4
-"""Forward, and backward through a frozen model: 2 operations a weight each, since weight gradients are never computed."""
+_PASSES, _FULL = 4, 6
+"""Forward, and backward through a frozen model: 2 operations a weight each, without weight gradients; and where these are computed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ class SearchPlan:
     """Whether the model without an adapter computes here what it computes by itself."""
     notes: tuple[str, ...] = ()
     """What was done to the task's data beyond reading it."""
+    ceiling: "CeilingCost | None" = None
+    """Full fine-tuning, where it was asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `plan --json` prints."""
@@ -102,6 +104,7 @@ class SearchPlan:
             "expected_seconds": self.seconds,
             "frozen_scores": asdict(self.frozen_scores),
             "notes": list(self.notes),
+            "ceiling": None if self.ceiling is None else asdict(self.ceiling),
         }
 
 
@@ -112,6 +115,27 @@ class Compared:
     agree: bool | None
     """None where it was not tried."""
     said: str
+
+
+@dataclass(frozen=True)
+class CeilingCost:
+    """What full fine-tuning would take beside the search."""
+
+    parameters: int
+    steps: tuple[int, int]
+    """Where twice the recipe's steps do not help, and where they always do."""
+    seconds: tuple[float, float] | None
+    """Of one worker; None before a run has measured this machine with this model and task."""
+
+
+def ceiling_cost(space: Space, shape: Shape, pace: "Pace | None") -> CeilingCost:
+    """Return the cost of full fine-tuning by the recipe; a step needs the weights' gradients beside the rows', a half more."""
+    from ...workers.catalogue import count
+    from ...workers.training.ceiling import RATES, method_of, planned
+
+    least, most = planned(space.training.steps)
+    seconds = None if pace is None else (_FULL / _PASSES * least / pace.rate, _FULL / _PASSES * most / pace.rate)
+    return CeilingCost(count(*method_of(shape, RATES[0]), shape), (least, most), seconds)
 
 
 UNTRIED = Compared(None, "not compared with the plain model's, for the model was not loaded: plan --check does it, run always")
@@ -138,9 +162,10 @@ def make_plan(request: Request) -> SearchPlan:
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
     exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)
     compared = _compared(space, task) if request.check else UNTRIED
+    ceiling = ceiling_cost(space, shape, pace) if request.ceiling else None
     name = request.name(space)
     read = (readout, head_places(space, shape), labels_of(task), exports, compared)
-    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes)
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes, ceiling)
 
 
 def _compared(space: Space, task: "Task") -> Compared:

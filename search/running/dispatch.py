@@ -128,7 +128,8 @@ class Dispatch:
 
 def failed(job: Job, error: str) -> Outcome:
     """Return the outcome of a job that none of its trials survived; each may be tried again."""
-    return Outcome(job.number, problems=tuple(Problem(assignment.trial.number, error) for assignment in job.assignments))
+    problems = tuple(Problem(assignment.trial.number, error) for assignment in job.assignments)
+    return Outcome(job.number, problems=problems, failed=None if problems else error)
 
 
 def traced(error: BaseException) -> str:

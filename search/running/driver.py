@@ -18,6 +18,7 @@ import click
 from ...dashboards.live import LiveView
 from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
+from ...spaces.references import CEILING, KINDS
 from ...spaces.space import Execution, Setup, Space
 from ..brain.study import Study
 from ..brain.time_left import Work
@@ -32,7 +33,7 @@ from .deliverables import deliver
 from .former_studies import adopt
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
-from .reference_jobs import ATTEMPTS, NUMBER, ReferenceJobs
+from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import Interrupted
 from .timekeeper import Limit, Timekeeper
@@ -42,6 +43,8 @@ PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
 FIRST = 1800.0
 """Seconds that a worker may take to answer before it is known how long jobs take here."""
+CEILING_LIMIT = 24 * 3600.0
+"""Full fine-tuning takes as long as it takes; a worker that hangs in it is found the next day."""
 SLOW, TIMES = 300.0, 10
 """Later: so many seconds, and so many times as long as the job should take."""
 LEAST = 120.0
@@ -63,10 +66,11 @@ class Driver:
         view: LiveView,
         mirror: Mirror,
         references: ReferenceJobs | None = None,
+        ceiling: ReferenceJobs | None = None,
     ) -> None:
         self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
         self._watch, self._view, self._mirror = watch, view, mirror
-        self._references = references or ReferenceJobs((), wanted=())
+        self._references, self._ceiling = (each or ReferenceJobs((), wanted=()) for each in (references, ceiling))
         self._answered = False  # whether any job has come back: until then nobody knows how long a model takes to load
 
     def next_job(self) -> Job | None:
@@ -75,11 +79,10 @@ class Driver:
         Raises `Failure` where another driver has taken the study over.
         """
         self._lease.check()
-        if (beside := self._references.next_job()) is not None:
-            self._watch.launched(beside)
-            return beside
-        self._study.tell_time(self._watch.time.time_left())
-        job = self._study.next_job()
+        job = self._references.next_job()
+        if job is None:
+            self._study.tell_time(self._watch.time.time_left())
+            job = self._study.next_job() or self._ceiling.next_job()
         if job is not None:
             self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
             self._watch.launched(job)
@@ -92,8 +95,9 @@ class Driver:
         self._answered = self._answered or bool(outcome.results)
         self._ledger.record(self._name, outcome)
         self._watch.returned(outcome)
-        if outcome.job == NUMBER:
-            if told := self._references.record(outcome):
+        beside = {each.number: each for each in (self._references, self._ceiling)}
+        if outcome.job in beside:
+            if told := beside[outcome.job].record(outcome):
                 click.echo(told, err=True)
             self._mirror.notify()
             return
@@ -104,13 +108,13 @@ class Driver:
     def finished(self) -> bool:
         """Whether the study is over, or its time."""
         self._study.tell_time(self._watch.time.time_left())
-        return self._study.finished and self._references.over
+        return self._study.finished and self._references.over and self._ceiling.over
 
     def limit(self, job: Job) -> float:
         """Return the seconds after which a job's worker is not waited for any longer: many times what the job should take."""
         costs = self._watch.time.costs
-        if job.number == NUMBER or not self._answered:
-            return FIRST
+        if not job.assignments or not self._answered:
+            return CEILING_LIMIT if job.number == LAST else FIRST
         start = min(assignment.start for assignment in job.assignments)
         work = Work(len(job.assignments), job.stop - start, job.splits)
         return SLOW + TIMES * costs.price(work, cold=True).mean
@@ -148,8 +152,8 @@ class Search:
         watch = self._watch(study, problems)
         with _mirrored(request, self.ledger, self.record) as mirror:
             study.tell_time(watch.time.time_left())
-            references = self._references()
-            if not study.finished or not references.over:
+            references, ceiling = self._references(), self._ceiling()
+            if not study.finished or not references.over or not ceiling.over:
                 request.say(f"{self.record.name}: {self.means}; state in {request.places.root}")
                 if study.trials and references.missing:
                     named = ", ".join(references.missing)
@@ -165,6 +169,7 @@ class Search:
                         view=view,
                         mirror=mirror,
                         references=references,
+                        ceiling=ceiling,
                     )
                     cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished, limit=driver.limit)
             return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
@@ -172,9 +177,15 @@ class Search:
     def _references(self) -> ReferenceJobs:
         """None where they are not wanted, or a short time is better spent on the search."""
         request = self.request
-        wanted = self.inspection.references if request.references and (request.limit is None or request.limit >= LEAST) else ()
+        asked = request.references and (request.limit is None or request.limit >= LEAST)
+        wanted = tuple(kind for kind in self.inspection.references if asked and kind in KINDS)
         attempts = ATTEMPTS if request.limit is None else 1  # what failed once has cost enough of a limit
         return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted, attempts=attempts)
+
+    def _ceiling(self) -> ReferenceJobs:
+        """Full fine-tuning, where it is asked for and the task can be read; one attempt, which costs enough."""
+        wanted = tuple(kind for kind in self.inspection.references if self.request.ceiling and kind in CEILING)
+        return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted, attempts=1, number=LAST)
 
     def _study(self, problems: Sequence[Problem]) -> Study:
         return Study(

@@ -1,6 +1,7 @@
-"""The jobs that measure what stands beside a curve: handed out before the search's first, written down when they come back.
+"""The jobs that measure what stands beside a curve, written down when they come back.
 
-They are no part of a study's plan: a study is not told of them, and they are nobody's trial. Their time is the command's.
+They are no part of a study's plan: a study is not told of them, and they are nobody's trial. Their time is the command's. The quick ones
+are handed out before the search's first job, full fine-tuning when the search has nothing to hand out (`docs/decisions/0016-ceiling.md`).
 """
 
 from collections.abc import Collection, Sequence
@@ -8,15 +9,18 @@ from collections.abc import Collection, Sequence
 from ...spaces.records import Job, Outcome
 from ...spaces.references import KINDS, Reference, ReferenceKind
 
-NUMBER = -1
-"""Of every such job; a study numbers its own from 0."""
+NUMBER, LAST = -1, -2
+"""Of such jobs before the search and after it; a study numbers its own from 0."""
 ATTEMPTS = 2
 
 
 class ReferenceJobs:
     """What is still to be measured of one study; `known` was measured before."""
 
-    def __init__(self, known: Collection[Reference], *, wanted: Sequence[ReferenceKind] = KINDS, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, known: Collection[Reference], *, wanted: Sequence[ReferenceKind] = KINDS, attempts: int = ATTEMPTS, number: int = NUMBER
+    ) -> None:
+        self.number = number
         self._missing = tuple(kind for kind in wanted if kind not in {one.kind for one in known})
         self._attempts, self._most = 0, attempts
         self._under_way = False
@@ -40,7 +44,7 @@ class ReferenceJobs:
         if self._under_way or not self._waiting:
             return None
         self._attempts, self._under_way = self._attempts + 1, True
-        return Job(NUMBER, (), 0, references=self._missing)
+        return Job(self.number, (), 0, references=self._missing)
 
     def record(self, outcome: Outcome) -> str:
         """Take in what came of the job; return what a person should be told of it, empty where all is well."""
@@ -48,5 +52,7 @@ class ReferenceJobs:
         found = {one.kind for one in outcome.references}
         self._missing = tuple(kind for kind in self._missing if kind not in found)
         if self._missing and not self._waiting:
-            return f"the references ({', '.join(self._missing)}) could not be measured; the search goes on without them"
+            told = outcome.failed or outcome.lost or outcome.unable
+            why = f": {told}" if told else ""
+            return f"the references ({', '.join(self._missing)}) could not be measured{why}; the search goes on without them"
         return ""

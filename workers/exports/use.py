@@ -47,8 +47,11 @@ class Predictor:
         """Return `{text, label, probability}` for each text; of a multiple-choice task, whose texts come with `choices`, one of these.
 
         Of a regression `{text, number}`; of any number of labels a text `{text, labels, probabilities}`, with those that are likelier than
-        not. Raises `WrongInput` where choices are missing or not asked for, and where pairs are read and texts come alone.
+        not. Raises `WrongInput` where choices are missing or not asked for, where pairs are read and texts come alone, and for one text in
+        the place of a list.
         """
+        if isinstance(texts, str):
+            raise WrongInput(f"{self.folder}: got one text, wanted a list of texts: predict([text])")
         if self.card.own_choices != bool(choices) or (choices and len(choices) != len(texts)):
             wanted = f"{len(texts)} lists of choices, one a text" if self.card.own_choices else "no choices: its labels are its task's"
             raise WrongInput(f"{self.folder}: got {len(choices)} lists of choices, wanted {wanted}")

@@ -1,4 +1,4 @@
-"""The frozen model and a linear probe, measured by a study's own readout and metric on its own splits.
+"""The frozen model, a linear probe and full fine-tuning, measured by a study's own readout and metric on its own splits.
 
 A probe is multinomial logistic regression on kept states of the frozen model, standardised by the training rows' mean and deviation (which
 fold into its weights: W h + c, C·d + C numbers). Of a large training split it sees rows spread over it, as many as a head starts from. Its
@@ -7,7 +7,7 @@ penalty is the one that does best in validation; it never sees another split. Of
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,9 @@ from ..methods.maths.pairs import features
 from ..model.frozen_scores import own_scores
 from ..model.pack import Pack
 from ..tasks import Task
-from .answer_scoring import score_answers
+from .ceiling import tune
 from .heads import spread
+from .pack_scores import pack_scores
 from .probes import MISSING, Probe, fit
 from .scoring import Score, measured
 from .session import Session
@@ -45,15 +46,15 @@ PAIR = "|u - v| and u ⊙ v of"
 
 def possible(task: Task, answers: Answers) -> tuple[ReferenceKind, ...]:
     """Return what can be measured: a probe needs outputs that all rows share, and the frozen model a readout of its own."""
-    asked = ("frozen", "probe") if task.outputs else ("frozen",)
-    return tuple(kind for kind in asked if kind == "probe" or not answers.needs_head)
+    asked: tuple[ReferenceKind, ...] = ("frozen", "probe", "ceiling") if task.outputs else ("frozen", "ceiling")
+    return tuple(kind for kind in asked if kind != "frozen" or not answers.needs_head)
 
 
 def measure(session: Session, kinds: Sequence[ReferenceKind]) -> Iterator[Reference]:
     """Yield the references of these kinds that the task has."""
     for kind in (kind for kind in possible(session.task, session.backbone.shape.answers) if kind in kinds):
         began = time.perf_counter()
-        found = _frozen(session) if kind == "frozen" else _probe(session)
+        found = MEASURES[kind](session)
         yield replace(found, seconds=time.perf_counter() - began)
 
 
@@ -71,7 +72,7 @@ def _frozen(session: Session) -> Reference:
 def _frozen_scores(session: Session, split: Split) -> Score:
     data, trainer = session.splits[split], session.trainer
     if session.task.kind == "generation":
-        return score_answers(session, Pack([[]], device=trainer.backbone.device), split, final=True)[0]
+        return pack_scores(session, Pack([[]], device=trainer.backbone.device), split, final=True)[0]
     order = np.argsort(np.asarray(data.lengths), kind="stable")
     pieces = [order[begin : begin + ROWS_AT_ONCE].tolist() for begin in range(0, len(order), ROWS_AT_ONCE)]
     scores = torch.cat([own_scores(trainer.backbone, trainer.readout, data, piece).cpu() for piece in pieces])
@@ -105,6 +106,14 @@ def _probe(session: Session) -> Reference:
 def _rounds_of(model: Any) -> tuple[int, int]:
     """How many rounds a fit took, and how many it had."""
     return int(max(model.n_iter_)), model.max_iter
+
+
+def _ceiling(session: Session) -> Reference:
+    best = tune(session)
+    return _reference(session, "ceiling", best.about, best.parameters, best.validation, best.test)
+
+
+MEASURES: Mapping[ReferenceKind, Callable[[Session], Reference]] = {"frozen": _frozen, "probe": _probe, "ceiling": _ceiling}
 
 
 def _seen(session: Session, targets: np.ndarray) -> str:

@@ -32,12 +32,12 @@ from ..model.shared_weights import share_weights
 from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
 from ..tasks import load_task
-from .answer_scoring import score_answers
 from .class_weights import class_weights
+from .pack_scores import pack_scores
 from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, to_metadata
 from .references import measure
 from .row_scores import PREFIX, packed
-from .scoring import Score, measured
+from .scoring import Score
 from .session import Session
 from .store import AdapterStore, Unusable
 from .tokens import encoded
@@ -180,7 +180,7 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
     trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
     final = any(assignment.trial.purpose == "final" for assignment in job.assignments)
-    scores = {split: _score(session, pack, split, final=final) for split in job.splits}
+    scores = {split: pack_scores(session, pack, split, final=final) for split in job.splits}
     done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
     healthy = done.healthy()
     results = [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
@@ -269,16 +269,6 @@ def _save(session: Session, done: Finished, position: int) -> str:
 def _rows(done: Finished, position: int) -> dict[str, Tensor]:
     """What each row added to a final's scores: two finals are compared row by row."""
     return {f"{PREFIX}{split}": torch.from_numpy(packed(scores[position].rows)) for split, scores in done.scores.items()}
-
-
-def _score(session: Session, pack: Pack, split: Split, *, final: bool) -> list[Score]:
-    if session.task.kind == "generation":
-        return score_answers(session, pack, split, final=final)
-    data = session.splits[split]
-    scores, metrics = session.trainer.predict(pack, data), (session.task.metric, *session.task.metrics)
-    groups: tuple[str, ...] = getattr(session.task, split).groups
-    measure = partial(measured, metrics, targets=data.targets, classes=len(session.task.labels), groups=groups)
-    return [measure(scores=own.float().numpy()) for own in scores]
 
 
 def _diverged(trial: Trial, step: int) -> Problem:
