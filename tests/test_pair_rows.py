@@ -11,7 +11,7 @@ from . import families, masked, zoo
 
 LONG = " ".join(f"w{n}" for n in range(40))
 OTHER = " ".join(f"w{63 - n}" for n in range(40))
-PAIRS = (("w1 w2", "w3"), ("", OTHER), (LONG, ""), (LONG, OTHER), ("w1", None))
+PAIRS: tuple[tuple[str, str | None], ...] = (("w1 w2", "w3"), ("", OTHER), (LONG, ""), (LONG, OTHER), ("w1", None))
 LIMIT = 16
 MODELS = {
     "bert": lambda: families.backbone("bert"),
@@ -23,8 +23,7 @@ MODELS = {
 
 
 def rows() -> Rows:
-    firsts, seconds = zip(*PAIRS, strict=True)
-    return Rows(firsts, seconds, (0,) * len(PAIRS))
+    return Rows(tuple(first for first, _ in PAIRS), tuple(second for _, second in PAIRS), (0,) * len(PAIRS))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -46,10 +45,10 @@ def test_of_two_long_texts_both_keep_words(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bert", "masked"])
 def test_token_types_tell_a_pair_s_texts_apart(name: str) -> None:
-    """Both occur in every pair, also in one that was cut; where a tokenizer has them, they are asked for by name."""
+    """Both occur in every pair, also in one that was cut; transformers takes an empty second text for none, as who loads an export does."""
     backbone: Backbone = MODELS[name]()
     data = encode(backbone, rows(), max_tokens=LIMIT)
     assert data.types is not None
     kinds = [set(own.tolist()) for own in np.split(data.types, data.offsets[1:-1])]
-    assert kinds[:4] == [{0, 1}] * 4
-    assert kinds[4] == {0}
+    assert [kinds[place] for place in (0, 1, 3)] == [{0, 1}] * 3
+    assert kinds[2] == kinds[4] == {0}

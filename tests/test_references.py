@@ -27,7 +27,7 @@ from ulpt_search.spaces.records import Job, Outcome, Split
 from ulpt_search.spaces.references import CEILING, KINDS, Reference
 from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
 from ulpt_search.workers.model.pack import Pack
-from ulpt_search.workers.training import ceiling, heads, references, worker
+from ulpt_search.workers.training import ceiling, heads, pack_scores, references, worker
 from ulpt_search.workers.training.scoring import Score
 from ulpt_search.workers.training.session import Session
 
@@ -104,7 +104,7 @@ def test_the_scale_of_the_states_changes_nothing(setup: Setup) -> None:
 def test_full_fine_tuning_goes_on_while_more_steps_help(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rates are brought up to what eight steps of a random model need; the scores are the trained model's, whatever was chosen."""
     monkeypatch.setattr(ceiling, "RATES", (1e-9, 3e-2))
-    judged, own = list[tuple[str, float]](), ceiling.pack_scores
+    judged, own = list[tuple[str, float]](), pack_scores.pack_scores
 
     def heard(session: Session, pack: Pack, split: Split, *, final: bool) -> list[Score]:
         found = own(session, pack, split, final=final)

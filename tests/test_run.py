@@ -327,6 +327,7 @@ def test_a_finished_study_measures_the_references_that_it_lacks(done: tuple[Stud
     with sqlite3.connect(study.folder / "home" / "ledger.sqlite") as ledger:
         ledger.execute("delete from ulpt_references where kind = 'probe'")
     before = study.results
+    (study.folder / "user").rmdir()
     program = Program([*tiny.COMMAND, "--ceiling"], folder=study.folder, temporary=temporary)
     status, _, err = program.end(seconds=200)
     assert status == 0, err
