@@ -331,7 +331,7 @@ def test_a_finished_study_measures_the_references_that_it_lacks(done: tuple[Stud
     program = Program([*tiny.COMMAND, "--ceiling"], folder=study.folder, temporary=temporary)
     status, _, err = program.end(seconds=200)
     assert status == 0, err
-    assert "tiny: has no probe reference yet, measured now; --no-references goes without" in err
+    assert "tiny: has no probe reference yet, which is measured now; --no-references goes without" in err
     assert [one.kind for one in study.ledger.references("tiny")] == ["frozen", "probe", "ceiling"]
     assert study.results == before
     assert "reference: ceiling" in {run.info.run_name for run in study.runs()}
