@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Identity
 from ...spaces.shape import Answers, Family
+from ..model.decoding import Limits
 from .evidence import Evidence
 from .kept import Kept
 
@@ -95,6 +96,16 @@ class Card:
     def outputs(self) -> int:
         """How many numbers a head gives: as many as labels, or the one that is asked for."""
         return 1 if self.answers.kind == "regression" else len(self.labels)
+
+    @property
+    def writes(self) -> bool:
+        """Whether its answers are texts of its own."""
+        return self.new_tokens is not None
+
+    @property
+    def limits(self) -> Limits:
+        """Where a written answer ends."""
+        return Limits(self.new_tokens or 0, frozenset(self.stops), self.stop_texts)
 
     @property
     def classifies(self) -> bool:

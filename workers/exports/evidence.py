@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...spaces.errors import Failure
-from ..tasks import Rows
+from ..tasks import Conversation, Rows
 
 ROWS = 8
 """Rows of the validation split that travel with an export."""
@@ -93,12 +93,14 @@ class Evidence:
     """What a reader should know about the proof; empty where there is nothing."""
     choices: tuple[tuple[str, ...], ...] = ()
     """Each text's own choices, where rows have their own."""
+    conversations: tuple[Conversation, ...] = ()
+    """What answers in writing are given to."""
 
     @property
     def rows(self) -> Rows:
         """The rows as a split; their labels play no part."""
         first, second = tuple(a for a, _ in self.texts), tuple(b for _, b in self.texts)
-        return Rows(first, second, (0,) * len(self.texts), choices=self.choices)
+        return Rows(first, second, (0,) * len(self.texts), choices=self.choices, conversations=self.conversations)
 
 
 def chosen(rows: Rows) -> Rows:

@@ -24,6 +24,7 @@ from ..model.pack import Pack, build_parts
 from ..model.readouts.asking import shape_for
 from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import encode
+from ..model.written_text import limits_of
 from ..tasks import Task, load_task
 from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
@@ -113,12 +114,13 @@ def _write_and_prove(
     card = replace(_card(setup, backbone, task, trial, style, out), adapter=digest, step=int(stored["step"]))
     readout = readout_of(backbone, task)
     card = replace(card, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room))
+    card = _writing(backbone, task, card)
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout)
     card = replace(card, evidence=evidence_of(backbone, pack, task, card, folder, fresh))
     card = WRITERS[style](backbone, pack, folder, card)
     if style == "peft":
         stock.name_base(folder, card.hub or card.backbone, card.revision)
-    readme.write(folder, card, start=getattr(backbone.model.config, "decoder_start_token_id", None))
+    readme.write(folder, card, backbone, start=getattr(backbone.model.config, "decoder_start_token_id", None))
     card = replace(card, files=manifest(folder))
     card.write(folder)
     verdict = verify(folder, model=backbone.source, fresh=fresh)
@@ -206,6 +208,15 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         answers=backbone.shape.answers,
         pooling=next((method.place(backbone.shape) for method in methods if isinstance(method, Pooled)), None),
     )
+
+
+def _writing(backbone: Backbone, task: Task, card: Card) -> Card:
+    """The card with how answers are written, where they are."""
+    if task.kind != "generation":
+        return card
+    train = encode(backbone, task.train, max_tokens=card.max_tokens, template=task.template)
+    limits = limits_of(backbone, task.decoding, train)
+    return replace(card, template=task.template, new_tokens=limits.tokens, stops=tuple(sorted(limits.stops)), stop_texts=limits.texts)
 
 
 def _name(setup: Setup, backbone: Backbone, out: Path) -> str:

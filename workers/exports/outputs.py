@@ -1,6 +1,7 @@
 """What a model computes for a few probe texts by our own code: one side of every export's proof, `fresh` being the other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,10 +12,12 @@ from ..model.backbone import Backbone
 from ..model.pack import Pack
 from ..model.pooling import Body, side_by_side
 from ..model.readouts.encoding import Encoded
+from ..model.readouts.generation import Generation
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.row_choice import RowChoice, folded
 from ..model.readouts.texts import Texts
 from ..model.readouts.wording import OwnChoices, Wording
+from ..model.readouts.written import Written
 from ..model.sites import Sites
 from ..training.trainer import bound_values
 from .card import Card
@@ -48,6 +51,8 @@ def asked(backbone: Backbone, data: Encoded, card: Card) -> dict[str, Tensor]:
     given = padded(data, pad=int(backbone.tokenizer.pad_token_id or 0), labels=card.label_sequences)
     if card.own_choices:
         return with_choices(given, data, range(len(data.targets)), card)
+    if data.answers is not None:
+        return with_answers(given, data, range(len(data.targets)))
     return with_places(backbone, given) if card.pooling is None else given
 
 
@@ -63,6 +68,13 @@ def with_choices(inputs: dict[str, Tensor], data: Encoded, rows: Sequence[int], 
     choices = data.batch_choices(rows, device=torch.device("cpu"))
     assert choices is not None, "rows of such a task have choices"
     return {**inputs, "choices": choices, "per_token": torch.tensor(card.scoring == "mean")}
+
+
+def with_answers(inputs: dict[str, Tensor], data: Encoded, rows: Sequence[int]) -> dict[str, Tensor]:
+    """Inputs with `answers` (rows, most) and `behind`, the tokens that these follow."""
+    found = data.batch_answers(rows, device=torch.device("cpu"))
+    assert found is not None, "rows of such a task have answers"
+    return {**inputs, "answers": found[0], "behind": found[1]}
 
 
 def label_table(labels: Sequence[Sequence[int]]) -> Tensor:
@@ -81,6 +93,8 @@ def trained_reading(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -
         return head_scores(backbone, head, pooled_states(backbone, pack, inputs, head[0].place(backbone.shape)))
     if "choices" in inputs:
         return _choices(backbone, pack, inputs)
+    if "answers" in inputs:
+        return _answers(backbone, pack, inputs)
     if "labels" not in inputs:
         return read(trained_outputs(backbone, pack, inputs), inputs["attention_mask"], backbone.family, inputs.get("places"))
     labels = tuple(tuple(int(token) for token in label if token >= 0) for label in inputs["labels"])
@@ -94,6 +108,16 @@ def _choices(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tenso
     readout = RowChoice(backbone, OwnChoices(mean, choices.shape[1], backbone.family), longest=choices.shape[2])
     told = _told(backbone, pack, inputs, lambda texts: readout.told(texts, choices), copies=readout.most)
     return folded(told, choices, mean=mean)
+
+
+def _answers(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
+    """Log-likelihoods (rows, most) of rows' answer tokens, 0 where there are none."""
+    readout = Generation(backbone, Written(backbone.family, ""))
+
+    def tell(texts: Texts) -> Tensor:
+        return readout.told(replace(texts, answers=inputs["answers"], places=inputs["behind"]))
+
+    return _told(backbone, pack, inputs, tell, copies=1)
 
 
 def _told(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], tell: Callable[[Texts], Tensor], *, copies: int) -> Tensor:

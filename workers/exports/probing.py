@@ -33,7 +33,7 @@ def evidence_of(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: 
     scores = trace(*(label_scores(each, card, folder) for each in found), without=without)
     texts = tuple(zip(rows.texts_a, rows.texts_b, strict=True))
     note = f"does next to nothing: {outputs.effect:.1e} on the probe rows, where float32 has a noise of {outputs.noise:.1e}"
-    return Evidence(texts, digest_of(data.ids), outputs, scores, note if outputs.faint else "", rows.choices)
+    return Evidence(texts, digest_of(data.ids), outputs, scores, note if outputs.faint else "", rows.choices, rows.conversations)
 
 
 def _found(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], plain: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor | None]:

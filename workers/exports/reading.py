@@ -48,6 +48,8 @@ def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
         return found
     if card.own_choices:
         return found
+    if card.writes:
+        return found.sum(1, keepdim=True)
     if card.mask is not None:
         scores = torch.stack([found[:, list(label)].mean(1) for label in card.mask_words or ()], 1)
         return scores if card.prior is None else scores - torch.tensor(card.prior)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from ..model.backbone import Backbone
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.encoding import SUFFIX
 from ..model.readouts.masking import GAP
 from ..model.text_part import KEYS
 from .card import LABELS, Card
 from .stock_process import DENSE
+from .writing import asking_lines, writing_lines
 
 LOADERS = {
     "encoder": "AutoModel",
@@ -18,9 +20,10 @@ LOADERS = {
 HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
 
 
-def write(folder: Path, card: Card, *, start: int | None = None) -> None:
+def write(folder: Path, card: Card, backbone: Backbone, *, start: int | None = None) -> None:
     """Write the README; `start` is the token with which the decoder of an encoder-decoder begins."""
-    blocks = [_native(card)] if card.format == "native" else [_stock(card, start)]
+    stock = _written(card, backbone, start) if card.writes else _stock(card, start)
+    blocks = [_native(card) if card.format == "native" else stock]
     pairs = card.evidence is not None and card.evidence.texts[-1][1] is not None
     if card.format == "merged" and card.kind == "encoder" and not card.is_class and not (card.pooling and (pairs or _alone(card))):
         blocks.append(_sentences(card))
@@ -40,6 +43,8 @@ Frozen model: `{card.base_name}`. Trial {card.trial}, seed {card.seed}, {_asked(
 
 
 def _asked(card: Card) -> str:
+    if card.writes:
+        return "answers in writing"
     if card.answers.kind == "regression":
         return f"a number, {card.answers.units[0]:.3g} in the mean of the training rows"
     return f"{'any of the ' if card.answers.kind == 'multi_label' else ''}labels {', '.join(card.labels)}"
@@ -62,8 +67,17 @@ print({_shown(card)})"""
 
 def _shown(card: Card) -> str:
     """What of an answer is printed."""
-    shown = {"regression": 'answer["number"]', "multi_label": 'answer["labels"]'}
+    shown = {"generation": 'answer["answer"]', "regression": 'answer["number"]', "multi_label": 'answer["labels"]'}
     return shown.get(card.answers.kind, 'answer["label"], answer["probability"]')
+
+
+def _written(card: Card, backbone: Backbone, start: int | None) -> str:
+    """Load the model, ask it something, write its answer."""
+    loader = LOADERS[card.kind]
+    imports = ["import torch", *(["from peft import PeftModel"] if card.format == "peft" else [])]
+    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer, GenerationConfig"]
+    lines = [*asking_lines(backbone, card), *writing_lines(backbone, card, start=start)]
+    return "\n".join([*imports, "", HERE, *_model(card, loader), *lines])
 
 
 def _stock(card: Card, start: int | None) -> str:

@@ -55,6 +55,9 @@ def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor
     if "choices" in inputs:
         told = [_labels(model, backbone, parts, ids[:length], own) for (ids, _, length), own in zip(rows, inputs["choices"], strict=True)]
         return folded(torch.stack(told).view(inputs["choices"].shape), inputs["choices"], mean=bool(inputs["per_token"]))
+    if "answers" in inputs:
+        pairs = zip(rows, inputs["answers"], inputs["behind"], strict=True)
+        return torch.stack([_answer(model, backbone, parts, ids[:length], own, behind) for (ids, _, length), own, behind in pairs])
     if "labels" in inputs:
         return torch.stack([_labels(model, backbone, parts, ids[:length], inputs["labels"]) for ids, _, length in rows])
     read = torch.cat([_row(model, backbone, parts, ids[:length], types[:length] if typed else None) for ids, types, length in rows])
@@ -76,6 +79,17 @@ def _labels(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, labels: T
 
 def _head(parts: Parts) -> tuple[Pooled, dict[str, Tensor]] | None:
     return next(((method, p) for method, p in parts if isinstance(method, Pooled)), None)
+
+
+def _answer(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, answer: Tensor, behind: Tensor) -> Tensor:
+    """Log-likelihood (most,) of each of an answer's tokens, 0 where `answer` is -1."""
+    own = answer[answer >= 0]
+    before = own[:-1] if backbone.family == "encoder-decoder" else ids[:0]
+    logits = _logits(model, backbone, parts, ids, None, answer=before)[0]
+    read = logits if backbone.family == "encoder-decoder" else logits[-len(ids) :]
+    told = torch.zeros(len(answer))
+    told[: len(own)] = read[behind[: len(own)]].log_softmax(-1).gather(-1, own[:, None])[:, 0]
+    return told
 
 
 def _row(model: Any, backbone: Backbone, parts: Parts, ids: Tensor, types: Tensor | None) -> Tensor:

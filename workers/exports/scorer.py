@@ -10,6 +10,7 @@ import safetensors.torch
 
 from ..model.readouts.choice import Made
 from ..model.readouts.cosine import Cosine
+from ..model.readouts.generation import Generation
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.mask import Mask
 from ..model.readouts.pair_cosine import PairCosine
@@ -23,9 +24,9 @@ POOLING = "1_Pooling"
 def write(folder: Path, card: Card, readout: Made) -> Card:
     """Write the encoder's label vectors (labels, width); returns the card, with the label words of a language model, or a pair's ends.
 
-    A trial with a head of its own needs neither.
+    A trial with a head of its own needs neither, nor do written answers.
     """
-    if card.pooling is not None:
+    if card.pooling is not None or isinstance(readout, Generation):
         return card
     if isinstance(readout, RowChoice):
         return replace(card, own_choices=True, scoring="mean" if readout.asked.mean else "sum")

@@ -37,12 +37,13 @@ def to_peft(backbone: Backbone, method: Method, values: Tensors) -> Built:
 def quiet() -> Iterator[None]:
     """Keep PEFT from two wrong guesses: LN_TUNING misses a norm's number of inputs; LORA takes a bias for a lost shard of a matrix.
 
-    And from advice on how its modules start, which an export no longer does.
+    And from advice on how its modules start, which an export no longer does, and on positions that `generate` itself hands over.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Unsupported layer type")
         warnings.filterwarnings("ignore", message=r".* LoRA tensor\(s\) have invalid shape: \S*lora_B\.bias:")
         warnings.filterwarnings("ignore", module=r"peft\.tuners\.")
+        warnings.filterwarnings("ignore", message="Position ids are not supported for parameter efficient tuning")
         yield
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    GenerationConfig,
 )
 
 DENSE = "2_Dense/model.safetensors"
@@ -106,7 +108,10 @@ def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
     """Outputs where labels are read, (rows, width or vocabulary), or of `labels` (labels, width) the log-likelihoods of all tokens.
 
     `places` (rows,), where given, are those of masks; of `choices` (rows, choices, width) the scores, the mean where `per_token` says so.
+    Of `answers` (rows, most), each read behind the token that `behind` counts, the log-likelihood of each token.
     """
+    if "answers" in inputs:
+        return answered(model, inputs, family)
     if "choices" in inputs:
         rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
         told = [likelihoods(model, row, own, family) for row, own in zip(rows, inputs["choices"], strict=True)]
@@ -126,6 +131,45 @@ def run(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
     if family == "decoder":
         return found[torch.arange(len(found)), mask.sum(1) - 1].contiguous()  # type: ignore[no-any-return]
     return ((found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).contiguous()  # type: ignore[no-any-return]
+
+
+def answered(model: Any, inputs: Tensors, family: str) -> torch.Tensor:
+    """Log-likelihood (rows, most) of each row's answer tokens, row by row, unpadded; 0 where there are none."""
+    told = torch.zeros(inputs["answers"].shape)
+    rows = zip(inputs["input_ids"], inputs["attention_mask"].bool(), inputs["answers"], inputs["behind"], strict=True)
+    for number, (ids, mask, answer, behind) in enumerate(rows):
+        row, own = ids[mask][None], answer[answer >= 0]
+        given = {"input_ids": row, "attention_mask": torch.ones_like(row)}
+        if family == "encoder-decoder":
+            given["decoder_input_ids"] = torch.cat([torch.tensor([model.config.decoder_start_token_id]), own[:-1]])[None]
+        logits = model(**given).logits[0]
+        places = behind[: len(own)] if family == "encoder-decoder" else behind[: len(own)] + len(logits) - row.shape[1]
+        told[number, : len(own)] = logits[places].log_softmax(-1).gather(-1, own[:, None])[:, 0]
+    return told
+
+
+@torch.no_grad()
+def written(model: Any, prompt: list[int], family: str, *, tokens: int, stops: list[int], pad: int) -> list[int]:
+    """The new tokens that stock `generate` writes behind one prompt, greedily, by nothing but these settings.
+
+    PEFT 0.21 looks for a cache under the name that it had before transformers 5.20. Behind its prompts `generate` therefore goes without
+    one, and a prefix is handed to the base as the cache that it is.
+    """
+    ids = torch.tensor([prompt])
+    start = model.config.decoder_start_token_id if family == "encoder-decoder" else None
+    front = getattr(model, "active_peft_config", None)
+    fronted = getattr(front, "is_prompt_learning", False)
+    prefix = fronted and front.peft_type == "PREFIX_TUNING"
+    ends = {"eos_token_id": stops, "pad_token_id": pad, "decoder_start_token_id": start}
+    neutral = GenerationConfig(do_sample=False, max_new_tokens=tokens, use_cache=bool(prefix or not fronted), **ends)
+    base = model.get_base_model() if front is not None else model
+    model.generation_config = base.generation_config = neutral  # what is left open in one of them is the other's
+    given = {"attention_mask": torch.ones(1, ids.shape[1] + (front.num_virtual_tokens if prefix else 0), dtype=torch.long)}
+    if prefix:
+        name = "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
+        given[name] = model.get_prompt(batch_size=1)
+    found = (base if prefix else model).generate(input_ids=ids, generation_config=neutral, **given)[0].tolist()
+    return found[1:] if family == "encoder-decoder" else found[len(prompt) :]  # type: ignore[no-any-return]
 
 
 def likelihoods(model: Any, row: torch.Tensor, labels: torch.Tensor, family: str) -> torch.Tensor:

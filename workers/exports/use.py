@@ -5,29 +5,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Difference, said
+from ...spaces.metrics import metric as metric_called
 from ...spaces.space import ModelSpec, TaskSpec
 from ..catalogue import count, has_prefix, parts
 from ..model.backbone import Backbone, load
 from ..model.backbone import quiet as model_quiet
+from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
 from ..model.readouts.encoding import Encoded, encode
 from ..model.readouts.readout import ABSENT
-from ..tasks import Rows, Task, load_task
+from ..tasks import Conversation, Rows, Task, load_task
 from ..training.provenance import known_as
 from ..training.scoring import value
 from ..training.worker import frozen_digest
 from .card import Card
-from .outputs import label_table, trained_reading, with_choices, with_places
+from .outputs import label_table, trained_reading, with_answers, with_choices, with_places
 from .outside import check_adapter, check_files, elements_of, tensors_of
 from .reading import label_scores
 from .stock_process import class_scores, run, sentence_scores, stock_model
+from .writing import Asked, answers, conversations_of, measured
 
 ROWS_AT_ONCE = 64
 
@@ -43,19 +47,22 @@ class Predictor:
     """The stock model of a peft or merged export; None for a native one, which runs as `pack`."""
     pack: Pack | None
 
-    def __call__(self, texts: Sequence[str | tuple[str, str]], choices: Sequence[Sequence[str]] = ()) -> list[dict[str, Any]]:
+    def __call__(self, texts: Sequence[Asked], choices: Sequence[Sequence[str]] = ()) -> list[dict[str, Any]]:
         """Return `{text, label, probability}` for each text; of a multiple-choice task, whose texts come with `choices`, one of these.
 
         Of a regression `{text, number}`; of any number of labels a text `{text, labels, probabilities}`, with those that are likelier than
-        not. Raises `WrongInput` where choices are missing or not asked for, where pairs are read and texts come alone, and for one text in
-        the place of a list.
+        not; of a task of written answers `{text, answer}` for each question or conversation. Raises `WrongInput` where choices are missing
+        or not asked for, where pairs are read and texts come alone, and for one text in the place of a list.
         """
         if isinstance(texts, str):
             raise WrongInput(f"{self.folder}: got one text, wanted a list of texts: predict([text])")
         if self.card.own_choices != bool(choices) or (choices and len(choices) != len(texts)):
             wanted = f"{len(texts)} lists of choices, one a text" if self.card.own_choices else "no choices: its labels are its task's"
             raise WrongInput(f"{self.folder}: got {len(choices)} lists of choices, wanted {wanted}")
-        pairs = [(text, None) if isinstance(text, str) else text for text in texts]
+        if self.card.writes:
+            talks = conversations_of(texts, self.folder)
+            return [{"text": talk.question, "answer": answer} for talk, answer in zip(talks, self.answers(talks), strict=True)]
+        pairs = [_pair(text, self.folder) for text in texts]
         own = tuple(tuple(texts) for texts in choices)
         rows = Rows(tuple(a for a, _ in pairs), tuple(b for _, b in pairs), (0,) * len(pairs), choices=own)
         if self.card.answers.apart and None in rows.texts_b:
@@ -74,11 +81,27 @@ class Predictor:
             for names, (text, index, value) in zip(labels, named, strict=True)
         ]
 
+    def answers(self, talks: Sequence[Conversation]) -> list[str]:
+        """What it writes behind conversations, up to their last answers where they have one."""
+        return list(answers(self.backbone, self.card, self.model, self.pack, talks))
+
+    def losses(self, rows: Rows) -> Tensor:
+        """What the tokens of rows' right answers lose, and their number, (rows, 2)."""
+        data = encode(self.backbone, rows, max_tokens=self.card.max_tokens, template=self.card.template)
+        assert data.answers is not None, "rows of such a task have answers"
+        return torch.cat([-self._of(data), torch.from_numpy(data.answers.counts)[:, None]], 1)
+
     def scores(self, rows: Rows) -> Tensor:
-        """Label scores (rows, labels); `WrongInput` where an export of version 0.1.0 meant others of such texts."""
+        """Label scores (rows, labels), of written answers the right one's log-likelihood (rows, 1).
+
+        Raises `WrongInput` where an export of version 0.1.0 meant others of such texts.
+        """
         if self.card.identity is None:
             self._require_reading_of_then(rows)
         data = encode(self.backbone, rows, max_tokens=self.card.max_tokens, template=self.card.template)
+        return self._of(data)
+
+    def _of(self, data: Encoded) -> Tensor:
         count = len(data.targets)
         starts = range(0, count, ROWS_AT_ONCE)
         return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, count))) for start in starts])
@@ -100,6 +123,8 @@ class Predictor:
             inputs["labels"] = label_table(self.card.label_sequences)
         if self.card.own_choices:
             inputs = with_choices(inputs, data, rows, self.card)
+        if self.card.writes:
+            inputs = with_answers(inputs, data, rows)
         inputs = with_places(self.backbone, inputs)
         if self.pack is not None:
             found = trained_reading(self.backbone, self.pack, inputs)
@@ -172,16 +197,34 @@ def _place(card: Card, folder: Path) -> str:
 
 def evaluate(folder: str | Path, spec: TaskSpec, *, split: str = "test", model: str | None = None) -> dict[str, Any]:
     """Return `{task, split, metric, score, rows}` of an exported adapter; `WrongInput` where the task has other labels."""
-    predictor, task = load_export(folder, model=model), load_task(spec)
+    predictor = load_export(folder, model=model)
+    task = fit_task(load_task(spec), predictor.backbone, max_tokens=predictor.card.max_tokens)
     if task.kind != predictor.card.answers.kind and "multiple_choice" not in (task.kind, predictor.card.answers.kind):
         asked, known = (kind.replace("_", "-") for kind in (task.kind, predictor.card.answers.kind))
         raise WrongInput(f"evaluate: {task.name} is a {asked} task; the adapter is of a {known} task")
     if task.labels != predictor.card.labels:
         raise WrongInput(f"evaluate: {task.name} has labels {', '.join(task.labels)}; the adapter knows {', '.join(predictor.card.labels)}")
     rows: Rows = getattr(task, split)
+    if task.kind == "generation":
+        return {"task": task.name, "split": split, **_evaluated(predictor, task, rows), "rows": len(rows)}
     targets = rows.targets(task.kind, len(task.labels))
     found = value(task.metric, predictor.scores(rows).numpy(), targets, classes=len(task.labels))
     return {"task": task.name, "split": split, "metric": task.metric, "score": found, "rows": len(rows.labels)}
+
+
+def _evaluated(predictor: Predictor, task: Task, rows: Rows) -> dict[str, Any]:
+    """The task's metrics of its answers: `metric` and `score` of the first, further ones beside them."""
+    metrics = [metric_called(name) for name in (task.metric, *task.metrics)]
+    texts = predictor.answers(rows.conversations) if any(one.decodes for one in metrics) else []
+    losses = predictor.losses(rows).double().numpy() if not all(one.decodes for one in metrics) else np.zeros((0, 2))
+    first, *others = (measured(one, rows, texts, losses) for one in metrics)
+    return {"metric": task.metric, "score": first, **({"others": dict(zip(task.metrics, others, strict=True))} if others else {})}
+
+
+def _pair(text: Asked, where: object) -> tuple[str, str | None]:
+    if isinstance(text, Conversation):
+        raise WrongInput(f"{where}: got a conversation, wanted texts: this adapter gives labels")
+    return (text, None) if isinstance(text, str) else text
 
 
 def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:
