@@ -119,6 +119,24 @@ def test_a_turn_that_nothing_can_say_is_an_error() -> None:
         render(tokenizer(), "decoder", called, "auto")
 
 
+def test_a_template_that_refuses_a_beginning_is_told_in_a_line() -> None:
+    """The whole is fine, what stands before its first answer is not."""
+    asks = "{% if messages | selectattr('role', 'equalto', 'user') | list | length == 0 %}{{ raise_exception('no question') }}{% endif %}"
+    tokens = tokenizer(template=asks + CHATS["zephyr"].template)
+    said = Conversation((Turn("assistant", "A"), Turn("user", "q"), Turn("assistant", "B")))
+    with pytest.raises(WrongInput, match="the chat template refuses these turns: no question; change the row, or give task"):
+        render(tokens, "decoder", said, "auto")
+
+
+def test_a_tokenizer_of_several_templates_needs_one_by_default() -> None:
+    tokens = tokenizer()
+    tokens.chat_template = {"rag": "{{ messages }}"}
+    with pytest.raises(WrongInput, match="the tokenizer has several chat templates, and none for this"):
+        render(tokens, "decoder", talk("a", "b"), "auto")
+    tokens.chat_template = {"default": CHATS["zephyr"].template, "rag": "{{ messages }}"}
+    assert shown(tokens, render(tokens, "decoder", talk("a", "b"), "auto")) == "<|user|>\na</s>\n<|assistant|>\n⟦b¦</s>⟧\n"
+
+
 def test_a_call_is_learnt_as_the_template_writes_it() -> None:
     tokens = tokenizer(template=TOOLS)
     call = json.dumps({"tool_calls": [{"name": "f", "arguments": {"x": None}}]})

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.model.readouts.encoding import Encoded
+from ulpt_search.workers.tasks import load_task
 from ulpt_search.workers.training import tokens
 
-from . import toy, zoo
+from . import task_files, toy, zoo
 
 TWO = """
 import pathlib, sys, time, torch
@@ -83,3 +85,18 @@ def test_a_batch_is_padded_on_the_right() -> None:
     ids, lengths, targets = data.batch([1, 0], pad=9, device=torch.device("cpu"))
     assert ids.tolist() == [[6, 7, 8], [5, 9, 9]]
     assert (lengths.tolist(), targets.tolist()) == ([3, 1], [0, 2])
+
+
+def test_another_template_gets_tokens_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is the tokenizer's, and differs by one sign."""
+    rows = [{"question": f"w{i}", "answer": f"w{i + 1}"} for i in range(20)]
+    path, model = str(task_files.write(tmp_path / "rows.jsonl", rows)), zoo.backbone("decoder")
+    found = []
+    for template in ("plain", "raw"):
+        task = load_task(TaskSpec(path=path, template=template))
+        found.append(tokens.encoded(model, task, max_tokens=32, folder=tmp_path / "cache")["train"])
+    for sign in ("w7", "w8"):
+        own = "{% for m in messages %}{{ m.content }} " + sign + " {% endfor %}"
+        monkeypatch.setattr(model.tokenizer, "chat_template", own)
+        found.append(tokens.encoded(model, load_task(TaskSpec(path=path)), max_tokens=32, folder=tmp_path / "cache")["train"])
+    assert len({tuple(one.tokens.tolist()) for one in found}) == 4

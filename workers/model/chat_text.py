@@ -34,6 +34,7 @@ OURS = {"plain": PLAIN, "raw": RAW}
 TODAY = date(2024, 7, 26)
 """What a template that prints today's date prints: the one that Llama's print by default, so that no token moves with the day."""
 
+WAY_OUT = "change the row, or give task.template"
 SYSTEM = ("system", "developer")
 STAND_IN = Turn(ASSISTANT, "qxjzvk")
 """Of a word that no template writes."""
@@ -55,7 +56,7 @@ class ChatText:
     def __call__(self, conversation: Conversation, count: int | None = None, *, asks: bool = False) -> str:
         """Return the text of the first `count` turns, of all by default; `asks` puts behind it what an answer follows.
 
-        Raises `jinja2.TemplateError` where the template refuses them.
+        Raises `WrongInput` where the template refuses them.
         """
         turns = conversation.turns[:count]
         key = (turns, conversation.tools, asks)
@@ -68,11 +69,14 @@ class ChatText:
         tools = json.loads(conversation.tools) if conversation.tools else None
         if not messages:
             return self.around(conversation, 0)[0]
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages, tools=tools, chat_template=self.template, tokenize=False, add_generation_prompt=asks
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    messages, tools=tools, chat_template=self.template, tokenize=False, add_generation_prompt=asks
+                )
             )
-        )
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise WrongInput(f"the chat template refuses these turns: {reason(error)}; {WAY_OUT}") from error
 
     def around(self, conversation: Conversation, count: int) -> tuple[str, str]:
         """Return what the template writes before and behind an answer that follows the first `count` turns and ends the conversation."""
@@ -93,7 +97,7 @@ class ChatText:
             kept = way(kept)
             error = self._fault(kept)
         if error is not None:
-            raise WrongInput(f"the chat template {error}; change the row, or give task.template")
+            raise WrongInput(error)
         return kept
 
     def _unended(self, turn: Turn) -> Turn:
@@ -105,14 +109,14 @@ class ChatText:
         """What is wrong with the template's text of a conversation. Answers may be rewritten: that is looked after turn by turn."""
         try:
             text = self(conversation)
-        except (TemplateError, TypeError, ValueError, KeyError) as error:
-            return f"refuses these turns: {reason(error)}"
+        except WrongInput as refused:
+            return str(refused)
         lost = next((turn for turn in conversation.turns if turn.role != ASSISTANT and turn.text.strip() not in text), None)
         lost = lost or next((turn for turn in conversation.turns if turn.role in SYSTEM and not self._says(conversation, turn)), None)
         if lost is not None:
-            return f"leaves out what {lost.role} says"
+            return f"the chat template leaves out what {lost.role} says; {WAY_OUT}"
         called = any("tool_calls" in turn.message for turn in conversation.turns) or conversation.tools
-        return "has no place for tools" if called and "tool" not in self.template else None
+        return f"the chat template has no place for tools; {WAY_OUT}" if called and "tool" not in self.template else None
 
     def _says(self, conversation: Conversation, turn: Turn) -> bool:
         """Whether the template says this turn at all: its words may stand in another one, too."""
@@ -128,12 +132,21 @@ def chat_text(tokenizer: PreTrainedTokenizerBase, template: str, *, tools: bool 
     name = "plain" if template == "auto" else template
     if not own and name in OURS and tokenizer.eos_token is None:
         raise WrongInput(f"task.template: {name} ends an answer with the end token, and this tokenizer has none; give a template")
-    text = tokenizer.get_chat_template(None, [{}] if tools else None) if own else OURS.get(name, name)
+    text = _own(tokenizer, tools=tools) if own else OURS.get(name, name)
     if "{" not in text:
         raise WrongInput(
             f"task.template: {template!r} is no template; wanted auto, chat, {', '.join(OURS)}, or a text with {{{{ messages }}}} in it"
         )
     return ChatText(tokenizer, _NOW.sub(lambda call: repr(TODAY.strftime(call[2])), text), own)
+
+
+def _own(tokenizer: PreTrainedTokenizerBase, *, tools: bool) -> str:
+    try:
+        return str(tokenizer.get_chat_template(None, [{}] if tools else None))
+    except ValueError as error:
+        raise WrongInput(
+            f"task.template: the tokenizer has several chat templates, and none for this: {reason(error)}; give one"
+        ) from error
 
 
 def about(tokenizer: PreTrainedTokenizerBase, template: str) -> str:
