@@ -77,7 +77,7 @@ def with_passage(talk: Conversation, passage: str) -> Conversation:
 
 def fit_task(task: Task, backbone: Backbone, *, max_tokens: int, folder: Path | None = None) -> Task:
     """Return `fitted` for a loaded model; a `folder` remembers what came of it for other workers."""
-    own = backbone.tokenizer.get_chat_template() if backbone.tokenizer.chat_template else ""
+    own = str(backbone.tokenizer.chat_template or "")
     about_it = [RULE, task.digest, task.template, own, max_tokens, backbone.shape.positions, backbone.frozen.tokenizer.loaded]
 
     def remember(split: str, make: Callable[[], Tensors]) -> Tensors:

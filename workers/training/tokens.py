@@ -65,5 +65,5 @@ def _key(backbone: Backbone, task: Task, max_tokens: int) -> str:
     if joins_pairs(backbone, task):
         key = [PAIRS, *key]
     if task.kind == "generation":
-        key = [template_of(backbone, task), backbone.tokenizer.get_chat_template() if backbone.tokenizer.chat_template else "", *key]
+        key = [template_of(backbone, task), str(backbone.tokenizer.chat_template or ""), *key]
     return sha256_of_json(key if backbone.mask is None else [*key, backbone.mask])
