@@ -1,7 +1,13 @@
 """Conversations as tokens: what is learnt, where decoding starts, and what no tokenizer may do to either."""
 
+from typing import Literal
+
 import pytest
-from transformers import ByT5Tokenizer
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import Metaspace as MetaspaceDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Metaspace
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.workers.model.rendering import prompt_of, render
@@ -73,3 +79,35 @@ def test_a_tokenizer_written_in_python_tells_no_places_and_is_read_alike() -> No
     learnt = [token for token, trained in zip(row.ids, row.trained, strict=True) if trained]
     assert signs.decode(learnt) == " b</s> dé</s>"
     assert render(signs, "encoder-decoder", talk("é", "b"), "auto").answer == (ord("b") + 3, 1)
+
+
+def spaced(*merges: tuple[str, str], scheme: Literal["always", "first"]) -> PreTrainedTokenizerFast:
+    """A tokenizer as of SentencePiece: a space is a sign of its own and one is put in front of a text, or of every piece of it."""
+    signs = ["</s>", "▁", "\n", *"0123456789=+:abcdefghijklmnopqrstuvwxyzA", *(one + other for one, other in merges)]
+    core = Tokenizer(BPE(vocab={sign: number for number, sign in enumerate(signs)}, merges=list(merges)))
+    core.pre_tokenizer = Metaspace(prepend_scheme=scheme)
+    core.decoder = MetaspaceDecoder(prepend_scheme=scheme)
+    core.add_special_tokens([AddedToken("</s>", special=True, normalized=False)])
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>", pad_token="</s>")
+
+
+@pytest.mark.parametrize("scheme", ["always", "first"])
+@pytest.mark.parametrize(
+    ("template", "asked", "answered", "learnt"),
+    [
+        ("raw", "2+2= ", "4", ["4", "</s>"]),
+        ("raw", "2+2=", " 4", ["▁4", "</s>"]),
+        ("raw", "2+2=", "4", ["4", "</s>"]),
+        ("plain", "2+2", "4", ["▁4", "</s>"]),
+    ],
+)
+def test_no_space_comes_or_goes_at_the_border(
+    scheme: Literal["always", "first"], template: str, asked: str, answered: str, learnt: list[str]
+) -> None:
+    tokens = spaced(("▁", "4"), scheme=scheme)
+    row, prompt = render(tokens, "decoder", talk(asked, answered), template), prompt_of(tokens, "decoder", talk(asked), template)
+    assert row.ids[: len(prompt)] == prompt
+    if template == "raw":
+        assert list(prompt) == tokens(asked)["input_ids"]
+    assert tokens.convert_ids_to_tokens(list(row.ids[len(prompt) :])) == learnt
+    assert all(row.trained[len(prompt) :])
