@@ -1,7 +1,7 @@
 """What leaves chance on tasks that the cosine of a text with its label's description says nothing about: pairs, and grammar.
 
     python benchmarks/pairs.py --tasks TASKS/rte TASKS/mrpc TASKS/cola
-    python benchmarks/pairs.py --tasks TASKS/stsb --full      # beside them, full fine-tuning of the linears
+    python benchmarks/pairs.py --tasks TASKS/stsb --full      # beside them, full fine-tuning of the linears; --only full+head without them
 
 Every line is one trial of 200 steps of 16 rows, by the code that a search trains with; pairs are read as one text and apart. The rate was
 not chosen on the test split. A line of 0 parameters names what the largest label alone would score.
@@ -32,13 +32,14 @@ FULL: Asked = (("full+head", {"full.lr": 5e-4, "head.lr": 0.03}),)
 COSINE: Asked = (("lora", {"rank": 4, "modules": "q,v", "lr": 0.005}),)
 
 
-def measure(folder: Path, pairs: Pairs, store: str, *, full: bool) -> Iterator[str]:
+def measure(folder: Path, pairs: Pairs, store: str, *, full: bool, only: str | None) -> Iterator[str]:
     """Train a task's trials one after another; yields a line of the table for each."""
     setup = Setup(ModelSpec(), TaskSpec(folder.name, path=str(folder), pairs=pairs), Training(), store)
     session = worker.session(setup)
     apart = session.backbone.shape.answers.apart
     beside = (*(APART if apart else ()), *(COSINE if apart and session.task.kind == "regression" else ()), *(FULL if full else ()))
-    for number, (method, values) in enumerate((*HEADS, *ADAPTED, *beside)):
+    asked = [one for one in (*HEADS, *ADAPTED, *beside) if only in (None, one[0])]
+    for number, (method, values) in enumerate(asked):
         trial = Trial(number, method, values, seed=0, parameters=count(method, values, session.backbone.shape))
         outcome = worker.run_job(setup, Job(0, (Assignment(trial),), setup.training.steps, ("validation", "test")))
         scores = {result.split: float(result.score) for result in outcome.results}
@@ -60,6 +61,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", type=Path, required=True, help="folders of tasks")
+    parser.add_argument("--only", metavar="METHOD", help="the lines of this method alone")
     parser.add_argument("--full", action="store_true", help="full fine-tuning, too: minutes a line")
     asked = parser.parse_args()
     print("| task | pairs | method | parameters | validation | test | hyperparameters |\n|---|---|---|---|---|---|---|")
@@ -69,7 +71,7 @@ def main() -> None:
             print(largest(task), flush=True)
             ways: tuple[Pairs, ...] = ("joined",) if task.train.texts_b[0] is None else ("joined", "apart")
             for pairs in ways:
-                for line in measure(folder, pairs, store, full=asked.full):
+                for line in measure(folder, pairs, store, full=asked.full, only=asked.only):
                     print(line, flush=True)
 
 

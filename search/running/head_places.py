@@ -18,7 +18,8 @@ def head_places(space: Space, shape: Shape) -> str:
     """Return it in words; empty where the space has no head that fits the model."""
     found = {place for name in space.methods for place in _places(space, name, shape)}
     words = DECODERS if shape.family == "encoder-decoder" else WORDS
-    return " or ".join(words[place] for place in words if place in found)
+    said = " or ".join(words[place] for place in words if place in found)
+    return f"{said}, of both texts of a pair" if said and shape.answers.apart else said
 
 
 def _places(space: Space, name: str, shape: Shape) -> set[str]:
