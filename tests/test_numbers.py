@@ -145,7 +145,20 @@ def test_a_cosine_learns_what_is_alike(pairs: Task) -> None:
     ],
 )
 def test_features_of_a_pair_by_hand(which: str, wanted: list[float]) -> None:
-    torch.testing.assert_close(features(torch.tensor([[1.0, 4.0, 3.0, -2.0]]), which)[0], torch.tensor(wanted))
+    torch.testing.assert_close(features(torch.tensor([[1.0, 4.0, 3.0, -2.0]]), which)[0], torch.tensor(wanted, dtype=torch.float32))
+
+
+def test_labels_of_pairs_read_apart_are_a_heads(tmp_path: Path) -> None:
+    task = load_task(asked.spec(asked.folder(tmp_path, "classification", pairs=True), pairs="apart"))
+    run = asked.trainer("encoder", task, steps=30)
+    _, _, scores = asked.train(run, task, [("head", {"features": "cosine", "lr": 0.1}, 1), ("head", {}, 2)], steps=30)
+    right = (scores.argmax(-1) == torch.tensor(task.train.labels).long()).double().mean(1)
+    assert float(right.min()) > 0.65, "shared words bring two texts near each other"
+    assert count("head", {"features": "cosine"}, run.backbone.shape) == 2 + 2
+    with pytest.raises(WrongInput, match=r"^lora: of pairs read apart, labels are read by a head; use head or lora\+head$"):
+        count("lora", {}, run.backbone.shape)
+    with pytest.raises(WrongInput, match=r"^head.init: descriptions are of labels, and of pairs read apart nothing is compared with them"):
+        count("head", {"init": "descriptions"}, run.backbone.shape)
 
 
 def test_plan_says_how_a_number_is_read(single: Task, pairs: Task) -> None:

@@ -41,6 +41,15 @@ def test_typed_labels_are_named_and_withheld_ones_are_carved_anew(repository: Pa
     assert all(int(text.split()[1]) % 2 == label for text, label in zip(task.test.texts_a, task.test.labels, strict=True))
 
 
+def test_typed_lists_are_any_number_of_named_labels(tmp_path: Path) -> None:
+    features = datasets.Features({"text_a": datasets.Value("string"), "label": datasets.List(datasets.ClassLabel(names=["joy", "anger"]))})
+    rows = [{"text_a": f"text {i}", "label": [[0], [], [1, 0]][i % 3]} for i in range(60)]
+    (tmp_path / "feelings").mkdir()
+    datasets.Dataset.from_list(rows, features=features).to_parquet(str(tmp_path / "feelings" / "train-00000-of-00001.parquet"))
+    task = load_task(TaskSpec(hub=str(tmp_path / "feelings")))
+    assert (task.kind, task.labels, set(task.train.sets)) == ("multi_label", ("joy", "anger"), {(0,), (), (0, 1)})
+
+
 def test_a_hub_data_set_and_the_same_rows_in_a_folder_are_the_same_task(repository: Path, tmp_path: Path) -> None:
     splits = {
         split: [{"text_a": f"text {i}", "label": i % 2} for i in range(a, b)]
