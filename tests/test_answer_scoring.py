@@ -55,6 +55,7 @@ def test_at_a_rung_only_what_promotion_goes_by_is_decoded_and_of_some_rows(setup
     monkeypatch.setattr(Decoder, "write", counted)
     (found,) = job(setup)
     assert asked == [5]
+    assert found.others is not None
     assert set(found.others) == {"perplexity"}
     assert found.others["perplexity"] > 1
     asked.clear()
@@ -65,6 +66,7 @@ def test_at_a_rung_only_what_promotion_goes_by_is_decoded_and_of_some_rows(setup
 
 def test_finals_are_measured_by_everything_on_all_rows_and_keep_what_each_row_adds(setup: Setup) -> None:
     validation, test = job(setup, purpose="final")
+    assert test.others is not None
     assert set(test.others) == {"token_f1", "perplexity"}
     session = worker.session(setup)
     pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(_trial(setup), 0, test.adapter)])

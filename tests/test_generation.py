@@ -34,22 +34,28 @@ IGNORED = -100
 
 def stock(backbone: Backbone, data: Encoded, rows: np.ndarray, prompt: Tensor | None = None) -> Tensor:
     """The family's own loss on some rows, padded on the right, as anybody trains it: the mean over the labels that are not -100."""
-    answers = data.batch_answers(rows, device=backbone.device)
+    chosen: list[int] = rows.tolist()
+    answers = data.batch_answers(chosen, device=backbone.device)
     assert answers is not None
-    ids, lengths, _ = data.batch(rows, pad=0, device=backbone.device)
+    ids, lengths, _ = data.batch(chosen, pad=0, device=backbone.device)
     told, places = answers
     given: dict[str, Any] = {"attention_mask": (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()}
     if backbone.family == "encoder-decoder":
-        return backbone.model(input_ids=ids, **given, labels=told.masked_fill(told < 0, IGNORED)).loss
+        return loss_of(backbone, input_ids=ids, **given, labels=told.masked_fill(told < 0, IGNORED))
     labels = torch.full_like(ids, IGNORED)
     for row, (own, at) in enumerate(zip(told, places, strict=True)):
         labels[row, at[own >= 0] + 1] = own[own >= 0]
     if prompt is None:
-        return backbone.model(input_ids=ids, **given, labels=labels).loss
+        return loss_of(backbone, input_ids=ids, **given, labels=labels)
     front = torch.ones(len(ids), len(prompt), dtype=torch.long)
     embeds = torch.cat([prompt.expand(len(ids), -1, -1), backbone.embed(ids)], 1)
     mask, labels = torch.cat([front, given["attention_mask"]], 1), torch.cat([IGNORED * front, labels], 1)
-    return backbone.model(inputs_embeds=embeds, attention_mask=mask, labels=labels).loss
+    return loss_of(backbone, inputs_embeds=embeds, attention_mask=mask, labels=labels)
+
+
+def loss_of(backbone: Backbone, **given: Tensor) -> Tensor:
+    loss: Tensor = backbone.model(**given).loss
+    return loss
 
 
 def step_losses(backbone: Backbone, configs: list[toy.Config], rows: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.model.pack import Pack
 from ulpt_search.workers.tasks import Conversation, Turn
 from ulpt_search.workers.training import worker
-from ulpt_search.workers.training.answer_scoring import write_answers
+from ulpt_search.workers.training.answer_scoring import score_answers, write_answers
 
 from . import exporting, litter, task_files, written, zoo
 from .test_proof import edited, run, snippets
@@ -112,7 +112,8 @@ def test_a_readme_s_lines_write_the_answer(family: str, tmp_path: Path, fresh: F
         out = exported(family, name, style, tmp_path / f"{style}-{name}", fresh)
         evidence = Card.read(out).evidence
         assert evidence is not None
-        jobs.append((out, edited(*snippets(out), out, zoo.saved(family))))
+        (lines,) = snippets(out)
+        jobs.append((out, edited(lines, out, zoo.saved(family))))
         wanted += load_export(out).answers(evidence.conversations[-1:])
     assert run(jobs) == wanted
     assert all(wanted)
@@ -123,7 +124,7 @@ def test_an_export_is_evaluated_by_its_task_s_metrics_and_refuses_another_kind(t
     found = evaluate(out, here.task)
     session, config = worker.session(here), trial("decoder", "lora")
     pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, trained("decoder", "lora"))])
-    wanted = worker._score(session, pack, "test", final=True)[0]
+    wanted = score_answers(session, pack, "test", final=True)[0]
     assert found["score"] == pytest.approx(wanted.value)
     assert found["others"] == pytest.approx(dict(wanted.others), rel=1e-4)
     with pytest.raises(WrongInput, match=r"^evaluate: pydocs is a classification task; the adapter is of a generation task$"):

@@ -199,9 +199,12 @@ def print_litter(found: "Sequence[Litter]", *, deleted: bool) -> None:
         click.echo("nothing was deleted; --yes deletes this")
 
 
-def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:
-    """Print one line a text: its label and how likely that is, the number on it, or all its labels."""
+def print_predictions(answers: Sequence[Mapping[str, Any]], *, jsonl: bool = False) -> None:
+    """Print one line a text: its label and how likely that is, the number on it, all its labels, or its answer as it is written."""
     for answer in answers:
+        if jsonl or "answer" in answer:
+            click.echo(json.dumps(answer, ensure_ascii=False) if jsonl else answer["answer"])
+            continue
         text = answer["text"] if isinstance(answer["text"], str) else " | ".join(answer["text"])
         if "number" in answer:
             click.echo(f"{answer['number']:.3f}\t{text}")
@@ -214,6 +217,8 @@ def print_predictions(answers: Sequence[Mapping[str, Any]]) -> None:
 def print_evaluation(report: Mapping[str, Any]) -> None:
     """Print a score."""
     click.echo(f"{report['task']}, {report['split']} split: {report['metric']} {report['score']:.4f} over {report['rows']:,} rows")
+    for name, value in report.get("others", {}).items():
+        click.echo(f"{name} {value:.4f}")
 
 
 def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str]) -> None:

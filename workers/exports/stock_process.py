@@ -157,7 +157,7 @@ def written(model: Any, prompt: list[int], family: str, *, tokens: int, stops: l
     """
     ids = torch.tensor([prompt])
     start = model.config.decoder_start_token_id if family == "encoder-decoder" else None
-    front = getattr(model, "active_peft_config", None)
+    front: Any = getattr(model, "active_peft_config", None)
     fronted = getattr(front, "is_prompt_learning", False)
     prefix = fronted and front.peft_type == "PREFIX_TUNING"
     ends = {"eos_token_id": stops, "pad_token_id": pad, "decoder_start_token_id": start}

@@ -144,7 +144,7 @@ class Predictor:
         return class_scores(model, inputs)
 
 
-def _labelled(text: str | tuple[str, str], labels: Sequence[str], chances: Sequence[float]) -> dict[str, Any]:
+def _labelled(text: Asked, labels: Sequence[str], chances: Sequence[float]) -> dict[str, Any]:
     """The labels that are likelier than not, the task's order, with the chances of all."""
     named = dict(zip(labels, chances, strict=True))
     likely = [label for label, chance in named.items() if chance > 0.5]

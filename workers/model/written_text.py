@@ -34,8 +34,8 @@ def text_of(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], limits: Limi
     """
     silent = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id, *limits.stops}
     end = next((place for place, token in enumerate(ids) if token in limits.stops), len(ids))
-    text: str = tokenizer.decode([token for token in ids[:end] if token not in silent], clean_up_tokenization_spaces=False)
-    return _before(text, limits.texts).strip()
+    text = tokenizer.decode([token for token in ids[:end] if token not in silent], clean_up_tokenization_spaces=False)
+    return _before(str(text), limits.texts).strip()
 
 
 def _before(text: str, marks: Iterable[str]) -> str:

@@ -68,7 +68,7 @@ class Generation(Readout):
         """Logits (rows, most, vocabulary) where each answer token is read."""
         head = self._answers.head
         if head is None:
-            return self._answers.logits(texts, tokens[:, :-1], (texts.answers >= 0).sum(-1) - 1, copies=1)  # type: ignore[operator]
+            return self._answers.logits(texts, tokens[:, :-1], torch.zeros_like(texts.lengths), copies=1)  # sizes are a decoder's
         assert texts.places is not None, "given with the answers"
         with head.at(texts.places.clamp(min=0) + texts.fronts[:, None]):
             logits: Tensor = self._backbone.model(**texts.inputs(self._backbone.conventions), use_cache=False).logits
