@@ -98,4 +98,5 @@ def _session(pid: int) -> int:
 
 def _environment(**values: str) -> Mapping[str, str]:
     path = os.pathsep.join(entry for entry in (str(ROOT), os.environ.get("PYTHONPATH", "")) if entry)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **values}
+    own = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}  # a fixture's, for a cluster that is joined
+    return {**own, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **values}

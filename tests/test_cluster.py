@@ -220,15 +220,27 @@ def test_no_cluster_at_that_address(tmp_path: Path) -> None:
         pass
 
 
+def test_a_cluster_of_our_own_without_a_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    own = Cluster(workers=1, cpus_per_worker=1, gpus_per_worker=0, address=None, storage=tmp_path, setup=setup(tmp_path))
+    with pytest.raises(WrongInput, match="RAY_AUTH_MODE: without Ray's token, anybody on the network could run code here"), own:
+        pass
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
     """Run a search on a cluster of its own, under the supervisor."""
     with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:
-        yield lambda *what: Program(["-c", SUPERVISED, str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
+        # -P, as the installed command has it: its own path does not begin with the current folder
+        yield lambda *what: Program(["-P", "-c", SUPERVISED, str(tmp_path), *what], folder=tmp_path, temporary=Path(temporary))
 
 
-def test_workers_are_as_urgent_as_who_started_them(program: Callable[..., Program], tmp_path: Path) -> None:
-    status, _, _ = program("nice").end()
+def test_workers_import_nothing_of_this_folder_and_are_as_urgent_as_who_started_them(
+    program: Callable[..., Program], tmp_path: Path
+) -> None:
+    for name in ("statistics", "attrs", "tokenizers"):  # what lies beside the data is not what a worker imports
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    status, _, _ = program("nice").end(seconds=90)
     (line,) = (tmp_path / "outcomes").read_text().splitlines()
     (result,) = Outcome.from_json(json.loads(line)).results
     assert (status, result.adapter) == (0, f"nice {os.nice(0)}")

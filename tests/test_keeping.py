@@ -175,6 +175,10 @@ def _lose(members: dict[str, bytes]) -> None:
     del members[next(name for name in members if name != STUDY)]
 
 
+def _empty(members: dict[str, bytes]) -> None:
+    del members[STUDY]
+
+
 def _edit(old: str, new: str) -> Callable[[dict[str, bytes]], None]:
     def change(members: dict[str, bytes]) -> None:
         assert old.encode() in members[STUDY]
@@ -191,7 +195,7 @@ LIES: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "a newer version": (_edit('"version":1', '"version":2'), "has version 2"),
     "a number that is a word": (_edit('"step":200', '"step":"soon"'), "step"),
     "a name that no study has": (_edit('"name":"demo"', '"name":"demo\\u001b[31m"'), "printable"),
-    "no records": (lambda members: members.pop(STUDY) and None, "has no study.json"),
+    "no records": (_empty, "has no study.json"),
 }
 
 

@@ -21,3 +21,13 @@ def test_named_tests_and_files_exist() -> None:
     assert len(names) > 20
     assert sorted(names - defined()) == []
     assert sorted(file for file in files if not list((ROOT / "tests").rglob(file))) == []
+
+
+def test_named_tests_of_the_other_pages_exist() -> None:
+    for page in (ROOT / "docs" / "durability.md", ROOT / "SECURITY.md"):
+        text = page.read_text(encoding="utf8")
+        files = set(re.findall(r"\btest_\w+\.py\b", text))
+        names = {name for name in re.findall(r"\btest_\w+\b(?!\.py)", text) if f"{name}.py" not in files}
+        assert len(names) > 5
+        assert sorted(names - defined()) == []
+        assert sorted(file for file in files if not list((ROOT / "tests").rglob(file))) == []

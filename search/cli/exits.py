@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from ...spaces.errors import Failure, WrongInput, one_line
+from ...spaces.secrecy import masked
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -46,5 +47,5 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"error: {one_line(message)}", err=True)
+    click.echo(f"error: {masked(one_line(message))}", err=True)
     return code

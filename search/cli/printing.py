@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...spaces.secrecy import masked
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -283,7 +285,7 @@ def print_end(request: "Request", end: "Ended") -> None:
 
 def _places(home: "Home", end: "Ended") -> dict[str, str]:
     adapter = {"best adapter": str(end.best)} if end.best else {}
-    kept = {"ledger": home.ledger_url, "adapters": home.store, "MLflow": home.tracking_uri}
+    kept = {"ledger": masked(home.ledger_url), "adapters": masked(home.store), "MLflow": masked(home.tracking_uri)}
     return {"curve": str(home.pages / end.history.record.name / "frontier.html"), **adapter, **kept}
 
 

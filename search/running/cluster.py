@@ -21,10 +21,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray tells stdout about killed workers; it reads this when imported
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray tells stdout about killed workers; it reads these when imported
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` it would send the current folder to the workers
 
 import ray
 from ray import tune
+from ray.job_config import JobConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -207,15 +209,14 @@ class Cluster:
 
         `next_job` may return None: it is asked again, ten times a second while jobs run, else once a second. What any of the
         three raises ends the run with it. SIGINT and SIGTERM raise `Interrupted` within a second, a second one at once. In
-        these cases running jobs are abandoned and the cluster is left. A worker that has not answered `limit(job)` seconds after
-        it was given a job, not counting those in which this process was stopped, is ended and replaced.
+        these cases running jobs are abandoned and the cluster is left. A worker that has not answered within `limit(job)` seconds, in
+        which this process was running, is ended and replaced.
         """
         if not ray.is_initialized():
             raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         watchdog = self._watchdog
-        run = Dispatch(next_job, record, finished, self._patience, limit=limit, clock=watchdog.clock, beat=watchdog.beat)
-        _RUNS[name] = run
+        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, watchdog.beat)
         try:
             with signal_handlers(), _stopping(run):
                 self._tuner(name).fit()
@@ -248,11 +249,13 @@ class Cluster:
     def _join(self) -> None:
         try:
             with _connecting():
-                ray.init(address=self._address, log_to_driver=False, configure_logging=False)
+                ray.init(address=self._address, log_to_driver=False, configure_logging=False, job_config=_own_code_alone())
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise WrongInput(f"--address {self._address}: no Ray cluster there ({traced(error)}); leave it out to start one") from error
 
     def _start(self, undo: ExitStack) -> None:
+        if os.environ.get("RAY_AUTH_MODE", "token") != "token":  # Ray listens on all interfaces
+            raise WrongInput("RAY_AUTH_MODE: without Ray's token, anybody on the network could run code here; unset it, or give --address")
         folder = _socket_folder()
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
         undo.enter_context(environment({"RAY_AUTH_TOKEN": _TOKEN}))
@@ -267,10 +270,18 @@ class Cluster:
                     log_to_driver=False,
                     configure_logging=False,
                     object_store_memory=_OBJECT_STORE,
+                    job_config=_own_code_alone(),
                     _temp_dir=folder,
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise Failure(f"Ray does not start on this machine: {traced(error)}") from error
+
+
+def _own_code_alone() -> JobConfig:
+    """Keep workers from importing what lies in the folder where the command was typed: a `statistics.py` there is not Python's own."""
+    job = JobConfig()
+    job._client_job = True  # all that it does here: the current folder is not put into the workers' path
+    return job
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ...dashboards.live import LiveView
 from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
 from ...spaces.references import CEILING, KINDS
+from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
 from ..brain.study import Study
 from ..brain.time_left import Work
@@ -331,4 +332,4 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
 
 def _say_how_to_go_on(record: StudyRecord, stop: Interrupted) -> None:
     click.echo(f"{record.name}: {stop}. Everything acknowledged is kept; the same command goes on:", err=True)
-    click.echo(f"  {shlex.join(['ulpt-search', *sys.argv[1:]])}", err=True)
+    click.echo(f"  {masked(shlex.join(['ulpt-search', *sys.argv[1:]]))}", err=True)

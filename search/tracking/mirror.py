@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...spaces.errors import Failure, reason
+from ...spaces.secrecy import masked
 from .run_records import Snapshot, Status
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Mirror:
         try:
             self._sync(snapshot, status)
         except Exception as error:
-            raise Failure(f"MLflow at {self._uri}: {_told(error)}. The ledger has everything; try again later") from error
+            raise Failure(f"MLflow at {masked(self._uri)}: {masked(_told(error))}. The ledger has everything; try again later") from error
 
     def _sync(self, snapshot: Snapshot, status: Status | None) -> None:
         if self._tracking is None:
@@ -102,7 +103,7 @@ class Mirror:
         try:
             self._sync(read(), status)
         except Exception as error:  # whatever it is, the search goes on and the ledger keeps the records
-            self._trouble = _told(error)
+            self._trouble = masked(_told(error))
             return False
         self._trouble = None
         return True

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from ....spaces.errors import WrongInput, did_you_mean, reason
+from ....spaces.secrecy import masked
 from .tables import VERSION_TABLE, metadata
 
 PATIENCE = 30.0
@@ -52,8 +53,8 @@ def _closed_on_error(engine: sa.Engine) -> Iterator[None]:
 
 
 def plain(target: sa.URL) -> str:
-    """A URL for people: a file's path, or everything but the password."""
-    return str(target.database) if target.drivername == "sqlite" else target.render_as_string()
+    """A URL for people: a file's path, or everything but passwords."""
+    return str(target.database) if target.drivername == "sqlite" else masked(target.render_as_string())
 
 
 def original(error: Exception) -> BaseException:
