@@ -23,7 +23,7 @@ from ulpt_search.workers.tasks import Rows, Task, load_task
 from ulpt_search.workers.training.class_weights import class_weights
 from ulpt_search.workers.training.scoring import value
 
-from . import asked, toy, zoo
+from . import asked, task_files, toy, zoo
 
 HEADS: list[toy.Config] = [
     ("head", {"lr": 0.03}, 1),
@@ -194,5 +194,5 @@ def test_what_cannot_read_a_number_is_refused_on_paper(single: Task, pairs: Task
 @pytest.mark.parametrize(("metric", "kind"), [("pearson", "regression"), (None, "classification")])
 def test_whole_numbers_are_numbers_where_the_metric_or_the_kind_says_so(tmp_path: Path, metric: str | None, kind: str) -> None:
     rows = [{"text_a": f"text {number}", "label": number % 5 + 1} for number in range(60)]
-    path = asked.task_files.write(tmp_path / "stars.jsonl", rows)
+    path = task_files.write(tmp_path / "stars.jsonl", rows)
     assert load_task(asked.spec(path, metric=metric)).kind == kind

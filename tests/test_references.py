@@ -28,6 +28,7 @@ from ulpt_search.spaces.references import CEILING, KINDS, Reference
 from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
 from ulpt_search.workers.model.pack import Pack
 from ulpt_search.workers.training import ceiling, heads, pack_scores, references, worker
+from ulpt_search.workers.training.probes import MISSING
 from ulpt_search.workers.training.scoring import Score
 from ulpt_search.workers.training.session import Session
 
@@ -186,7 +187,7 @@ def test_a_label_without_training_rows_keeps_its_column(setup: Setup) -> None:
     scores = references._label_scores(session, references._fit(session, rows, targets, 10.0), np.array([[1.0], [0.0]]))
     assert scores.shape == (2, 3)
     assert scores.argmax(1).tolist() == [2, 0]
-    assert (scores[:, 1] == references.MISSING).all()
+    assert bool(np.all(scores[:, 1] == MISSING))
 
 
 def test_a_ledger_keeps_them_once_and_apart_from_trials(tmp_path: Path) -> None:

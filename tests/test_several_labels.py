@@ -1,8 +1,9 @@
 """Any number of labels a row: read from files, trained by a head in a pack as alone, measured as scikit-learn does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def marks(task: Task) -> np.ndarray:
     return np.asarray(task.train.targets(task.kind, len(task.labels)))
 
 
-def read(tmp_path: Path, labels: list[object], *, ending: str = "jsonl", **changes: object) -> Task:
+def read(tmp_path: Path, labels: Sequence[object], *, ending: str = "jsonl", **changes: Any) -> Task:
     rows = [{"text_a": f"text {number}", "label": labels[number % len(labels)]} for number in range(60)]
     return load_task(asked.spec(task_files.write(tmp_path / f"rows.{ending}", rows), **changes))
 
@@ -90,7 +91,7 @@ def test_labels_of_a_list_may_be_numbers_of_names(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_list_of_labels_is_named_with_its_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: list[object], changes: dict[str, object], told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: list[object], changes: dict[str, Any], told: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WrongInput, match=told):

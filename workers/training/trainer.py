@@ -182,7 +182,8 @@ class Trainer:
             return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
         read = self.readout.scores if targets is None else partial(self.readout.training_scores, targets=targets)
         if not heads:
-            return read(texts).unflatten(0, (pack.size, -1))
+            whole: Tensor = read(texts).unflatten(0, (pack.size, -1))
+            return whole
         if not self.readout.joins:
             raise ValueError(f"trials {sorted(heads)} have heads, to which these passes are of no use; give them a pack of their own")
         with self.heads.body.watched() as seen:

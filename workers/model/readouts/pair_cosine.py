@@ -52,4 +52,5 @@ def similarity(units: Tensor, ends: tuple[float, float]) -> Tensor:
     """Numbers (rows, 1) of the unit vectors (2 · rows, width) of pairs."""
     first, second = units.unflatten(0, (-1, 2)).unbind(1)
     low, high = ends
-    return low + (high - low) * (first * second).sum(-1, keepdim=True)
+    numbers: Tensor = low + (high - low) * (first * second).sum(-1, keepdim=True)
+    return numbers
