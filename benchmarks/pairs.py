@@ -22,7 +22,10 @@ from ulpt_search.workers.training import worker
 
 Asked = tuple[tuple[str, Hyperparameters], ...]
 HEADS: Asked = (("head", {"lr": 0.03}),)
-ADAPTED: Asked = (("lora+head", {"lora.rank": 4, "lora.modules": "q,v", "lora.lr": 0.005, "head.lr": 0.03}),)
+ADAPTED: Asked = (
+    ("lora+head", {"lora.rank": 4, "lora.modules": "q,v", "lora.lr": 0.005, "head.lr": 0.03}),
+    ("lora+head", {"lora.rank": 4, "lora.modules": "all", "lora.lr": 0.01, "head.pooling": "first", "head.lr": 0.03}),
+)
 APART: Asked = (
     ("head", {"features": "cosine", "lr": 0.1}),
     ("head", {"features": "both,difference,product", "lr": 0.03}),
