@@ -21,7 +21,7 @@ HERE = 'HERE = "."  # edit: the folder of this README, unless you are in it'
 
 
 def write(folder: Path, card: Card, backbone: Backbone | None = None, *, start: int | None = None) -> None:
-    """Write the README; `start` is the token with which an encoder-decoder begins, `backbone` the frozen model where answers are written."""
+    """Write the README; `start` is the token with which an encoder-decoder begins, `backbone` the frozen model of written answers."""
     stock = _written(card, backbone, start) if card.writes and backbone is not None else _stock(card, start)
     blocks = [_native(card) if card.format == "native" else stock]
     pairs = card.evidence is not None and card.evidence.texts[-1][1] is not None
