@@ -1,6 +1,7 @@
 """What a program under test started, and whether any of it is still there."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ class Program:
             [sys.executable, *arguments],
             env=_environment(HOME=str(self.home), TMPDIR=str(temporary)),
             start_new_session=True,
+            preexec_fn=_heard,  # noqa: PLW1509 (it sets three handlers and takes no lock)
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -73,6 +75,12 @@ class Program:
         session = {process for process in psutil.process_iter() if _session(process.pid) == self.process.pid}
         others = (self._family.keys() | session) - {psutil.Process()}
         return sorted(_name(process) for process in others if process.pid != self.process.pid and _runs(process))
+
+
+def _heard() -> None:
+    """Under nohup, or in a script's background, these tests were started with signals ignored, which children inherit."""
+    for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def _runs(process: psutil.Process) -> bool:

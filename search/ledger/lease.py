@@ -24,7 +24,7 @@ class Holder:
     @classmethod
     def here(cls) -> "Holder":
         """This process."""
-        return cls(socket.gethostname(), machine(), os.getpid(), _started(os.getpid()) or "")
+        return cls(socket.gethostname(), machine(), os.getpid(), started(os.getpid()) or "")
 
     def gone(self, *, silent: float) -> bool:
         """Whether the process has ended, `silent` seconds after its last sign of life.
@@ -33,7 +33,7 @@ class Holder:
         """
         if self.machine != machine():
             return silent > SILENCE
-        return _started(self.pid) != self.started
+        return started(self.pid) != self.started
 
     def busy(self, *, since: str, silent: float) -> str:
         """Say that the process drives a study, and what to do about it."""
@@ -55,8 +55,8 @@ def machine() -> str:
     return f"{socket.gethostname()} {boot.read_text(encoding='ascii').strip()} {namespace.readlink()}"
 
 
-def _started(pid: int) -> str | None:
-    """When a living process began, in a unit of its system; None where there is none or it only waits to be reaped."""
+def started(pid: int) -> str | None:
+    """Return when a living process began, in a unit of its system; None where there is none or it only waits to be reaped."""
     if not Path("/proc/self/stat").exists():
         return _started_elsewhere(pid)
     try:
