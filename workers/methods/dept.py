@@ -35,7 +35,7 @@ class Dept(SoftPrompt):
     positions: int = hyperparameter(128, Choice((32, 64, 128, 256)))
     alpha: float = hyperparameter(8.0, Float(1.0, 64.0, log=True), structural=False)
     lr: float = hyperparameter(0.3, Float(0.01, 3.0, log=True), structural=False)
-    lr_pair: float = hyperparameter(0.03, Float(1e-3, 1.0, log=True), structural=False)
+    lr_pair: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
 
     init: str = hyperparameter("random", STARTS, structural=False)
     init_text: str = hyperparameter("", TEXT, structural=False)

@@ -27,7 +27,7 @@ class Ia3(Gates):
         "the study's loss alone: no unlikelihood, no length-normalised loss, no vectors trained on other tasks first"
     )
 
-    lr: float = hyperparameter(0.01, Float(1e-3, 0.1, log=True), structural=False)
+    lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
     modules: str = hyperparameter("k,v,down", Choice(("k,v,down", "k,v", "v", "down")))
 

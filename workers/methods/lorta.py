@@ -44,7 +44,7 @@ class Lorta(LowRank):
 
     rank: int = hyperparameter(4, Int(1, 64, log=True))
     alpha: float = hyperparameter(16.0, Float(1.0, 64.0, log=True), structural=False)
-    lr: float = hyperparameter(3e-3, Float(3e-4, 0.1, log=True), structural=False)
+    lr: float = hyperparameter(1e-3, Float(3e-4, 0.1, log=True), structural=False)
     layers: str = hyperparameter("all", LAYERS)
     modules: str = hyperparameter("q,k,v,o", Choice(("q,k,v,o", "q,o", "k,v", "q,v")))
     init: str = hyperparameter("published", Choice(("published", "scaled")), structural=False)
