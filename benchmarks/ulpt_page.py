@@ -83,7 +83,7 @@ def plot(records: Sequence[Record], path: Path, *, said: str) -> None:
     tasks = list(dict.fromkeys(record["task"] for record in found))
     figure = Figure(figsize=(3 * len(tasks), 3.2), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), sharex=True, squeeze=False)[0], tasks, strict=True):
-        for kind in (SHIFT, "ulpt", "prompt", "ia3"):
+        for number, kind in enumerate((SHIFT, "ulpt", "prompt", "ia3")):
             own = [record for record in found if record["task"] == task and record["cell"].startswith(kind)]
             shown = [_interval(record) for record in own]
             heights = {
@@ -91,9 +91,9 @@ def plot(records: Sequence[Record], path: Path, *, said: str) -> None:
                 "yerr": np.abs([[one.centre - one.low, one.high - one.centre] for one in shown]).T,
             }
             if own:
-                axes.errorbar([r["parameters"] for r in own], **heights, fmt="o", capsize=2, alpha=0.8, label=kind)
+                axes.errorbar([r["parameters"] for r in own], **heights, fmt="o", capsize=2, alpha=0.8, color=f"C{number}", label=kind)
         axes.set(xscale="log", title=task, xlabel="parameters")
-    figure.axes[0].legend(title=f"test accuracy, 95 %{said}", fontsize=7, title_fontsize=7)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), title=f"test accuracy, 95 %{said}", loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=130)
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw scores over parameters instead")
-    parser.add_argument("--longer", type=int, choices=LENGTHS, default=2, help="how many times the usual steps the picture shows")
+    parser.add_argument("--longer", type=int, choices=LENGTHS, default=1, help="how many times the usual steps the picture shows")
     asked = parser.parse_args()
     records = [json.loads(line) for line in asked.records.read_text(encoding="utf8").splitlines()]
     if asked.plot:
