@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -40,7 +40,7 @@ class Plan:
     seeds: int
     max_tokens: int
     layers: str
-    dtype: str
+    dtype: Literal["float32", "bfloat16"]
     given: Mapping[str, Any]
 
     def values(self, method: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=64)
-    parser.add_argument("--dtype", default="float32", help="of the frozen model")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the frozen model")
     parser.add_argument("--layers", default="all", help="of the frozen model; last:1 is quick, for what lies below is computed once")
     parser.add_argument("--values", type=json.loads, default={}, help='hyperparameters in the place of defaults: {"lr": 0.01}')
     parser.add_argument("--report", action="store_true")
