@@ -26,13 +26,14 @@ from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Split
 from ulpt_search.spaces.references import CEILING, KINDS, Reference
 from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
+from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.model.pack import Pack
 from ulpt_search.workers.training import ceiling, heads, pack_scores, references, worker
 from ulpt_search.workers.training.probes import MISSING
 from ulpt_search.workers.training.scoring import Score
 from ulpt_search.workers.training.session import Session
 
-from . import ledgers, tiny
+from . import asked, ledgers, tiny, zoo
 from .curve_records import curve
 
 PROBE = Reference("probe", "linear probe on the mean, C = 1", 2310, 0.9, 1e-4, 0.88, 1e-4, 2.5, "float32", {"f1": 0.87})
@@ -123,6 +124,20 @@ def test_full_fine_tuning_goes_on_while_more_steps_help(setup: Setup, monkeypatc
     assert ceiling.planned(8) == (3 * 8 - 8 + 16, 3 * 8 - 8 + 48)
     assert best.parameters == sum(linear.inputs * linear.outputs for linear in worker.session(setup).backbone.shape.linears)
     assert best.about.startswith("full fine-tuning of all linears, rate 0.03 of 1e-09, 0.03 and ")
+
+
+def test_where_nothing_but_a_head_reads_a_task_it_is_tuned_under_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceiling, "RATES", (1e-3,))
+    monkeypatch.setattr(ceiling, "LONGEST", 1)
+    task = asked.spec(asked.folder(tmp_path, "multi_label"))
+    setup = Setup(ModelSpec(zoo.saved("encoder"), dtype="float32", device="cpu"), task, Training(4, (4,), batch=8), str(tmp_path / "store"))
+    outcome = worker.run_job(setup, Job(LAST, (), 0, references=CEILING))
+    (found,) = outcome.references
+    shape = worker.session(setup).backbone.shape
+    assert found.about.startswith("full fine-tuning of all linears under a head, rate 0.001 of 0.001 and 4 steps")
+    linears = sum(linear.inputs * linear.outputs for linear in shape.linears)
+    assert found.parameters == linears + count("head", {}, shape)
+    assert found.score > 0
 
 
 def test_full_fine_tuning_that_diverges_is_one_line(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
