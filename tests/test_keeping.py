@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 
+from ulpt_search.search.cli import printing
 from ulpt_search.search.home import Home
 from ulpt_search.search.keeping.archive import STUDY, archive, restore
 from ulpt_search.search.keeping.checking import check_study
@@ -230,3 +231,30 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
     home = Home.at(tmp_path / "new" / "home")
     home.prepare()
     assert home.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_mirror_is_made_anew_from_the_ledger(home: Home) -> None:
+    """Twice, with MLflow's whole database deleted in between."""
+    from mlflow import MlflowClient
+
+    for _ in range(2):
+        told = call("mirror", "demo", "--home", str(home.root))
+        assert (told.exit_code, told.stdout) == (0, "demo: 4 trials are in MLflow\n"), told.stderr
+        client = MlflowClient(tracking_uri=home.tracking_uri)
+        runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+        assert len(runs) == 1 + 4
+        assert "RUNNING" not in {run.info.status for run in runs}
+        final = next(run for run in runs if run.data.tags.get("ulpt_search.key") == "3")
+        assert (final.data.metrics["test_score"], final.data.params["prompt_length"]) == (0.75, "1")
+        (home.root / "mlflow.sqlite").unlink()
+    with Ledger.open(home.ledger_url).lease("demo"):
+        assert "is being searched by process" in call("mirror", "demo", "--home", str(home.root)).stderr
+
+
+def test_pages_of_a_long_table(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "PAGE", 2)
+    first, second = (call("show", "demo", "--home", str(home.root), *words).stdout for words in ([], ["--skip", "2"]))
+    assert "2 of 4 trials; --skip, --sort and --method show others, --json all of them" in first
+    assert "prompt_length=3" not in first
+    assert "prompt_length=3" in second
+    assert len(values("show", "demo", "--home", str(home.root))["trials"]) == 4

@@ -66,6 +66,21 @@ def test_an_error_nobody_foresaw_keeps_its_traceback(program: Callable[[str], Pr
     assert err.endswith("OSError: no disk\n")
 
 
+def test_work_that_has_nothing_to_stand_on_is_begun_again_a_few_times(program: Callable[[str], Program]) -> None:
+    run = program("from ulpt_search.search.running.supervisor import begin_again\ntempfile.mkdtemp()\nbegin_again('it is gone')")
+    status, out, err = run.end()
+    assert (status, out) == (1, "after 75\n"), "1 is what a person is told, 75 what is left to be closed"
+    assert err.count("it is gone; beginning again where it was\n") == 3
+    assert err.endswith("error: what it stands on ended 3 times within 120 s each; run the same command again\n")
+    assert list(run.temporary.iterdir()) == []
+
+
+def test_work_that_is_begun_again_goes_on(program: Callable[[str], Program]) -> None:
+    body = "if os.path.exists('once'): return 0"
+    body += "\nopen('once', 'w').close()\nfrom ulpt_search.search.running.supervisor import begin_again\nbegin_again('it is gone')"
+    assert program(body).end()[:2] == (0, "after 0\n")
+
+
 @pytest.mark.parametrize("end", ["return 0", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_daemons_end_with_the_work(program: Callable[[str], Program], end: str) -> None:
     run = program(f"daemons()\nwhile not os.path.exists('go'): time.sleep(0.01)\n{end}")

@@ -36,7 +36,7 @@ from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs
 from .resources import Resources, own_cpus, own_gpus, resources
-from .supervisor import Interrupted
+from .supervisor import AGAIN, Interrupted
 from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
@@ -274,8 +274,8 @@ def drive(request: Request) -> Ended | Interrupted:
 
 
 def close_behind(request: Request, status: int) -> None:
-    """End the MLflow runs of a driver that was killed and could not do so itself."""
-    if status == 128 + 9:
+    """End the MLflow runs of a driver that was killed, or ended itself at once, and could not do so."""
+    if status in (128 + 9, AGAIN):
         from ..tracking.runs import close_orphans
 
         close_orphans(request.places.tracking_uri)

@@ -72,7 +72,7 @@ def run_supervised(main: Callable[[], int], *, after: Callable[[int], None] | No
     status = _supervise(main) if sys.platform == "linux" else main()
     if after is not None:
         after(status)
-    return status
+    return 1 if status == AGAIN else status
 
 
 def _supervise(main: Callable[[], int]) -> int:
@@ -98,7 +98,7 @@ def _in_children(main: Callable[[], int], *, folder: str, others: set[int]) -> i
             return status
         if quick >= TIMES:
             sys.stderr.write(f"error: what it stands on ended {quick} times within {SOON:.0f} s each; run the same command again\n")
-            return 1
+            return AGAIN
         _sweep(keep=others)
 
 
