@@ -25,6 +25,7 @@ from ulpt_search.search.tracking.run_records import Snapshot, reference_runs
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Split
 from ulpt_search.spaces.references import CEILING, KINDS, Reference
+from ulpt_search.spaces.shape import Answers
 from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.model.pack import Pack
@@ -35,6 +36,7 @@ from ulpt_search.workers.training.session import Session
 
 from . import asked, ledgers, tiny, zoo
 from .curve_records import curve
+from .test_answer_scoring import study
 
 PROBE = Reference("probe", "linear probe on the mean, C = 1", 2310, 0.9, 1e-4, 0.88, 1e-4, 2.5, "float32", {"f1": 0.87})
 FROZEN = Reference("frozen", "frozen model: cosine", 0, 0.5, 1e-3, 0.49, 1e-3, 0.5, "float32")
@@ -138,6 +140,19 @@ def test_where_nothing_but_a_head_reads_a_task_it_is_tuned_under_one(tmp_path: P
     linears = sum(linear.inputs * linear.outputs for linear in shape.linears)
     assert found.parameters == linears + count("head", {}, shape)
     assert found.score > 0
+
+
+def test_written_answers_have_a_ceiling_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the task's metric on all rows, decoded, with what is reported beside it."""
+    monkeypatch.setattr(ceiling, "RATES", (1e-3,))
+    monkeypatch.setattr(ceiling, "LONGEST", 1)
+    setup = replace(study(tmp_path, metric="token_f1", metrics=("perplexity",)), training=Training(4, (4,), batch=8))
+    outcome = worker.run_job(setup, Job(LAST, (), 0, references=CEILING))
+    (found,) = outcome.references
+    assert found.kind == "ceiling"
+    assert 0 <= found.test_score <= 1
+    assert found.others["perplexity"] > 1
+    assert references.possible(worker.session(setup).task, Answers()) == ("frozen", "ceiling")
 
 
 def test_full_fine_tuning_that_diverges_is_one_line(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
