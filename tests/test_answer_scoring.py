@@ -108,3 +108,34 @@ def test_some_rows_are_the_same_ones_and_from_all_over() -> None:
     assert some_rows(1000, 50) == some_rows(1000, 50)
     assert np.ptp(some_rows(1000, 50)) > 800
     assert torch.tensor(some_rows(1000, 50)).unique().numel() == 50
+
+
+def test_a_plan_counts_the_rows_that_are_answered_and_how_long_that_takes() -> None:
+    from ulpt_search.search.cli.printing import writing_line
+    from ulpt_search.search.running.speed import Pace
+    from ulpt_search.search.running.writing_cost import WORTH, writing_cost
+    from ulpt_search.spaces.space import Decoding
+
+    task, counts = written.task("exact_match", decoding=Decoding(decoded_rows=10)), {"scored": 6, "finals": 3, "trained": 100, "workers": 2}
+    pace = Pace(2.0, {"validation": 48, "test": 48})
+    found = writing_cost(task, zoo.tokenizer(), pace, **counts)
+    assert found is not None
+    assert (found.rung_rows, found.final_rows, found.tokens) == (6 * 10, 3 * 96, 5)
+    assert found.seconds == pytest.approx((60 + 288) * 5 / (2.0 * 100 / WORTH * 2))
+    assert writing_line(found) == (
+        "answers of 5 tokens at most are written to 60 rows at rungs, 288 of finals: about 0:13 more, if all are so long"
+    )
+    reported = writing_cost(written.task("perplexity", "exact_match"), zoo.tokenizer(), None, **counts)
+    assert reported is not None
+    assert (reported.rung_rows, reported.seconds) == (0, None)
+    assert writing_cost(written.task(), zoo.tokenizer(), pace, **counts) is None
+
+
+def test_two_passes_that_should_agree_have_nothing_to_agree_on() -> None:
+    from ulpt_search.spaces.errors import WrongInput
+    from ulpt_search.workers.model.readouts.choice import for_task
+
+    shape = for_task(zoo.backbone("decoder"), written.task()).shape
+    assert count("adamix", {}, zoo.backbone("decoder").shape) > 0
+    with pytest.raises(WrongInput, match=r"^adamix: its two passes agree on labels' scores"):
+        count("adamix", {}, shape)

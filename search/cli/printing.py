@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..request import Request
     from ..running.cost_estimate import CeilingCost, LabelText, SearchPlan
     from ..running.driver import Ended
+    from ..running.writing_cost import WritingCost
     from .doctor import Check
     from .listings import Listing, MethodListing, RuleListing
     from .reproduction import Reproduction
@@ -66,7 +67,7 @@ def print_plan(plan: "SearchPlan") -> None:
     cost = plan.cost
     climbs = ", ".join(f"{trials} to step {step}" for step, trials in cost.rungs.items())
     click.echo(f"\n{plan.study}: {plan.space.trials} trials on {plan.space.task.name} with {plan.space.model.name}; expected {climbs}")
-    click.echo(f"labels are read as the {plan.readout}")
+    click.echo(f"{'answers' if 'answers' in plan.readout else 'labels'} are read as the {plan.readout}")
     if plan.heads:
         click.echo(f"heads read {plan.heads}")
     for line in label_lines(plan.labels):
@@ -82,8 +83,18 @@ def print_plan(plan: "SearchPlan") -> None:
         click.echo(f"about {duration(plan.seconds)} by {workers}, as fast as an earlier run has measured; loading and exports come on top")
     if plan.ceiling is not None:
         click.echo(ceiling_line(plan.ceiling))
+    if plan.writing is not None:
+        click.echo(writing_line(plan.writing))
     for note in plan.notes:
         click.echo(f"{plan.space.task.name}: {note}")
+
+
+def writing_line(cost: "WritingCost") -> str:
+    """What writing answers takes, in one line."""
+    from ...dashboards.words import duration
+
+    long = "" if cost.seconds is None else f": about {duration(cost.seconds)} more, if all are so long"
+    return f"answers of {cost.tokens} tokens at most are written to {cost.rung_rows:,} rows at rungs, {cost.final_rows:,} of finals{long}"
 
 
 def ceiling_line(cost: "CeilingCost") -> str:

@@ -15,6 +15,7 @@ from .head_places import head_places
 from .inspection import compare_frozen_scores, judge_methods
 from .promised_formats import Promise, promises
 from .resources import own_cpus, own_gpus, resources
+from .writing_cost import WritingCost, writing_cost
 
 if TYPE_CHECKING:
     from ...workers.tasks import Task
@@ -85,6 +86,8 @@ class SearchPlan:
     """What was done to the task's data beyond reading it."""
     ceiling: "CeilingCost | None" = None
     """Full fine-tuning, where it was asked for."""
+    writing: WritingCost | None = None
+    """Answers that are written to be measured, where any are."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `plan --json` prints."""
@@ -105,6 +108,7 @@ class SearchPlan:
             "frozen_scores": asdict(self.frozen_scores),
             "notes": list(self.notes),
             "ceiling": None if self.ceiling is None else asdict(self.ceiling),
+            "writing": None if self.writing is None else asdict(self.writing),
         }
 
 
@@ -165,7 +169,9 @@ def make_plan(request: Request) -> SearchPlan:
     ceiling = ceiling_cost(space, shape, pace) if request.ceiling else None
     name = request.name(space)
     read = (readout, head_places(space, shape), labels_of(task), exports, compared)
-    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes, ceiling)
+    counts = {"scored": sum(expected.rungs.values()), "finals": expected.finals, "trained": space.training.batch * tokens}
+    writing = writing_cost(task, tokenizer, pace, **counts, workers=means.workers)
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes, ceiling, writing)
 
 
 def _compared(space: Space, task: "Task") -> Compared:

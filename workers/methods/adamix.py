@@ -53,6 +53,8 @@ class Adamix(LinearEffect):
 
     def parameters(self, shape: Shape) -> int:
         """Σ M·(d·r + r) + M_up·(r·d + d)."""
+        if shape.answers.kind == "generation":
+            raise WrongInput("adamix: its two passes agree on labels' scores, of which answers in writing have none; take adapter")
         for site in self.sites(shape):
             if self.rank > site.outputs:
                 raise WrongInput(f"adamix.rank: {self.rank} is above the width {site.outputs} of {site.name}; lower rank")
