@@ -1,5 +1,6 @@
 """A study read back from the ledger: choosing an adapter, summing up, and what programs are told."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_the_best_is_the_end_of_the_curve(home: Home) -> None:
     chosen, scored = choose(history, best=True, trial=None, max_parameters=None)
     assert (chosen.number, scored) == (6, result(6, 4, 0.7))
     assert choose(history, best=False, trial=None, max_parameters=None) == (chosen, scored)
+
+
+def test_a_curve_is_made_of_each_trials_highest_scored_step(home: Home) -> None:
+    """And of nothing else, a score that is no number among them."""
+    ledger = Ledger.open(home.ledger_url)
+    ledger.record("one", Outcome(2, (result(3, 4, math.nan),)))
+    whole, alone = read_study(home, "one"), read_study(home, "one", curve_alone=True)
+    assert len(alone.results) < len(whole.results)
+    assert alone.curve == whole.curve
+    assert [point.trial for point in alone.curve.faint] == [2, 3]
 
 
 @pytest.mark.parametrize(("limit", "number"), [(10, 7), (99, 7), (100, 6), (10_000, 6)])

@@ -36,6 +36,7 @@ HEARTBEAT = 10.0
 
 CHUNK = 10_000
 """Rows that are read at a time."""
+_ALL = sa.true()
 
 _NOW = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8"}
 
@@ -150,8 +151,8 @@ class Ledger:
         with self._transaction() as connection:
             return _trials(connection, _key(connection, name), sa.true())
 
-    def results(self, name: str) -> list[Result]:
-        """Return a study's results in the order they were committed."""
+    def results(self, name: str, *, highest: bool = False) -> list[Result]:
+        """Return a study's results in the order they were committed; `highest`: of each trial those of its highest scored step."""
         said: dict[str | None, Any] = {}  # every row would bring its own copy of the few words that there are
 
         def result(*row: Any) -> Result:
@@ -159,7 +160,7 @@ class Ledger:
             computed = said.setdefault(numerics, numerics)
             return Result(trial, step, said.setdefault(split, split), score, variance, loss, seconds, adapter, size, computed, others)
 
-        return self._rows(name, tables.results, result, columns=Result)
+        return self._rows(name, tables.results, result, columns=Result, which=_highest() if highest else _ALL)
 
     def brief_results(self, name: str) -> list[Result]:
         """Return the results as a study needs them to go on: in their order, with the adapters of each trial's highest step alone.
@@ -264,9 +265,10 @@ class Ledger:
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
         return insert(table).on_conflict_do_nothing()
 
-    def _rows(self, name: str, table: sa.Table, record: Callable[..., T], *, columns: Any = None) -> list[T]:
+    def _rows(self, name: str, table: sa.Table, record: Callable[..., T], *, columns: Any = None, which: Any = _ALL) -> list[T]:
         with self._transaction() as connection:
-            chosen = sa.select(*_columns(table, columns or record)).where(table.c.study == _key(connection, name)).order_by(table.c.id)
+            own = table.c.study == _key(connection, name)
+            chosen = sa.select(*_columns(table, columns or record)).where(own, which).order_by(table.c.id)
             rows = connection.execute(chosen, execution_options={"yield_per": CHUNK})
             return [record(*row) for row in rows]
 
@@ -284,6 +286,12 @@ class Ledger:
 
 def _columns(table: sa.Table, record: Any) -> list["sa.Column[Any]"]:
     return [table.c[field.name] for field in fields(record)]
+
+
+def _highest() -> "sa.ColumnElement[bool]":
+    table, other = tables.results, tables.results.alias()
+    of = sa.and_(other.c.study == table.c.study, other.c.trial == table.c.trial, other.c.score.is_not(None))
+    return table.c.step == sa.select(sa.func.max(other.c.step)).where(of).correlate(table).scalar_subquery()
 
 
 def _key(connection: sa.Connection, name: str) -> int:

@@ -121,16 +121,18 @@ class Summary:
         return asdict(self)
 
 
-def read_study(home: Home, name: str) -> History:
-    """Return a study's history; `WrongInput` names the nearest where there is none of that name."""
+def read_study(home: Home, name: str, *, curve_alone: bool = False) -> History:
+    """Return a study's history; `WrongInput` names the nearest where there is none of that name.
+
+    `curve_alone`: without the results that no curve is made of, which in a long search are most of them.
+    """
     if not home.has_ledger:
         raise WrongInput(f"no study {name}: nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
     from .ledger import Ledger
 
     ledger = Ledger.open(home.ledger_url)
-    return History(
-        ledger.study(name), ledger.trials(name), ledger.results(name), ledger.problems(name), home.store, ledger.references(name)
-    )
+    results = ledger.results(name, highest=curve_alone)
+    return History(ledger.study(name), ledger.trials(name), results, ledger.problems(name), home.store, ledger.references(name))
 
 
 def summaries(home: Home) -> list[Summary]:
@@ -139,7 +141,7 @@ def summaries(home: Home) -> list[Summary]:
         return []
     from .ledger import Ledger
 
-    return [_summary(read_study(home, record.name)) for record in Ledger.open(home.ledger_url).studies()]
+    return [_summary(read_study(home, record.name, curve_alone=True)) for record in Ledger.open(home.ledger_url).studies()]
 
 
 def choose(history: History, *, best: bool, trial: int | None, max_parameters: int | None) -> tuple[Trial, Result]:

@@ -24,7 +24,7 @@ def command(study: str, home: str, ledger: str | None, as_json: bool, csv: str |
 
     places = Home.at(home, ledger=ledger)
     places.keep_caches()
-    curve = read_study(places, study).curve
+    curve = read_study(places, study, curve_alone=True).curve
     written = write_curve(curve, csv=csv, picture=picture, page=html)
     if as_json:
         print_json([point.to_json() for point in curve.front])
