@@ -31,7 +31,7 @@ APART: Asked = (
     ("head", {"features": "both,difference,product", "lr": 0.03}),
     ("lora+head", {"lora.rank": 4, "lora.modules": "q,v", "lora.lr": 0.005, "head.lr": 0.03, "head.features": "cosine"}),
 )
-FULL: Asked = (("full+head", {"full.lr": 5e-4, "head.lr": 0.03}),)
+FULL: Asked = tuple(("full+head", {"full.lr": rate, "head.lr": 0.03}) for rate in (5e-5, 5e-4))
 COSINE: Asked = (("lora", {"rank": 4, "modules": "q,v", "lr": 0.005}),)
 
 
