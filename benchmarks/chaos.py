@@ -110,6 +110,8 @@ def main() -> None:
             shaken.measure_as(calm)
             _shake(shaken, chance, found, kills=options.kills, longest=options.longest)
             _judge(shaken, calm, found)
+            for study in (calm, shaken):
+                shutil.rmtree(study.temporary)
             number += 1
             print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
     print(json.dumps({"studies": number, **found.to_json()}, indent=1))
