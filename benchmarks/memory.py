@@ -1,9 +1,13 @@
-"""How much memory one more worker of the same machine takes, with and without what workers share.
+"""How much memory training takes: of one more worker of the same machine, and of a step beside what `plan` says on paper.
 
-    python benchmarks/memory.py [--quick] [--workers 2] [--dtype float32|bfloat16] [--model minilm] [--task pydocs]
+    python -m ulpt_search.benchmarks.memory [--quick] [--workers 2] [--dtype float32|bfloat16] [--model minilm] [--task pydocs]
+    python -m ulpt_search.benchmarks.memory --peaks minilm,100m,1b
 
 Each worker is a process with an open session. A page that n of them share counts 1/n for each (Linux: PSS), so that the sum is
-what the machine spends; a worker adds (sum of n - sum of 1) / (n - 1). Prints JSON, bytes.
+what the machine spends; a worker adds (sum of n - sum of 1) / (n - 1). With `--peaks`, models of these sizes and random weights train a
+few steps of 4 rows of 256 tokens, each in a process of its own: the most that it held (Linux: VmHWM) over what it held before there was
+a model, beside the sum on paper. As for all models that are not small, tensors have pages of their own (`heap.thrifty`). Models beyond a
+billion weights are in bfloat16. Prints JSON, bytes.
 """
 
 import argparse
@@ -13,19 +17,45 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psutil
+import torch
 
+from ulpt_search.benchmarks.random_models import backbone_of, model_of
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
+from ulpt_search.workers.catalogue import parts, rule
+from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.pack import Pack, build_parts
+from ulpt_search.workers.model.readouts.choice import readout_of
+from ulpt_search.workers.model.readouts.encoding import encode
+from ulpt_search.workers.tasks import Rows, Task
+from ulpt_search.workers.training.heap import release, thrifty
+from ulpt_search.workers.training.memory import Pass, memory_of
+from ulpt_search.workers.training.trainer import Trainer
 from ulpt_search.workers.training.worker import session
+
+ROWS, TOKENS, STEPS = 4, 256, 3
+LABELS = ("red", "green", "blue")
+METHODS: dict[str, dict[str, Any]] = {"lora": {"rank": 4, "modules": "all"}, "prompt": {"prompt_length": 10}}
+LARGE = ("1b", "8b")
 
 
 def main() -> None:
-    """Measure in turns, so that all variants see the same machine."""
+    """Measure what is asked for."""
     options = _options()
     if options.open:
         _worker(options)
-        return
+    elif options.peak:
+        print(json.dumps(_peaks(options.peak, dtype=torch.bfloat16 if options.peak in LARGE else torch.float32)))
+    elif options.peaks:
+        print(json.dumps({name: _apart(name) for name in options.peaks.split(",")}, indent=1))
+    else:
+        _compared(options)
+
+
+def _compared(options: argparse.Namespace) -> None:
+    """Workers in turns, so that all variants see the same machine."""
     runs: dict[str, list[int]] = {"apart": [], "shared": []}
     for _ in range(1 if options.quick else 3):
         for name, made in runs.items():
@@ -43,9 +73,58 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     for name, default in (("dtype", "float32"), ("model", "minilm"), ("task", "pydocs")):
         parser.add_argument(f"--{name}", default=default)
+    parser.add_argument("--peaks", help="sizes of benchmarks/random_models.py")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--open", help=argparse.SUPPRESS)
     parser.add_argument("--cache", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _apart(name: str) -> Any:
+    """The peaks of one size, measured in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "ulpt_search.benchmarks.memory", "--peak", name]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def _peaks(name: str, *, dtype: torch.dtype) -> list[dict[str, Any]]:
+    """Paper and measurement, with and without checkpointing, method by method."""
+    thrifty()
+    _train(backbone_of("tiny", dtype=dtype, device=torch.device("cpu")), "lora", checkpointing=False)  # libraries load at their first use
+    release()
+    before = _status("VmRSS")
+    backbone, found = backbone_of(name, dtype=dtype, device=torch.device("cpu"), kernel="eager"), []
+    for checkpointing in (False, True):
+        for method, values in METHODS.items():
+            release()
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM starts again from here
+            tokens = _train(backbone, method, checkpointing=checkpointing)
+            measured = _status("VmHWM") - before
+            paper = model_of(name, dtype=dtype, device=torch.device("meta"))
+            said = memory_of(paper, backbone.shape, parts(method, values), Pass(ROWS, tokens, 1, checkpointing))
+            row = {"method": method, "checkpointing": checkpointing, "tokens": tokens, **said.to_json()}
+            found.append({**row, "measured": measured, "paper_over_measured": round(said.total / measured, 3)})
+            print(name, found[-1], file=sys.stderr)
+    return found
+
+
+def _train(backbone: Backbone, method: str, *, checkpointing: bool) -> int:
+    """A few steps of one trial; returns the tokens of a row."""
+    recipe, texts = Training(steps=STEPS, rungs=(STEPS,), batch=ROWS), tuple(f"w{n % 3} " + "w9 " * TOKENS for n in range(2 * ROWS))
+    rows = Rows(texts, (None,) * len(texts), tuple(n % 3 for n in range(len(texts))))
+    task = Task("toy", "classification", LABELS, LABELS, "accuracy", rows, rows, rows, "toy")
+    readout = readout_of(backbone, task)
+    data = encode(backbone, rows, max_tokens=TOKENS)
+    trainer, values = Trainer(backbone, readout, recipe, checkpointing), METHODS[method]
+    pack = Pack([build_parts(0, parts(method, values), backbone.shape, 0)], device=backbone.device)
+    follow = rule(method, values)
+    trainer.train(pack, follow, follow.start(pack), [0], data, start=0, stop=STEPS)
+    return max(data.lengths)
+
+
+def _status(name: str) -> int:
+    """A number of bytes that Linux keeps of this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
 def _together(command: list[str], workers: int) -> int:

@@ -5,7 +5,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from .metrics import names
-from .space import Calibration, Decline, Format, LabelTexts, ModelSpec, Objective, Pairs, Scoring, Space, TaskSpec, Training, Way
+from .space import (
+    Calibration,
+    Checkpointing,
+    Decline,
+    Format,
+    LabelTexts,
+    ModelSpec,
+    Objective,
+    Pairs,
+    Scoring,
+    Space,
+    TaskSpec,
+    Training,
+    Way,
+)
 from .validation_errors import Section
 
 Positive = Annotated[int, Field(gt=0)]
@@ -33,6 +47,7 @@ class ModelSection(Section):
     name: Name = Field(default=ModelSpec.name, description="minilm (embedded), a folder, or a hub id")
     dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
     device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1")
+    checkpointing: Checkpointing = Field(default=ModelSpec.checkpointing, description="compute blocks again in backward: less memory")
 
 
 class TaskSection(Section):

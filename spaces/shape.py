@@ -10,11 +10,32 @@ from .errors import WrongInput, did_you_mean
 from .metrics import Kind
 
 FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up", "cross_k": "cross_kv", "cross_v": "cross_kv"}
-"""Role -> the linear that computes it together with others in some families, and answers to its name there."""
+"""Role -> the linear that computes it together with others in some families; where it is not known which outputs are whose, it answers
+to the name whole."""
 
 Family = Literal["encoder", "decoder", "encoder-decoder"]
 Rows = Callable[[Sequence[int]], list[list[float]]]
 Words = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which outputs of a fused linear are one role's: `count` runs of `length`, the first at `first`, `stride` from one to the next."""
+
+    first: int
+    length: int
+    stride: int = 0
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        """Number of outputs."""
+        return self.length * self.count
+
+    def places(self) -> list[int]:
+        """The outputs' numbers, in order."""
+        starts = (self.first + run * self.stride for run in range(self.count))
+        return [place for start in starts for place in range(start, start + self.length)]
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,10 @@ class Linear:
     """Root mean square of `W`; where nothing was measured, what most families start from."""
     transposed: bool = False
     """Whether the model keeps `W` the other way round, as GPT-2's Conv1D does, which not every library takes."""
+    share: Share | None = None
+    """The outputs of the module that it is, where the module computes other roles' too; None: all of them."""
+    parts: tuple["Linear", ...] = ()
+    """What a fused linear holds, each a linear of its own; empty where it is not fused, or nobody knows how."""
 
     @property
     def key(self) -> str:
@@ -147,6 +172,8 @@ class Shape:
     """What else the task asks of a head."""
     pooler: bool = False
     """Whether it holds a trained pooler, as BERT does: a layer over its first hidden state."""
+    apart: tuple[str, ...] = ()
+    """Weights of its blocks that no method touches, such as experts: tokens reach them in an order of their own."""
     rows: Rows | None = field(default=None, compare=False, repr=False)
     """Token embeddings of some ids, (ids, width), for prompts that start from words; None where no weights are loaded."""
     words: Words | None = field(default=None, compare=False, repr=False)
@@ -166,6 +193,12 @@ class Shape:
         return self._attentions[_place(tensor)]
 
     @cached_property
+    def roles(self) -> dict[str, int]:
+        """Role -> how many linears have it, parts of fused ones included: what `modules` may name."""
+        found = [site.role for linear in self.linears for site in (*linear.parts, linear)]
+        return {role: found.count(role) for role in dict.fromkeys(found)}
+
+    @cached_property
     def state_length(self) -> float:
         """Length of a hidden state: √width times the gain of the last norm that it comes out of, 1 where there is none."""
         gains = [norm.gain for norm in self.norms if norm.width == self.state_width]
@@ -178,7 +211,7 @@ class Shape:
 
     @cached_property
     def _linears(self) -> dict[str, Linear]:
-        return {site.key: site for site in self.linears}
+        return {site.key: site for linear in self.linears for site in (linear, *linear.parts)}
 
     @cached_property
     def _gains(self) -> dict[str, float]:
@@ -192,15 +225,22 @@ class Shape:
         """Return the linears named by two axes.
 
         `layers` is `all`, `first:N`, `last:N` or a comma list of numbers; `modules` is `all` or a comma list of roles.
-        A fraction of the depth is written as a percentage: `last:50%`. A fused `qkv` answers to q, k and v. In an
-        encoder-decoder q, k, v and o name the cross-attention's linears too; `self_q` and `cross_q` name one of the two.
+        A fraction of the depth is written as a percentage: `last:50%`. q, k and v of a fused `qkv` are their outputs of it; named as
+        `qkv`, or by `all`, it is one linear. In an encoder-decoder q, k, v and o name the cross-attention's linears too; `self_q` and
+        `cross_q` name one of the two.
 
         Raises `WrongInput` where the model lacks a named layer or role.
         """
         chosen = self.select_layers(layers)
-        roles = sorted({linear.role for linear in self.linears})
-        wanted = set(roles) if modules == "all" else {role for name in _names(modules) for role in _roles(name, roles)}
-        return tuple(linear for linear in self.linears if linear.layer in chosen and linear.role in wanted)
+        whole, roles = {linear.role for linear in self.linears}, sorted(self.roles)
+        wanted = whole if modules == "all" else {role for name in _names(modules) for role in _roles(name, roles)}
+        here = (linear for linear in self.linears if linear.layer in chosen)
+        return tuple(site for linear in here for site in ((linear,) if linear.role in wanted else linear.parts) if site.role in wanted)
+
+    def whole(self, sites: Iterable[Linear]) -> tuple[Linear, ...]:
+        """Return the linears that are these, or that these are parts of, each once and in the model's order."""
+        names = {site.name for site in sites}
+        return tuple(linear for linear in self.linears if linear.name in names)
 
     def select_attentions(self, *, layers: str = "all") -> tuple[Attention, ...]:
         """Return the self-attentions of the layers that `layers` (see `select`) names and that take further keys and values.

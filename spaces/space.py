@@ -10,6 +10,7 @@ from .identity import Identity
 Objective = Literal["score", "parameters", "bytes"]
 Size = Literal["parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
+Checkpointing = Literal["auto", "always", "never"]
 Decline = Literal["linear", "cosine", "constant"]
 Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
@@ -133,6 +134,8 @@ class ModelSpec:
     device: str = "auto"
     mask: str | None = None
     """The text with `{mask}` in it by which an encoder is read as a masked language model; None where it is not."""
+    checkpointing: Checkpointing = "auto"
+    """Whether blocks are computed again in backward instead of kept; auto: where one trial's step would not fit in memory otherwise."""
 
 
 @dataclass(frozen=True)

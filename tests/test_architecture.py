@@ -3,9 +3,9 @@
 import torch
 
 from ulpt_search.spaces.space import ModelSpec
-from ulpt_search.workers.model.architecture import rms
 from ulpt_search.workers.model.backbone import load
 from ulpt_search.workers.model.seeds import generator
+from ulpt_search.workers.model.sizes import rms
 
 
 def test_the_embedding_scale_does_not_depend_on_the_number_of_threads() -> None:

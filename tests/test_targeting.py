@@ -11,9 +11,10 @@ import torch
 import transformers as hub
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from ulpt_search.benchmarks.tiny_families import empty
 from ulpt_search.spaces.axes import Hyperparameters
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.spaces.shape import Shape
+from ulpt_search.spaces.shape import Linear, Shape
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.catalogue import axes_of, count, parts
 from ulpt_search.workers.model.architecture import read_shape
@@ -59,10 +60,11 @@ def shape(family: str) -> Shape:
     [
         ("deberta-v2", "q,v", {"q", "v"}),
         ("deberta-v2", "o,up,down", {"o", "up", "down"}),
-        ("deberta", "q,v", {"qkv"}),
-        ("gpt-neox", "q,k,v,o", {"qkv", "o"}),
+        ("deberta", "q,v", {"q", "v"}),
+        ("deberta", "qkv", {"qkv"}),
+        ("gpt-neox", "q,k,v,o", {"q", "k", "v", "o"}),
         ("gpt-neox", "up,down", {"up", "down"}),
-        ("phi3", "gate,up", {"gate_up"}),
+        ("phi3", "gate,up", {"gate", "up"}),
         ("bart", "q,v", {"q", "v", "cross_q", "cross_v"}),
         ("bart", "self_q,self_v", {"q", "v"}),
         ("bart", "cross_k", {"cross_k"}),
@@ -104,6 +106,18 @@ def test_all_linears_are_all_of_the_blocks() -> None:
     model = zoo.model("decoder")
     inside = [name for name, module in model.named_modules() if ".layers." in name and isinstance(module, torch.nn.Linear)]
     assert len(zoo.backbone("decoder").shape.select(modules="all")) == len(inside)
+
+
+@pytest.mark.parametrize(
+    ("family", "apart"),
+    [
+        ("mixtral", ("experts.gate_up_proj", "experts.down_proj")),
+        ("deberta-v2", ("self.query_proj", "self.key_proj")),
+        ("llama", ()),
+    ],
+)
+def test_what_no_method_touches_is_known(family: str, apart: tuple[str, ...]) -> None:
+    assert set(read_shape(empty(family)).apart) == set(apart)
 
 
 @pytest.mark.parametrize("family", ["deberta-v2", "deberta", "gpt-neox", "phi3", "bart"])
@@ -152,13 +166,16 @@ def test_peft_counts_a_prompt_as_we_do() -> None:
     assert ours == 20 * 32 == stock.get_nb_trainable_parameters()[0]
 
 
+def unmeasured(site: Linear) -> Linear:
+    """A linear and its parts without the size of their weights."""
+    return dataclasses.replace(site, rms=0.0, parts=tuple(unmeasured(part) for part in site.parts))
+
+
 @pytest.mark.parametrize("family", zoo.FAMILIES)
 def test_counts_do_not_need_the_weights(family: str) -> None:
     """The shape from the configuration alone is the loaded one's, but for sizes of weights."""
     loaded, planned = zoo.backbone(family).shape, shape_of(ModelSpec(zoo.saved(family)))
-    assert [dataclasses.replace(site, rms=0.0) for site in planned.linears] == [
-        dataclasses.replace(site, rms=0.0) for site in loaded.linears
-    ]
+    assert [unmeasured(site) for site in planned.linears] == [unmeasured(site) for site in loaded.linears]
     assert count("lora", {"modules": "all"}, planned) == count("lora", {"modules": "all"}, loaded)
 
 

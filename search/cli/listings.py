@@ -74,7 +74,7 @@ def list_methods(model: str | None) -> list[MethodListing]:
     """Return the catalogue, and what others bring, with floors at `model`; `WrongInput` where a model was named that cannot be used."""
     from ...workers.catalogue import catalogue
 
-    shape = _shape(model)
+    shape = shape_at(model)
     return [_listed(name, cls, shape) for name, cls in catalogue().items()] + [
         _listed(name, cls, shape, source=source) for name, (cls, source) in _brought().items()
     ]
@@ -174,7 +174,8 @@ def _about(module: ModuleType) -> str:
     return (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
 
 
-def _shape(model: str | None) -> Shape | None:
+def shape_at(model: str | None) -> Shape | None:
+    """Return the shape of a model, or of the embedded default where that is there; `WrongInput` where one was named that cannot be used."""
     from ...workers.model.backbone import shape_of
 
     try:

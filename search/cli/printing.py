@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ...dashboards.curve import Curve
     from ...spaces.records import Trial
+    from ...spaces.shape import Shape
     from ...workers.exports import Exported, Verdict
     from ..home import Home
     from ..keeping.checking import StudyCheck
@@ -73,6 +74,9 @@ def print_plan(plan: "SearchPlan") -> None:
     for line in label_lines(plan.labels):
         click.echo(line)
     click.echo(plan.frozen_scores.said if plan.frozen_scores.agree is False else f"frozen scores: {plan.frozen_scores.said}")
+    click.echo(modules_line(plan.modules, plan.untouched))
+    if plan.memory is not None:
+        click.echo(str(plan.memory))
     for method, promise in plan.exports.items():
         if promise.why:
             click.echo(f"{method}: {promise.why}")
@@ -107,6 +111,12 @@ def ceiling_line(cost: "CeilingCost") -> str:
         f"ceiling: full fine-tuning of {cost.parameters:,} parameters after the search, {least:,} to {most:,} steps one trial at a time; "
         f"{'between ' * bool(cost.seconds)}{took} by one worker, and more where packs are what makes trials fast"
     )
+
+
+def modules_line(modules: Mapping[str, int], untouched: Sequence[str]) -> str:
+    """Which linears methods may touch, and which weights of the blocks none does."""
+    touched = f"linears that methods may touch: {', '.join(f'{role} ({count})' for role, count in modules.items())}"
+    return touched if not untouched else f"{touched}; none touches {', '.join(untouched)}, which trials cannot share"
 
 
 LABELS_SHOWN = 12
@@ -234,8 +244,8 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
         click.echo(f"{name} {value:.4f}")
 
 
-def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str]) -> None:
-    """Print the catalogue, and the names of PEFT's own methods."""
+def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str], shape: "Shape | None" = None) -> None:
+    """Print the catalogue, what of the model it may touch, and the names of PEFT's own methods."""
     from ...dashboards.rows import method_row
     from ...dashboards.tables import methods_table
 
@@ -253,6 +263,8 @@ def print_methods(listings: "Sequence[MethodListing]", *, stock: Sequence[str]) 
         for o in listings
     ]
     _show(methods_table(rows, width=_columns()))
+    if shape is not None:
+        click.echo(f"\n{modules_line(shape.roles, shape.apart)}")
     click.echo("\nJoined by +, methods stack: ulpt+bitfit. A training rule is joined alike, lora+subzero: ulpt-search methods --rules.")
     click.echo(f"PEFT's own, by their config classes, each alone in its pass: {', '.join(stock)}.")
 

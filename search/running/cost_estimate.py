@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...spaces.errors import WrongInput
@@ -13,6 +13,7 @@ from ..brain.promotion import ratios, rungs_of
 from ..request import Request
 from .head_places import head_places
 from .inspection import compare_frozen_scores, judge_methods
+from .memory_plan import MemoryPlan, memory_plan
 from .promised_formats import Promise, promises
 from .resources import own_cpus, own_gpus, resources
 from .writing_cost import WritingCost, writing_cost
@@ -88,6 +89,12 @@ class SearchPlan:
     """Full fine-tuning, where it was asked for."""
     writing: WritingCost | None = None
     """Answers that are written to be measured, where any are."""
+    modules: Mapping[str, int] = field(default_factory=dict)
+    """Role -> how many linears of the model have it: what methods may touch."""
+    untouched: tuple[str, ...] = ()
+    """Weights of its blocks that no method touches."""
+    memory: MemoryPlan | None = None
+    """What training takes."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `plan --json` prints."""
@@ -106,6 +113,9 @@ class SearchPlan:
             "workers": self.workers,
             "expected_seconds": self.seconds,
             "frozen_scores": asdict(self.frozen_scores),
+            "modules": dict(self.modules),
+            "untouched": list(self.untouched),
+            "memory": None if self.memory is None else self.memory.to_json(),
             "notes": list(self.notes),
             "ceiling": None if self.ceiling is None else asdict(self.ceiling),
             "writing": None if self.writing is None else asdict(self.writing),
@@ -171,7 +181,8 @@ def make_plan(request: Request) -> SearchPlan:
     read = (readout, head_places(space, shape), labels_of(task), exports, compared)
     counts = {"scored": sum(expected.rungs.values()), "finals": expected.finals, "trained": space.training.batch * tokens}
     writing = writing_cost(task, tokenizer, pace, **counts, workers=means.workers)
-    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, task.notes, ceiling, writing)
+    told = (task.notes, ceiling, writing, shape.roles, shape.apart, memory_plan(space, shape, tokens=tokens))
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, *told)
 
 
 def _compared(space: Space, task: "Task") -> Compared:

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ...spaces.errors import reason
 from ...spaces.hashing import sha256_of_json
 from ...spaces.space import Space, TaskSpec
 from ...workers.model.devices import native_dtypes
+from ...workers.training.memory_here import fits
 from ...workers.training.speed_measurement import Fastest, measure
 
 if TYPE_CHECKING:
@@ -98,8 +100,10 @@ def fastest(
     if known is not None:
         return Speed(known)
     say(f"trying what trains {space.model.name} fastest here, once")
+    tokens, dtype = space.task.max_tokens, space.model.dtype
+    size = partial(fits, backbone, space.model, space.training, tokens=tokens)
     try:
-        found = measure(backbone, task, space.training, dtype=space.model.dtype, threads=threads, max_tokens=space.task.max_tokens)
+        found = measure(backbone, task, space.training, dtype=dtype, threads=threads, max_tokens=tokens, fits=size)
     except RuntimeError as error:
         say(f"could not be measured, so the defaults are taken: {reason(error)}")
         return None

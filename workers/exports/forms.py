@@ -13,7 +13,7 @@ from ...spaces.axes import Hyperparameters
 from ...spaces.shape import Shape
 from ..catalogue import parts
 from ..configurable import file_name
-from ..method import KeysValues, Method, Pooled, SoftPrompt
+from ..method import Biases, Dense, KeysValues, LinearEffect, LowRank, Method, Pooled, SoftPrompt, Sparse, Spectral
 from ..tasks import Task
 
 STYLES = ("peft", "merged", "native")
@@ -92,8 +92,22 @@ def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iter
         if isinstance(method, SoftPrompt | KeysValues):
             reasons = _prompt(shape, reading) if isinstance(method, SoftPrompt) else _prefix(method, shape, reading)
             yield from (("peft", reason) for reason in list(reasons)[:1])
+        if isinstance(method, LORAS) and not isinstance(method, Spectral) and _taken_for_experts(shape, method):
+            yield "peft", "PEFT takes the gate, up and down of a mixture of experts for those of the experts"
+        if isinstance(method, Spectral) and any(site.share for site in method.sites(shape)):
+            yield "peft", "PEFT draws waves for a fused linear as a whole, not for the roles that it holds"
         if isinstance(method, Pooled):
             yield from _head(method, methods, shape)
+
+
+LORAS = (LowRank, Dense, Sparse, Biases)
+"""What leaves as PEFT's LORA, or may."""
+
+
+def _taken_for_experts(shape: Shape, method: LinearEffect) -> bool:
+    """Whether a method touches shared experts, or layers without experts, by names that PEFT rewrites where experts are one tensor."""
+    fused = any("experts." in name for name in shape.apart)
+    return fused and any(site.name.endswith(("gate_proj", "up_proj", "down_proj")) for site in method.sites(shape))
 
 
 def _head(method: Pooled, methods: Sequence[Method], shape: Shape) -> Iterator[tuple[str, str]]:

@@ -87,7 +87,10 @@ def _shape(backbone: Backbone, stock: PreTrainedModel) -> Shape:
     """The frozen model's shape with the names that its modules have in `stock`."""
     own = backbone.shape
     inside = f"{stock.base_model_prefix}." if backbone.model.base_model is backbone.model else ""
-    linears = tuple(replace(site, name=inside + site.name) for site in own.linears)
+    linears = tuple(
+        replace(site, name=inside + site.name, parts=tuple(replace(part, name=inside + part.name) for part in site.parts))
+        for site in own.linears
+    )
     norms = tuple(replace(site, name=inside + site.name) for site in own.norms)
     return replace(own, linears=linears, norms=norms, attentions=tuple(replace(site, name=inside + site.name) for site in own.attentions))
 

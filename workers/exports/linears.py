@@ -10,9 +10,10 @@ from transformers.pytorch_utils import Conv1D
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear
 from ..method import Biases, Dense, Gates, LowRank, NormEffect, Sparse
-from ..model.architecture import weight_of
+from ..model.architecture import bias_of, weight_of
 from ..model.backbone import Backbone
 from ..model.sites import local
+from .fused import joined, spread, stacked
 from .prompts import TASK_TYPES, Built, Tensors
 
 
@@ -22,7 +23,8 @@ def low_rank(backbone: Backbone, method: LowRank, values: Tensors) -> Built:
     learnt = {site: method.magnitude(*at) for site, at in sites.items()}
     magnitudes = {site: magnitude for site, magnitude in learnt.items() if magnitude is not None}
     config, tensors = _lora(backbone, {site: method.factors(*at) for site, at in sites.items()}, dora=bool(magnitudes))
-    return config, tensors | {f"base_model.model.{site.name}.lora_magnitude_vector": m for site, m in magnitudes.items()}
+    whole = spread(backbone.shape, magnitudes, lambda linear: _weight(backbone, linear).norm(dim=1))
+    return config, tensors | {f"base_model.model.{name}.lora_magnitude_vector": m for name, m in whole.items()}
 
 
 def dense(backbone: Backbone, method: Dense, values: Tensors) -> Built:
@@ -57,22 +59,30 @@ def gates(backbone: Backbone, method: Gates, values: Tensors) -> Built:
     """IA3 where every linear has one gate, which is all that it can hold; LORA of the changed weight and bias elsewhere."""
     pairs = {site: method.gates(local(values, site.key), site) for site in method.sites(backbone.shape)}
     shifts = {site: shift for site in pairs if (shift := method.shift(local(values, site.key), site)) is not None}
-    if shifts or any(before is not None and after is not None for before, after in pairs.values()):
+    if shifts or any(before is not None and (after is not None or site.share) for site, (before, after) in pairs.items()):
         return _changed(backbone, pairs, shifts)
     first = [site.name for site, (before, _) in pairs.items() if before is not None]
+    columns = {site: _column(pair) for site, pair in pairs.items()}
+    outer = spread(
+        backbone.shape,
+        {site: gate for site, gate in columns.items() if site.name not in first},
+        lambda linear: torch.ones(linear.outputs, 1),
+    )
+    inner = {site.name: gate for site, gate in columns.items() if site.name in first}
     config = IA3Config(
         task_type=TASK_TYPES[backbone.family],
-        target_modules=[site.name for site in pairs],
+        target_modules=[*inner, *outer],
         feedforward_modules=first,
         fan_in_fan_out=_conv1d(backbone),
         inference_mode=True,
     )
-    return config, {f"base_model.model.{site.name}.ia3_l": _column(pair) for site, pair in pairs.items()}
+    return config, {f"base_model.model.{name}.ia3_l": gate for name, gate in {**inner, **outer}.items()}
 
 
 def sparse(backbone: Backbone, method: Sparse, values: Tensors) -> Built:
     """SHIRA, filled up with zeros at (0, 0) to the r·(in + out) entries it insists on; LORA where it cannot have so many."""
-    entries = {site: method.entries(local(values, site.key), site) for site in method.sites(backbone.shape)}
+    found = {site: method.entries(local(values, site.key), site) for site in method.sites(backbone.shape)}
+    entries = {linear: joined(linear, found) for linear in backbone.shape.whole(found)}
     rank = max(-(-len(delta) // (site.inputs + site.outputs)) for site, (_, _, delta) in entries.items())
     if _conv1d(backbone) or any(rank * (site.inputs + site.outputs) > site.inputs * site.outputs for site in entries):
         return _lora(backbone, {site: _factors(_filled(site, *entry)) for site, entry in entries.items()})
@@ -93,8 +103,12 @@ def _lora(
     saved: Sequence[str] = (),
     dora: bool = False,
 ) -> Built:
-    """LORA of factors B and A, scaling included, and learnt biases; the modules `saved` are saved whole."""
-    ranks = {site.name: a.shape[0] for site, (_, a) in pairs.items()}
+    """LORA of factors B and A, scaling included, and learnt biases; the modules `saved` are saved whole.
+
+    Parts of one module stand in it one behind the other, so that its rank is the sum of theirs.
+    """
+    whole = {linear.name: stacked(linear, pairs) for linear in backbone.shape.whole(pairs)}
+    ranks = {name: a.shape[0] for name, (_, a) in whole.items()}
     config = LoraConfig(
         task_type=TASK_TYPES[backbone.family],
         r=max(ranks.values()),
@@ -108,9 +122,10 @@ def _lora(
         use_dora=dora,
         inference_mode=True,
     )
-    tensors = {f"base_model.model.{site.name}.lora_A.weight": a for site, (_, a) in pairs.items()}
-    tensors |= {f"base_model.model.{site.name}.lora_B.weight": b for site, (b, _) in pairs.items()}
-    return config, tensors | {f"base_model.model.{site.name}.lora_B.bias": bias for site, bias in (biases or {}).items()}
+    tensors = {f"base_model.model.{name}.lora_A.weight": a for name, (_, a) in whole.items()}
+    tensors |= {f"base_model.model.{name}.lora_B.weight": b for name, (b, _) in whole.items()}
+    behind = spread(backbone.shape, biases or {}, lambda linear: torch.zeros(linear.outputs))
+    return config, tensors | {f"base_model.model.{name}.lora_B.bias": bias for name, bias in behind.items()}
 
 
 def _changed(backbone: Backbone, pairs: dict[Linear, tuple[Tensor | None, Tensor | None]], shifts: dict[Linear, Tensor]) -> Built:
@@ -160,9 +175,9 @@ def _conv1d(backbone: Backbone) -> bool:
 
 
 def _weight(backbone: Backbone, site: Linear) -> Tensor:
-    return weight_of(backbone.model.get_submodule(site.name)).detach()
+    return weight_of(backbone.model.get_submodule(site.name), site).detach()
 
 
 def _bias(backbone: Backbone, site: Linear) -> Tensor:
-    bias = backbone.model.get_submodule(site.name).bias
-    return bias.detach() if isinstance(bias, Tensor) else torch.zeros(site.outputs)
+    bias = bias_of(backbone.model.get_submodule(site.name), site)
+    return torch.zeros(site.outputs) if bias is None else bias.detach()

@@ -93,8 +93,9 @@ def narrowed(backbone: Backbone, check: Callable[[], None]) -> tuple[torch.dtype
 
 
 def _touched(backbone: Backbone, methods: list[Method]) -> list[Linear]:
-    touched = {site for method in methods if isinstance(method, LinearEffect) for site in method.sites(backbone.shape)}
-    return [site for site in backbone.shape.linears if site in touched]
+    """The modules that methods change, whole, in order."""
+    touched = [site for method in methods if isinstance(method, LinearEffect) for site in method.sites(backbone.shape)]
+    return list(backbone.shape.whole(touched))
 
 
 def _probe(module: nn.Module, inputs: int) -> tuple[Tensor, Tensor]:

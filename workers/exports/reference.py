@@ -17,7 +17,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear, Shape
 from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
-from ..model.architecture import relative_bias, weight_of
+from ..model.architecture import bias_of, relative_bias, weight_of
 from ..model.attention import attend_by
 from ..model.backbone import Backbone, quiet
 from ..model.pooling import side_by_side
@@ -146,14 +146,28 @@ def _pooled(model: Any, backbone: Backbone, given: dict[str, Tensor], how: str, 
 
 
 def _hook(module: nn.Module, method: LinearEffect, p: dict[str, Tensor], site: Linear) -> None:
-    """The linear's input x (1, tokens, inputs) becomes before(x), its output y becomes after(before(x), y)."""
-    weight = weight_of(module)
+    """The linear's input x (1, tokens, inputs) becomes before(x), its output y becomes after(before(x), y).
+
+    Shared experts get (tokens, inputs). A part of a module reads before(x) by itself, and changes its own outputs.
+    """
+    weight, bias = weight_of(module, site), bias_of(module, site)
+    if site.share is not None:
+        own = torch.tensor(site.share.places())
+
+        def part(_: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> Tensor:
+            x = method.before(p, site, args[0].flatten(0, -2))
+            changed = y.flatten(0, -2).clone()
+            changed[:, own] = method.after(p, site, x, nn.functional.linear(x, weight, bias), weight)
+            return changed.view(y.shape)
+
+        module.register_forward_hook(part)
+        return
 
     def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (method.before(p, site, args[0][0])[None], *args[1:])
+        return (method.before(p, site, args[0].flatten(0, -2)).view(args[0].shape), *args[1:])
 
     def after(_: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> Tensor:
-        return method.after(p, site, args[0][0], y[0], weight)[None]
+        return method.after(p, site, args[0].flatten(0, -2), y.flatten(0, -2), weight).view(y.shape)
 
     module.register_forward_pre_hook(before)
     module.register_forward_hook(after)

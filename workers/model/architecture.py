@@ -1,8 +1,10 @@
 """Reading a transformers model: which modules are its layers, linears, norms and attentions, under names common to all families."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -12,6 +14,8 @@ from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Family, Linear, Norm, Shape
+from .fused import parts_of
+from .sizes import rms
 
 # Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
 ROLES = {
@@ -30,7 +34,8 @@ ROLES = {
     "self.query_proj": "q", "self.key_proj": "k", "self.value_proj": "v", "self.in_proj": "qkv",
     "crossattention.self.query": "cross_q", "crossattention.self.key": "cross_k", "crossattention.self.value": "cross_v",
     "crossattention.output.dense": "cross_o",
-    "attention.query_key_value": "qkv", "self_attention.query_key_value": "qkv", "attention.dense": "o", "self_attention.dense": "o",
+    "attention.query_key_value": "qkv", "self_attention.query_key_value": "qkv", "self_attn.query_key_value": "qkv",
+    "attention.dense": "o", "self_attention.dense": "o",
     "self_attn.dense": "o", "mlp.dense_h_to_4h": "up", "mlp.dense_4h_to_h": "down", "qkv_proj": "qkv", "gate_up_proj": "gate_up",
     "attn.Wqkv": "qkv", "attn.out_proj": "o", "ffn.up_proj": "up", "ffn.down_proj": "down", "fc_in": "up", "fc_out": "down",
     "attention.query": "q", "attention.key": "k", "attention.value": "v", "ffn": "up", "ffn_output": "down",
@@ -38,6 +43,8 @@ ROLES = {
 }  # fmt: skip
 
 
+EXPERTS_DIMENSIONS = 3
+"""Of a tensor that holds the weights of all experts."""
 TOKENS_FIRST = ("xlnet", "fsmt")
 """Families whose blocks see (tokens, rows, width)."""
 
@@ -54,8 +61,7 @@ def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where the sizes of weights are what such models start from."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     blocks = list(blocks_of(model))
-    found = [tuple(_linears(layer, prefix, block)) for layer, (prefix, block) in enumerate(blocks)]
-    linears = [tuple(linear for linear in own if has_rows(model, linear.name)) for own in found]
+    linears = [tuple(_linears(model, layer, prefix, block)) for layer, (prefix, block) in enumerate(blocks)]
     if model.config.model_type in TOKENS_FIRST:
         raise WrongInput(
             f"model: a {model.config.model_type} computes tokens first, rows second, so trials cannot share it; give another model"
@@ -74,8 +80,20 @@ def read_shape(model: PreTrainedModel) -> Shape:
         attentions=tuple(attention for own in linears for attention in _attentions(model, own)),
         hidden=_state_width(model),
         pooler=_has_pooler(model),
+        apart=tuple(dict.fromkeys(_apart(model, blocks, {linear.name for own in linears for linear in own}))),
         rows=None if table.device.type == "meta" else partial(_rows, model.get_input_embeddings()),
     )
+
+
+def _apart(model: PreTrainedModel, blocks: Sequence[tuple[str, nn.Module]], sites: Collection[str]) -> Iterator[str]:
+    """Weights of linears that are no sites, and of experts that are kept in one tensor, by the last two parts of their names."""
+    for prefix, block in blocks:
+        for name, parameter in block.named_parameters():
+            module = f"{prefix}.{name}".rpartition(".")[0]
+            linear = isinstance(model.get_submodule(module), nn.Linear | Conv1D) and name.endswith(".weight")
+            if (linear and module not in sites) or parameter.ndim == EXPERTS_DIMENSIONS:
+                parts = [part for part in (module if linear else f"{prefix}.{name}").split(".") if not part.isdigit()]
+                yield ".".join(parts[-2:])
 
 
 def _state_width(model: PreTrainedModel) -> int | None:
@@ -97,10 +115,13 @@ def has_rows(model: PreTrainedModel, name: str) -> bool:
     """Whether each trial has its own rows at a module of this name, and something comes of what is changed there.
 
     Experts see tokens in an order of their own and routers give more than one tensor; DeBERTa's projections see its table of
-    distances, too; Longformer's attention sees tokens first, rows second; Mamba uses a weight without calling its linear.
+    distances, too; Longformer's attention sees tokens first, rows second; Mamba uses weights without calling their linears: `dt_proj`,
+    and in kernels for GPUs `out_proj`, which PEFT refuses, too.
     """
     parent = model.get_submodule(name.rpartition(".")[0])
     if ".experts." in name or hasattr(parent, "one_sided_attn_window_size"):
+        return False
+    if hasattr(parent, "A_log") and hasattr(parent, "D") and name.endswith(".out_proj"):
         return False
     shared = ("query_proj", "key_proj") if getattr(model.config, "share_att_key", False) else ()
     return not name.endswith(("pos_proj", "pos_q_proj", ".router", "dt_proj", *shared))
@@ -113,10 +134,17 @@ def _rows(embeddings: nn.Module, ids: Sequence[int]) -> list[list[float]]:
     return chosen
 
 
-def weight_of(module: nn.Module) -> torch.Tensor:
-    """The frozen weight of a linear as (outputs, inputs), whichever way round the module stores it."""
+def weight_of(module: nn.Module, site: Linear | None = None) -> torch.Tensor:
+    """The frozen weight of a linear as (outputs, inputs), whichever way round the module stores it; of a part of it, its own rows."""
     weight: torch.Tensor = module.weight  # type: ignore[assignment]
-    return weight.T if isinstance(module, Conv1D) else weight
+    whole = weight.T if isinstance(module, Conv1D) else weight
+    return whole if site is None or site.share is None else whole[site.share.places()]
+
+
+def bias_of(module: nn.Module, site: Linear) -> torch.Tensor | None:
+    """The frozen bias (outputs,) of a linear, or of a part of it; None without one."""
+    bias: torch.Tensor | None = module.bias  # type: ignore[assignment]
+    return bias if bias is None or site.share is None else bias[site.share.places()]
 
 
 def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -139,17 +167,19 @@ def _role(name: str) -> str:
     return parts[-1]
 
 
-def _linears(layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
+def _linears(model: PreTrainedModel, layer: int, prefix: str, block: nn.Module) -> Iterator[Linear]:
     seen: set[str] = set()
     for name, module in block.named_modules():
-        if not isinstance(module, nn.Linear | Conv1D):
+        if not isinstance(module, nn.Linear | Conv1D) or not has_rows(model, f"{prefix}.{name}"):
             continue
-        outputs, inputs = weight_of(module).shape
+        weight = weight_of(module)
+        outputs, inputs = weight.shape
         role = _role(f"{prefix}.{name}")
         role = role if role not in seen else name.replace(".", "_")
         seen.add(role)
-        size = rms(weight_of(module), fallback=Linear.rms)
-        yield Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None, size, isinstance(module, Conv1D))
+        size, turned = rms(weight, fallback=Linear.rms), isinstance(module, Conv1D)
+        linear = Linear(f"{prefix}.{name}", layer, role, inputs, outputs, module.bias is not None, size, turned)
+        yield replace(linear, parts=parts_of(model.config, linear, weight))
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -176,13 +206,14 @@ def _of_a_table(model: nn.Module, name: str) -> bool:
 
 def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Attention]:
     """The self-attention of a block of linears: the module that holds its key (or fused) projection."""
-    linears = {linear.role: linear for linear in block}
+    linears = {part.role: part for linear in block for part in (linear, *linear.parts)}
     key = linears.get("k") or linears.get("qkv")
     heads = int(getattr(model.config, "num_attention_heads", None) or 0)
     if key is None or not heads:
         return
     kv_heads = int(getattr(model.config, "num_key_value_heads", None) or heads)
     width = key.outputs if key.role == "k" else key.outputs * kv_heads // (heads + 2 * kv_heads)
+    kv_heads = kv_heads if key.share is None else width * heads // linears["q"].outputs
     keys, values = (_size(model, linears.get(role, key), part) for role, part in (("k", 1), ("v", 2)))
     name = key.name.rpartition(".")[0]
     extends = _asks_interface(model.get_submodule(name))
@@ -192,8 +223,7 @@ def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Att
 def _size(model: nn.Module, linear: Linear, part: int) -> float:
     """Root mean square of a linear's output for inputs of root mean square 1; of a fused one, of the third that is `part`."""
     module = model.get_submodule(linear.name)
-    weight: torch.Tensor = weight_of(module)
-    bias: torch.Tensor | None = module.bias  # type: ignore[assignment]
+    weight, bias = weight_of(module, linear), bias_of(module, linear)
     if weight.device.type == "meta":
         return 1.0
     if linear.role == "qkv":
@@ -231,22 +261,31 @@ def relative_bias(model: nn.Module, attention: str) -> nn.Module | None:
     return next((module for module in (own, *stack.modules()) if getattr(module, "has_relative_attention_bias", False)), None)
 
 
-def rms(table: torch.Tensor, *, fallback: float) -> float:
-    """Root mean square of a table, `fallback` on the meta device.
+_CENTRES: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
-    In float64 and rounded to nine digits: a sum in float32 depends on the number of threads, and with it whatever a seed
-    regenerates at this scale.
-    """
-    if table.device.type == "meta":
-        return fallback
-    root = torch.linalg.vector_norm(table.detach(), dtype=torch.float64) / table.numel() ** 0.5
-    return float(f"{float(root):.9g}")
+
+@torch.no_grad()
+def centres(module: nn.Module) -> bool:
+    """Whether a norm takes the mean away first: tried, for Cohere's does and has neither a bias nor LayerNorm's name."""
+    if module not in _CENTRES:
+        weight: torch.Tensor = module.weight  # type: ignore[assignment]
+        known = isinstance(module, nn.LayerNorm) or getattr(module, "bias", None) is not None
+        _CENTRES[module] = known if known or weight.device.type == "meta" else _forgets_a_shift(module, weight)
+    return _CENTRES[module]
+
+
+def _forgets_a_shift(module: nn.Module, weight: torch.Tensor) -> bool:
+    """Whether ±1 and the same with 3 added come to the same, beside anything at all."""
+    signs = torch.ones_like(weight)
+    signs[::2] = -1
+    plain, moved = module.forward(signs[None]), module.forward(signs[None] + 3)
+    return bool(plain.any()) and bool((plain - moved).abs().max() < 0.1 * plain.abs().max())
 
 
 def standardise(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What a norm computes before its scale and shift, in float32: x̂ of the same shape as `x`."""
     eps = float(getattr(module, "eps", None) or getattr(module, "variance_epsilon"))  # noqa: B009 - either name, by family
     centred = x.float()
-    if isinstance(module, nn.LayerNorm) or getattr(module, "bias", None) is not None:
+    if centres(module):
         centred = centred - centred.mean(-1, keepdim=True)
     return centred * torch.rsqrt(centred.square().mean(-1, keepdim=True) + eps)

@@ -120,11 +120,19 @@ def resolve(name: str) -> str:
     return str(path.resolve()) if looks_local else name
 
 
-def shape_of(spec: ModelSpec) -> Shape:
-    """Return the shape of a model without loading its weights."""
+def on_paper(spec: ModelSpec, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """Return a frozen model on the meta device, where tensors have sizes and no numbers; weights are not read."""
     config, _ = _read_config(spec)
     with torch.device("meta"), quiet():
-        model = LOADERS[_kind(spec, config)].from_config(config).eval()
+        model: PreTrainedModel = LOADERS[_kind(spec, config)].from_config(config)
+    cast(model, dtype)
+    model.eval().requires_grad_(False)
+    return model
+
+
+def shape_of(spec: ModelSpec) -> Shape:
+    """Return the shape of a model without loading its weights."""
+    model = on_paper(spec)
     return replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
 
 
@@ -170,6 +178,7 @@ def load(
     cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
     with quiet():
         attend_by(model, name_of(execution.attention))
+    conventions_of(model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask)

@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +48,17 @@ class Conventions:
         return given
 
 
+_KNOWN: WeakKeyDictionary[PreTrainedModel, Conventions] = WeakKeyDictionary()
+"""What was read before: reading takes passes of the model, which must be over before hooks of trials are put on it."""
+
+
 def conventions_of(model: PreTrainedModel) -> Conventions:
-    """Read a model's ways off its forward, its configuration and its tables."""
-    told = "position_ids" in inspect.signature(model.forward).parameters
-    return Conventions(_first(model) if told else None, segments_of(model), positions_of(model) or UNLIMITED, _scale(model))
+    """Read a model's ways off its forward, its configuration and its tables; once, when it is loaded."""
+    if model not in _KNOWN:
+        told = "position_ids" in inspect.signature(model.forward).parameters
+        first = _first(model) if told else None
+        _KNOWN[model] = Conventions(first, segments_of(model), positions_of(model) or UNLIMITED, _scale(model))
+    return _KNOWN[model]
 
 
 def segments_of(model: PreTrainedModel) -> bool:

@@ -16,10 +16,11 @@ from torch import Tensor
 from ...spaces.errors import Failure
 from ..method import SoftPrompt
 from .backbone import Backbone
+from .bond import Values
 from .continuing import Cached, Prompts, Whole
 from .pack import Pack
 from .readouts.readout import precise
-from .sites import Sites, Values
+from .sites import Sites
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 256}
 """Rows of one pass over all trials of a pack, by device."""

@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ...spaces.shape import Shape
+from ...spaces.shape import Linear, Shape
 from ..configurable import file_name
 from ..method import Method, Tensors
 from .seeds import generator
@@ -114,15 +114,15 @@ class Pack:
         drawn = [draw(p.position, p.prefix + name, size).flatten() for g, name, size in self._segments for p in self.groups[g].parts]
         return sent(torch.cat([*drawn, torch.zeros(0)]), self.flat.device).to(self.flat)
 
-    def reference(self, shape: Shape, weight: Callable[[str], Tensor]) -> Tensor:
+    def reference(self, shape: Shape, weight: Callable[[Linear], Tensor]) -> Tensor:
         """Return what the values are added to: the frozen weight for a tensor `layer.role/weight`, 0 elsewhere; (elements,).
 
-        `weight` gives the frozen weight (outputs, inputs) of a linear by its module's name.
+        `weight` gives the frozen weight (outputs, inputs) of a linear.
         """
-        names = {f"{site.key}/weight": site.name for site in shape.linears}
+        sites = {f"{site.key}/weight": site for whole in shape.linears for site in (whole, *whole.parts)}
 
         def base(_: int, name: str, size: torch.Size) -> Tensor:
-            site = names.get(".".join(name.split(".")[-2:]))  # in a composition the method's name stands in front
+            site = sites.get(".".join(name.split(".")[-2:]))  # in a composition the method's name stands in front
             return torch.zeros(size) if site is None else weight(site).to("cpu", torch.float32)
 
         return self.fill(base)

@@ -30,6 +30,7 @@ class Body:
         if self._backbone.kind == "encoder":
             return model  # type: ignore[no-any-return]
         found = model.get_decoder() if self._backbone.family == "encoder-decoder" else model.base_model
+        found = getattr(found, "decoder", found)  # OPT's class with a head passes by the module around its decoder
         if found is None or found is model:
             raise WrongInput(f"head: a {model.config.model_type} shows no hidden states apart from its logits; use another method")
         return found  # type: ignore[no-any-return]

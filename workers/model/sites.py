@@ -5,7 +5,8 @@ are written for one trial; a group of them runs under `torch.vmap` over its tria
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +19,12 @@ from ...spaces.shape import Linear, Norm, Shape
 from ..configurable import file_name
 from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
 from ..peft_bridge import PeftTuner, holding
-from .architecture import relative_bias, standardise, weight_of
+from .architecture import bias_of, centres, relative_bias, standardise, weight_of
 from .attention import Prefix
+from .bond import Bond, Values
+from .branches import branching, current
 from .pack import Group
 from .transfer import sent
-
-Values = Sequence[dict[str, Tensor]]
 
 
 class Sites:
@@ -39,6 +40,7 @@ class Sites:
         self._model, self._shape, self._groups, self._trials, self._effects = model, shape, tuple(groups), trials, effects
         self._values: Values = ()
         self._rows, self._copies = 1, 1
+        self._bond = Bond((), 1, 1, {}, None)
         self._handles: list[RemovableHandle] = []
         self._names: dict[tuple[int, str], dict[str, str]] = {}
         self._constants: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
@@ -51,7 +53,7 @@ class Sites:
                 raise ValueError(f"{file_name(type(self._method(index)))} cannot share a pack, got {self._trials} trials")
             tuner = self._method(index).around(self._model, self._shape, int(self._groups[index].frozen["seed"][0]))
             self._wrapped[index] = self._tuners.enter_context(tuner)
-        for linear in self._shape.linears:
+        for linear in (site for whole in self._shape.linears for site in (whole, *whole.parts)):
             self._hook_linear(linear, [i for i in self._of(LinearEffect) if linear in self._method(i).sites(self._shape)])
         for norm in self._shape.norms:
             self._hook_norm(norm, [i for i in self._of(NormEffect) if norm in self._method(i).norms(self._shape)])
@@ -70,19 +72,32 @@ class Sites:
 
         Where a pass holds several sequences of a row, they are `copies` at most, one behind the other.
         """
-        self._values, self._rows, self._copies = values, self._trials * rows, copies
+        self._values = values
         prefixes = {name: self._prefix(name, present, rows) for name, present in self._prefixed().items()}
-        for name, prefix in prefixes.items():
+        with self._bound(Bond(values, self._trials * rows, copies, prefixes, None)):
+            yield
+
+    def again(self) -> AbstractContextManager[None]:
+        """What is bound now, to be bound once more when parts of this pass are computed again in its backward."""
+        return self._bound(replace(self._bond, branches=current()))
+
+    @contextmanager
+    def _bound(self, bond: Bond) -> Iterator[None]:
+        before, self._bond = self._bond, bond
+        self._values, self._rows, self._copies = bond.values, bond.rows, bond.copies
+        for name, prefix in bond.prefixes.items():
             self._model.get_submodule(name).ulpt_prefix = prefix  # type: ignore[assignment]
         try:
             with ExitStack() as held:
                 for index, wrapped in self._wrapped.items():
-                    own = {name: value[0] for name, value in values[index].items()}
+                    own = {name: value[0] for name, value in bond.values[index].items()}
                     held.enter_context(holding(wrapped, own, added=self._method(index).adds(self._shape)))
+                if bond.branches is not None:
+                    held.enter_context(branching(bond.branches))
                 yield
         finally:
-            self._values = ()
-            for name in prefixes:
+            self._bond, self._values = before, before.values
+            for name in bond.prefixes:
                 del self._model.get_submodule(name).ulpt_prefix
 
     def prompts(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,8 +176,8 @@ class Sites:
         if not groups:
             return
         module = self._model.get_submodule(site.name)
-        weight = weight_of(module)
-        bias: Tensor | None = module.bias  # type: ignore[assignment]
+        weight, bias = weight_of(module, site), bias_of(module, site)
+        own = None if site.share is None else torch.tensor(site.share.places(), device=weight.device)
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -174,17 +189,20 @@ class Sites:
         def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
                 method = self._method(i)
+                if own is not None:  # what it reads is read by the module's other parts, too, and stays as it is for them
+                    x, y = _read_again(method.before(p, site, x), x, y, weight, bias)
                 behind = bias if method.under_bias else None
                 changed: Tensor = method.after(p, site, x, y if behind is None else y - behind, weight)
                 return changed if behind is None else changed + behind.to(changed.dtype)
 
-            changed = self._replace(output, late, apply, args[0], key=site.key)
+            plain = output if own is None else output.index_select(-1, own)
+            changed = self._replace(plain, late, apply, args[0], key=site.key)
             if self._effects is not None:
-                self._note(site.key, output.detach(), changed.detach())
-            return changed
+                self._note(site.key, plain.detach(), changed.detach())
+            return changed if own is None else output.index_copy(-1, own, changed)
 
-        early = [i for i in groups if type(self._method(i)).before is not LinearEffect.before]
-        late = [i for i in groups if type(self._method(i)).after is not LinearEffect.after]
+        early = [i for i in groups if own is None and type(self._method(i)).before is not LinearEffect.before]
+        late = [i for i in groups if own is not None or type(self._method(i)).after is not LinearEffect.after]
         if early:
             self._handles.append(module.register_forward_pre_hook(before))
         if late:
@@ -194,6 +212,7 @@ class Sites:
         if not groups:
             return
         module = self._model.get_submodule(site.name)
+        centres(module)  # tried before the hook is there
 
         def after(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
@@ -259,6 +278,11 @@ class Sites:
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
+
+
+def _read_again(changed: Tensor, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Input and output of a linear that reads `changed` in the place of `x`, where that is something else."""
+    return (x, y) if changed is x else (changed, nn.functional.linear(changed.to(weight.dtype), weight, bias))
 
 
 def lowest_block(method: Method, shape: Shape) -> int:

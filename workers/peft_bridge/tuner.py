@@ -49,9 +49,12 @@ class PeftTuner(Method):
         return file_name(type(self))
 
     def targets(self, shape: Shape) -> tuple[Target, ...]:
-        """The modules that PEFT wraps: the linears named by `layers` and `modules`, or the norms of the layers; `WrongInput` if none."""
+        """The modules that PEFT wraps: the linears named by `layers` and `modules`, or the norms of the layers; `WrongInput` if none.
+
+        Of a fused linear, PEFT wraps the whole.
+        """
         if self.kind not in NORMS:
-            return shape.select(layers=self.layers, modules=self.modules)
+            return shape.whole(shape.select(layers=self.layers, modules=self.modules))
         norms = tuple(norm for norm in shape.norms if norm.layer in shape.select_layers(self.layers))
         if not norms:
             raise WrongInput(f"{self.name}: this model has no norm with a learnt scale in layers {self.layers!r}")

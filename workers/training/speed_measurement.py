@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any, Literal, get_args
 
 import torch
@@ -64,10 +65,19 @@ class Fastest:
         return f"{self.execution.dtype}, {kernel}, packs of up to {self.pack}"
 
 
-def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, threads: int, max_tokens: int = 128) -> Fastest:
+def measure(
+    backbone: Backbone,
+    task: Task,
+    training: Training,
+    *,
+    dtype: str,
+    threads: int,
+    max_tokens: int = 128,
+    fits: Callable[[int], bool] = lambda size: True,
+) -> Fastest:
     """Find the fastest way; takes seconds, and leaves the model in whatever dtype it tried last.
 
-    `dtype` other than `auto` is kept to. `threads` are those a worker will have.
+    `dtype` other than `auto` is kept to. `threads` are those a worker will have. Packs that do not fit in memory are not tried.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -76,7 +86,7 @@ def measure(backbone: Backbone, task: Task, training: Training, *, dtype: str, t
         stage = _Stage(backbone, readout_of(backbone, task), training, some)
         execution = _kernel(stage, dtype)
         stage.use(execution)
-        rates = grow(stage.rate, PACKS.get(backbone.device.type, PACKS["cpu"]), seconds=SECONDS)
+        rates = grow(stage.rate, within(PACKS.get(backbone.device.type, PACKS["cpu"]), fits), seconds=SECONDS)
     finally:
         torch.set_num_threads(before)
     pack = smallest(rates)
@@ -97,6 +107,11 @@ def grow(rate: Callable[[int], float], sizes: Sequence[int], *, seconds: float) 
         if late or (len(rates) > 2 and rates[size] < GAIN * max(value for key, value in rates.items() if key < size)):
             break
     return rates
+
+
+def within(sizes: Sequence[int], fits: Callable[[int], bool]) -> tuple[int, ...]:
+    """The sizes up to the first that does not fit; the first one always."""
+    return (sizes[0], *takewhile(fits, sizes[1:]))
 
 
 def smallest(rates: dict[int, float]) -> int:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -14,6 +15,7 @@ from torch.nn.functional import pad
 from ...spaces.space import Training
 from ..method import Method
 from ..model.backbone import Backbone
+from ..model.checkpointing import checkpointed
 from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
 from ..model.readouts.encoding import Encoded
@@ -53,6 +55,8 @@ class Trainer:
     backbone: Backbone
     readout: Readout
     training: Training
+    checkpointing: bool = False
+    """Whether the blocks of training passes are computed again in backward instead of kept."""
 
     def train(self, pack: Pack, rule: Optimizer, state: State, seeds: Sequence[int], data: Encoded, *, start: int, stop: int) -> Trained:
         """Take every trial of `pack` from step `start` to step `stop`, in place; trial k draws its rows from `seeds[k]`."""
@@ -160,12 +164,12 @@ class Trainer:
         """
         rows = len(batch.ids) // pack.size
         if batch.hidden is not None:
-            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds:
+            with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds, self._kept(sites):
                 texts = Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, None, None, batch.choices, *batch.answers)
                 return self._read(pack, values, texts)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
         copies = 1 if joined(pack) else self.readout.copies(training=training)
-        with sites.bind(values, rows=rows, copies=copies):
+        with sites.bind(values, rows=rows, copies=copies), self._kept(sites):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows) if sites.has_prefix else None
             laid = embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts
@@ -189,6 +193,11 @@ class Trainer:
         with self.heads.body.watched() as seen:
             scores = read(texts).unflatten(0, (pack.size, -1))
         return self.heads.read(pack, values, scores, seen[0], fronts=fronts, lengths=lengths)
+
+    def _kept(self, sites: Sites) -> AbstractContextManager[None]:
+        """What a pass keeps for its backward: everything, or what stands between the blocks."""
+        wanted = self.checkpointing and torch.is_grad_enabled()
+        return checkpointed(self.backbone.model, sites.again) if wanted else nullcontext()
 
     def _batch(self, data: Encoded, rows: Sequence[int], *, blocks: int, device: torch.device, scales: Tensor | None = None) -> "Batch":
         """The rows of a pass, with what the first `blocks` blocks make of them."""

@@ -33,6 +33,7 @@ from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
 from ..tasks import load_task
 from .class_weights import class_weights
+from .memory_here import checkpoints
 from .pack_scores import pack_scores
 from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, to_metadata
 from .references import measure
@@ -62,7 +63,8 @@ def session(setup: Setup) -> Session:
     readout = readout_of(backbone, task)
     readout.weights = weights
     splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
-    trainer = Trainer(backbone, readout, setup.training)
+    again = checkpoints(backbone, setup.model, setup.training, tokens=max(map(max, (split.lengths for split in splits.values()))))
+    trainer = Trainer(backbone, readout, setup.training, again)
     return Session(backbone, task, trainer, store, splits, identity)
 
 
@@ -213,7 +215,7 @@ def restore_from(
 
 def reference(backbone: Backbone, pack: Pack) -> Tensor:
     """The frozen weights that a pack's values are added to, (elements,); see `Pack.reference`."""
-    return pack.reference(backbone.shape, lambda name: weight_of(backbone.model.get_submodule(name)))
+    return pack.reference(backbone.shape, lambda site: weight_of(backbone.model.get_submodule(site.name), site))
 
 
 def rule_of(trial: Trial) -> Optimizer:

@@ -17,7 +17,7 @@ def command(rules: bool, markdown: bool, model: str | None, as_json: bool) -> No
 
         click.echo(page(), nl=False)
         return
-    from ..listings import broken_methods, list_methods, list_rules, list_stock
+    from ..listings import broken_methods, list_methods, list_rules, list_stock, shape_at
     from ..printing import print_json, print_methods, print_rules
 
     if rules:
@@ -25,6 +25,9 @@ def command(rules: bool, markdown: bool, model: str | None, as_json: bool) -> No
         print_json([listing.to_json() for listing in known]) if as_json else print_rules(known)
         return
     listings = list_methods(model)
-    print_json([listing.to_json() for listing in listings]) if as_json else print_methods(listings, stock=list_stock())
+    if as_json:
+        print_json([listing.to_json() for listing in listings])
+    else:
+        print_methods(listings, stock=list_stock(), shape=shape_at(model))
     for line in broken_methods():
         click.echo(line, err=True)

@@ -1,0 +1,256 @@
+"""One tiny model of every family's real class, with random weights: what tests and `benchmarks/families.py` try methods on.
+
+Weights are drawn so that everything a family does differently shows: biases, norms' scales, sinks and position tables are all moved
+from their usual zeros and ones, windows are shorter than the texts, and scales differ from one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from ulpt_search.workers.model.architecture import family_of
+from ulpt_search.workers.model.backbone import LOADERS
+
+WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
+SPECIAL = ("<pad>", "<unk>", "</s>", "<s>")
+SIZE = 80
+
+
+LIMIT, SIDES = {"max_position_embeddings": POSITIONS}, ("encoder", "decoder")
+LAYER_TYPES = ["sliding_attention", "full_attention"]
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
+GRANITE = {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "attention_multiplier": 0.3, "logits_scaling": 8.0}
+WINDOWS: dict[str, Any] = {"sliding_window": 4, "layer_types": LAYER_TYPES}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What a family's config is called, its fields, and how its tokenizer differs."""
+
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    pad: int = 0
+    segments: bool = False
+    """Whether the tokenizer tells the second text's tokens from the first's."""
+
+
+def _wide(**more: Any) -> dict[str, Any]:
+    sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": 48}
+    return {**sizes, "max_position_embeddings": POSITIONS, "initializer_range": 0.2, **more}
+
+
+def _grouped(**more: Any) -> dict[str, Any]:
+    return _wide(num_key_value_heads=2, head_dim=8, **more)
+
+
+def _experts(**more: Any) -> dict[str, Any]:
+    return _grouped(num_experts_per_tok=2, moe_intermediate_size=16, **more)
+
+
+def _both(**more: Any) -> dict[str, Any]:
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in (("layers", 2), ("attention_heads", 4), ("ffn_dim", 48))
+    }
+    return {"d_model": WIDTH, **sides, "max_position_embeddings": POSITIONS, "init_std": 0.2, "decoder_start_token_id": 2, **more}
+
+
+def _gpt(**more: Any) -> dict[str, Any]:
+    return {"n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": POSITIONS, **more}
+
+
+def _latent(**more: Any) -> dict[str, Any]:
+    ranks = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "v_head_dim": 8}
+    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_shared_experts": 1}
+    return _wide(num_key_value_heads=4, first_k_dense_replace=1, **ranks, **experts, **more)
+
+
+def _t5(**more: Any) -> dict[str, Any]:
+    return {"d_model": WIDTH, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, **more}
+
+
+FAMILIES: dict[str, Tiny] = {
+    "bert": Tiny("bert", _wide(), segments=True),
+    "electra": Tiny("electra", _wide(embedding_size=16), segments=True),
+    "roberta": Tiny("roberta", _wide(), pad=1),
+    "xlm-roberta": Tiny("xlm-roberta", _wide(), pad=1),
+    "camembert": Tiny("camembert", _wide(), pad=1),
+    "data2vec-text": Tiny("data2vec-text", _wide(), pad=1),
+    "mpnet": Tiny("mpnet", _wide(), pad=1),
+    "modernbert": Tiny("modernbert", _wide(local_attention=4, global_attn_every_n_layers=2)),
+    "distilbert": Tiny("distilbert", {"dim": WIDTH, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": POSITIONS}),
+    "albert": Tiny("albert", _wide(embedding_size=16), segments=True),
+    "deberta": Tiny("deberta", _wide(relative_attention=True, pos_att_type=["c2p", "p2c"], type_vocab_size=2), segments=True),
+    "deberta-v2": Tiny(
+        "deberta-v2",
+        _wide(
+            relative_attention=True, pos_att_type=["c2p", "p2c"], share_att_key=True, position_biased_input=False, position_buckets=8,
+            norm_rel_ebd="layer_norm", type_vocab_size=0,
+        ),
+    ),
+    "rembert": Tiny("rembert", _wide(input_embedding_size=16, output_embedding_size=24), segments=True),
+    "roformer": Tiny("roformer", _wide(embedding_size=WIDTH), segments=True),
+    "megatron-bert": Tiny("megatron-bert", _wide(), segments=True),
+    "convbert": Tiny("convbert", _wide(embedding_size=16, head_ratio=2, conv_kernel_size=3), segments=True),
+    "squeezebert": Tiny("squeezebert", _wide(embedding_size=WIDTH), segments=True),
+    "nomic_bert": Tiny("nomic_bert", _wide(), segments=True),
+    "eurobert": Tiny("eurobert", _grouped()),
+    "funnel": Tiny(
+        "funnel",
+        {"block_sizes": [1, 1], "block_repeats": [1, 1], "architectures": ["FunnelModel"], "d_model": WIDTH, "n_head": 4, "d_head": 8,
+         "d_inner": 48, "num_decoder_layers": 1},
+        segments=True,
+    ),
+    "xlnet": Tiny("xlnet", {"d_model": WIDTH, "n_layer": 2, "n_head": 4, "d_inner": 48}),
+    "gpt2": Tiny("gpt2", _gpt()),
+    "gpt_neo": Tiny(
+        "gpt_neo",
+        {"hidden_size": WIDTH, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]], "window_size": 4,
+         "max_position_embeddings": POSITIONS, "intermediate_size": 48},
+    ),
+    "gptj": Tiny("gptj", _gpt(rotary_dim=4, n_inner=48)),
+    "gpt_neox": Tiny("gpt_neox", _wide(rotary_pct=0.5)),
+    "gpt_bigcode": Tiny("gpt_bigcode", _gpt(multi_query=True)),
+    "codegen": Tiny("codegen", _gpt(rotary_dim=4, n_inner=48)),
+    "opt": Tiny("opt", _wide(ffn_dim=48, word_embed_proj_dim=16), pad=1),
+    "bloom": Tiny("bloom", {"hidden_size": WIDTH, "n_layer": 2, "n_head": 4}, pad=3),
+    "falcon": Tiny("falcon", _wide(multi_query=True, parallel_attn=True, alibi=False)),
+    "falcon-alibi": Tiny("falcon", _wide(multi_query=False, parallel_attn=False, alibi=True, bias=True)),
+    "mpt": Tiny("mpt", {"d_model": WIDTH, "n_layers": 2, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": POSITIONS}),
+    "llama": Tiny("llama", _grouped()),
+    "mistral": Tiny("mistral", _grouped(sliding_window=4)),
+    "ministral": Tiny("ministral", _grouped(sliding_window=4)),
+    "mixtral": Tiny("mixtral", _grouped(num_local_experts=4, num_experts_per_tok=2, sliding_window=4)),
+    "qwen2": Tiny("qwen2", _wide(num_key_value_heads=2, use_sliding_window=True, sliding_window=4, max_window_layers=1)),
+    "qwen2_moe": Tiny("qwen2_moe", _wide(num_key_value_heads=2, **EXPERTS)),
+    "qwen3": Tiny("qwen3", _grouped()),
+    "qwen3_moe": Tiny("qwen3_moe", _experts(num_experts=4)),
+    "qwen3_next": Tiny(
+        "qwen3_next",
+        _experts(num_experts=4, shared_expert_intermediate_size=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
+                 linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"]),
+    ),
+    "gemma": Tiny("gemma", _grouped()),
+    "gemma2": Tiny("gemma2", _grouped(sliding_window=4, attn_logit_softcapping=1.0, final_logit_softcapping=3.0, query_pre_attn_scalar=16)),
+    "gemma3_text": Tiny("gemma3_text", _grouped(sliding_window=4, query_pre_attn_scalar=16, layer_types=LAYER_TYPES)),
+    "gemma3n_text": Tiny(
+        "gemma3n_text",
+        _grouped(sliding_window=4, vocab_size_per_layer_input=SIZE, hidden_size_per_layer_input=8, num_kv_shared_layers=0, laurel_rank=4,
+                 layer_types=LAYER_TYPES, activation_sparsity_pattern=[0.0, 0.0], altup_num_inputs=2),
+    ),
+    "phi": Tiny("phi", _wide(partial_rotary_factor=0.5)),
+    "phi3": Tiny("phi3", _wide(num_key_value_heads=2, sliding_window=4)),
+    "phimoe": Tiny("phimoe", _grouped(num_local_experts=4, num_experts_per_tok=2)),
+    "stablelm": Tiny("stablelm", _wide(num_key_value_heads=2)),
+    "starcoder2": Tiny("starcoder2", _wide(num_key_value_heads=2, sliding_window=4)),
+    "olmo": Tiny("olmo", _wide(num_key_value_heads=2, clip_qkv=1.0)),
+    "olmo2": Tiny("olmo2", _wide(num_key_value_heads=2)),
+    "olmo3": Tiny("olmo3", _wide(num_key_value_heads=2, **WINDOWS)),
+    "olmoe": Tiny("olmoe", _wide(num_key_value_heads=2, num_experts=4, num_experts_per_tok=2)),
+    "smollm3": Tiny("smollm3", _wide(num_key_value_heads=2)),
+    "granite": Tiny("granite", _wide(num_key_value_heads=2, **GRANITE)),
+    "granitemoe": Tiny("granitemoe", _wide(num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2, **GRANITE)),
+    "cohere": Tiny("cohere", _wide(num_key_value_heads=2, logit_scale=0.0625, use_qk_norm=True)),
+    "cohere2": Tiny("cohere2", _wide(num_key_value_heads=2, logit_scale=0.25, **WINDOWS)),
+    "deepseek_v2": Tiny("deepseek_v2", _latent(head_dim=4)),
+    "deepseek_v3": Tiny("deepseek_v3", _latent(n_group=2, topk_group=1)),
+    "gpt_oss": Tiny("gpt_oss", _grouped(num_local_experts=4, num_experts_per_tok=2, **WINDOWS)),
+    "glm": Tiny("glm", _grouped()),
+    "glm4": Tiny("glm4", _grouped()),
+    "nemotron": Tiny("nemotron", _grouped()),
+    "persimmon": Tiny("persimmon", _wide()),
+    "ernie4_5": Tiny("ernie4_5", _grouped()),
+    "exaone4": Tiny("exaone4", _wide(num_key_value_heads=2, **WINDOWS)),
+    "helium": Tiny("helium", _grouped()),
+    "mamba": Tiny("mamba", {"hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 4}),
+    "mamba2": Tiny("mamba2", {"hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 4, "num_heads": 8, "head_dim": 8, "n_groups": 1}),
+    "falcon_h1": Tiny(
+        "falcon_h1",
+        _grouped(embedding_multiplier=3.0, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=4, mamba_n_groups=1),
+    ),
+    "rwkv": Tiny("rwkv", {"hidden_size": WIDTH, "num_hidden_layers": 2, "attention_hidden_size": WIDTH, "context_length": POSITIONS}),
+    "xglm": Tiny("xglm", {"d_model": WIDTH, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48, **LIMIT}, pad=1),
+    "biogpt": Tiny("biogpt", _wide(), pad=1),
+    "t5": Tiny("t5", _t5()),
+    "mt5": Tiny("mt5", _t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
+    "umt5": Tiny("umt5", _t5()),
+    "longt5": Tiny("longt5", _t5(local_radius=3, encoder_attention_type="local")),
+    "switch_transformers": Tiny(
+        "switch_transformers",
+        _t5(num_decoder_layers=2, num_experts=4, **{f"num_sparse_{side}_layers": 1 for side in SIDES}),
+    ),
+    "bart": Tiny("bart", _both(scale_embedding=True), pad=1),
+    "mbart": Tiny("mbart", _both(scale_embedding=True), pad=1),
+    "pegasus": Tiny("pegasus", _both(scale_embedding=True, encoder_layerdrop=0.5)),
+    "marian": Tiny("marian", _both(scale_embedding=True)),
+    "blenderbot-small": Tiny("blenderbot-small", _both()),
+    "m2m_100": Tiny("m2m_100", _both(), pad=1),
+    "led": Tiny("led", _both(attention_window=[4, 4], **{f"max_{side}_position_embeddings": POSITIONS for side in SIDES})),
+    "bigbird_pegasus": Tiny("bigbird_pegasus", _both(attention_type="original_full")),
+    "prophetnet": Tiny(
+        "prophetnet",
+        {"hidden_size": WIDTH, "decoder_start_token_id": 2, **LIMIT,
+         **{f"num_{side}_{part}": 2 for side in SIDES for part in ("layers", "attention_heads")},
+         **{f"{side}_ffn_dim": 48 for side in SIDES}},
+    ),
+}  # fmt: skip
+
+
+def tokenizer(tiny: Tiny) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer over the toy task's words; pairs are joined as BERT's, with segments where the family has them."""
+    special = [token for token in SPECIAL if token != "<pad>"]
+    special.insert(tiny.pad, "<pad>")
+    words = [*special, "red", "green", "blue", "Answer", ":", *(f"w{i}" for i in range(64))]
+    core = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    core.pre_tokenizer = Whitespace()  # type: ignore[assignment, unused-ignore]
+    second = "$B:1 </s>:1" if tiny.segments else "$B </s>"
+    ends = [(token, words.index(token)) for token in ("<s>", "</s>")]
+    core.post_processor = TemplateProcessing(single="<s> $A </s>", pair=f"<s> $A </s> {second}", special_tokens=ends)  # type: ignore[assignment, unused-ignore]
+    inputs = ["input_ids", "token_type_ids", "attention_mask"] if tiny.segments else ["input_ids", "attention_mask"]
+    named = {"pad_token": "<pad>", "unk_token": "<unk>", "eos_token": "</s>", "bos_token": "<s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_input_names=inputs, **named)
+
+
+def config(name: str) -> PretrainedConfig:
+    """The tiny model's configuration."""
+    tiny = FAMILIES[name]
+    words = tokenizer(tiny)
+    ids = {"pad_token_id": words.pad_token_id, "eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id}
+    made: PretrainedConfig = AutoConfig.for_model(tiny.kind, **{"vocab_size": SIZE, **ids, **tiny.fields})
+    return made
+
+
+def empty(name: str) -> PreTrainedModel:
+    """The family's own class without weights."""
+    of = config(name)
+    with torch.device("meta"):
+        made: PreTrainedModel = LOADERS[family_of(of)].from_config(of)
+    return made
+
+
+def model(name: str) -> PreTrainedModel:
+    """The family's own class with random weights, none of them a plain zero or one."""
+    of = config(name)
+    torch.manual_seed(0)
+    made: PreTrainedModel = LOADERS[family_of(of)].from_config(of)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * (0.3 if parameter.ndim == 1 else 0.1))
+    made.eval()
+    return made
+
+
+def write(name: str, folder: Path) -> Path:
+    """Write a family's tiny model and its tokenizer as a transformers folder; returns it."""
+    model(name).save_pretrained(folder)
+    tokenizer(FAMILIES[name]).save_pretrained(folder)
+    return folder

@@ -1,0 +1,66 @@
+"""What memory there is on this machine, and what training decides by it."""
+
+import math
+from typing import Any
+
+import psutil
+import torch
+
+from ...spaces.shape import Shape
+from ...spaces.space import ModelSpec, Training
+from ..catalogue import parts
+from ..model.backbone import Backbone, on_paper
+from .heap import thrifty
+from .memory import Memory, Pass, memory_of
+from .trainer import TOKENS_AT_ONCE
+
+SPARE = 0.9
+"""Share of the free memory that a plan may fill: the rest is for what nobody counts."""
+SMALL = 32
+"""A model of which so many copies fit in the free memory needs no counting."""
+KINDS: tuple[tuple[str, dict[str, Any]], ...] = (("lora", {"rank": 4, "modules": "all"}), ("prompt", {"prompt_length": 10}))
+"""A method that touches every linear, and one that makes rows longer: what the others need lies between or below."""
+
+
+def free(device: torch.device) -> int:
+    """Bytes that are free on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def pass_of(training: Training, *, tokens: int, trials: int, device: str, checkpointing: bool) -> Pass:
+    """The largest pass of a step: of long steps, a piece."""
+    whole = training.batch * trials * tokens
+    count = min(training.batch, math.ceil(whole / TOKENS_AT_ONCE.get(device, whole)))
+    return Pass(math.ceil(training.batch / count), tokens, trials, checkpointing)
+
+
+def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, kernel: str = "eager") -> Memory:
+    """What training takes with the most demanding of `KINDS`, on paper."""
+    model = on_paper(spec, dtype)
+    found = [memory_of(model, shape, parts(*kind), size, kernel=kernel) for kind in KINDS]
+    return max(found, key=lambda memory: memory.total)
+
+
+def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int) -> bool:
+    """Whether blocks are computed again in backward: as asked for, or where one trial would not fit in what is free beside the model."""
+    room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
+    if base * SMALL >= room:
+        thrifty()
+    if spec.checkpointing != "auto" or base * SMALL < room:
+        return spec.checkpointing == "always"
+    size = pass_of(training, tokens=tokens, trials=1, device=backbone.device.type, checkpointing=False)
+    need = needed(spec, backbone.shape, backbone.dtype, size, kernel="eager" if backbone.device.type == "cpu" else "sdpa")
+    return need.total - need.base > SPARE * room
+
+
+def fits(backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False) -> bool:
+    """Whether a pack of so many trials fits beside the model in what is free, on paper; small models are not counted."""
+    room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
+    if base * SMALL < room:
+        return True
+    kind = backbone.device.type
+    size = pass_of(training, tokens=tokens, trials=trials, device=kind, checkpointing=checkpointing)
+    need = needed(spec, backbone.shape, backbone.dtype, size, kernel="eager" if kind == "cpu" else "sdpa")
+    return need.total - need.base <= SPARE * room
