@@ -6,9 +6,9 @@ from typing import Any
 
 BEGINNING = """# Models: which families work, and how
 
-`python -m ulpt_search.benchmarks.families > docs/models.md` makes this page: transformers TRANSFORMERS, PEFT PEFT, torch TORCH. Each family
-is a tiny model of its real class with random weights, windows shorter than the texts and scales other than one. COUNT families, CELLS
-cells: WORKS work, REFUSED are refused in one line by `plan`, before anything is trained, and FAILED fail.
+`python -m ulpt_search.benchmarks.families > docs/models.md` makes this page: transformers {transformers}, PEFT {peft}, torch {torch}.
+Each family is a tiny model of its real class with random weights, windows shorter than the texts and scales other than one.
+{count} families, {cells} cells: {works} work, {refused} are refused in one line by `plan`, before anything is trained, and {failed} fail.
 
 A family is served whatever its modules are called: blocks, linears, norms and attentions are found in its module tree. First of all,
 the frozen scores of rows in padded batches of embeddings must be those of the plain model on single rows of token ids; `frozen` is the
@@ -16,7 +16,7 @@ largest difference as a share of the largest score, in float32.
 
 A cell says what works with a method: `t`rained, exported as `n`ative, `p`eft and `m`erged files, each verified in a fresh process. A number
 stands where something is refused, and says why below. Methods are at their defaults; where a model lacks the modules that a default
-names, at those of the method's axis that it has. Any method takes `modules: all`.
+names, at those of the method's axis that it has.
 """
 LETTERS = {"train": "t", "native": "n", "peft": "p", "merged": "m"}
 
@@ -33,11 +33,8 @@ def page(families: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 def _beginning(families: Sequence[Mapping[str, Any]]) -> str:
     cells, failed, refused = (sum(family[name] for family in families) for name in ("cells", "failed", "refused"))
-    said = {"COUNT": len(families), "CELLS": cells, "WORKS": cells - failed - refused, "REFUSED": refused, "FAILED": failed}
-    text = BEGINNING
-    for name, value in {**said, **{name.upper(): version(name) for name in ("transformers", "peft", "torch")}}.items():
-        text = text.replace(name, str(value))
-    return text
+    works, versions = cells - failed - refused, {name: version(name) for name in ("transformers", "peft", "torch")}
+    return BEGINNING.format(count=len(families), cells=cells, works=works, refused=refused, failed=failed, **versions)
 
 
 def _row(family: Mapping[str, Any], methods: Sequence[str], columns: Sequence[str], reasons: dict[str, int]) -> str:
