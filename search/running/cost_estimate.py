@@ -181,8 +181,9 @@ def make_plan(request: Request) -> SearchPlan:
     read = (readout, head_places(space, shape), labels_of(task), exports, compared)
     counts = {"scored": sum(expected.rungs.values()), "finals": expected.finals, "trained": space.training.batch * tokens}
     writing = writing_cost(task, tokenizer, pace, **counts, workers=means.workers)
-    told = (task.notes, ceiling, writing, shape.roles, shape.apart, memory_plan(space, shape, tokens=tokens))
-    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, *told)
+    notes = (task.notes, ceiling, writing, shape.roles, shape.apart)
+    memory = memory_plan(space, shape, tokens=tokens)
+    return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, *notes, memory)
 
 
 def _compared(space: Space, task: "Task") -> Compared:
