@@ -37,6 +37,13 @@ def test_what_lives_is_counted_while_it_lives() -> None:
     assert (living.now, living.peak) == (0, 800)
 
 
+def test_a_view_of_what_was_there_before_takes_nothing() -> None:
+    weight = torch.zeros(10, 10, device=META)
+    with Living(outside=[weight]) as living:
+        assert weight.t()[:5].shape == (5, 10)
+    assert living.peak == 0
+
+
 def test_the_sums_of_sizes_are_those_of_the_tensors() -> None:
     found = paper(Pass(2, 16), rank=2, modules="q")
     elements = 2 * 2 * (64 + 64)

@@ -7,7 +7,7 @@ their tokens) are estimated by their linears instead. Nothing here needs weights
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,7 +88,8 @@ def _activations(model: PreTrainedModel, shape: Shape, pack: Pack, size: Pass) -
     meta, rows = torch.device("meta"), size.rows * size.trials
     flat = torch.zeros(pack.flat.shape, device=meta, requires_grad=True)
     frozen = [{name: tensor.to(meta) for name, tensor in group.frozen.items()} for group in pack.groups]
-    living = Living()
+    held = (flat, *(tensor for own in frozen for tensor in own.values()))
+    living = Living(outside=(*model.parameters(), *model.buffers(), *held))
     with living, Sites(model, shape, pack.groups, trials=size.trials) as sites:
         values = [{**own, **held} for own, held in zip(pack.unflatten(flat), frozen, strict=True)]
         embedded = torch.zeros(size.trials, size.rows, size.tokens, shape.width, dtype=model.dtype, device=meta)
@@ -126,10 +127,10 @@ def _estimated(model: PreTrainedModel, shape: Shape, size: Pass) -> int:
 class Living(TorchDispatchMode):
     """Adds up the bytes of tensors that are made while it is on, for as long as they live; `peak` is the most that lived at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, outside: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.peak = 0, 0
-        self._known: set[int] = set()
+        self._known = {tensor.untyped_storage()._cdata for tensor in outside}  # views of these take no memory
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
