@@ -187,7 +187,7 @@ class Setup:
     identity: Identity | None = None
     """Of the study; a worker that finds another model or task at its own paths trains nothing. None: there is no study to belong to."""
     mark: str | None = None
-    """A file that the driver put into the store; a worker that finds none has another store, and trains nothing. None: unasked."""
+    """What tells the driver's store from every other; a worker whose store does not bear it trains nothing. None: unasked."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ulpt_search.workers.exports import Card, evaluate, export, load_export
 from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.model.identity import former_fingerprint
 from ulpt_search.workers.training import worker
-from ulpt_search.workers.training.provenance import FORMER_KEY, KEY, mark
+from ulpt_search.workers.training.provenance import FORMER_KEY, KEY
 from ulpt_search.workers.training.store import AdapterStore
 
 from . import task_files, toy, zoo
@@ -105,7 +105,7 @@ def test_a_worker_compares_before_it_trains(setup: Setup, change: Callable[[Setu
 
 
 def test_a_worker_with_another_store_trains_nothing(setup: Setup, tmp_path: Path) -> None:
-    shared = replace(setup, mark=mark(AdapterStore(setup.store), "mine"))
+    shared = replace(setup, mark=AdapterStore(setup.store).mark())
     trained(shared)
     elsewhere = replace(shared, store=str(tmp_path / "another machine's"))
     worker.session.cache_clear()
@@ -113,8 +113,8 @@ def test_a_worker_with_another_store_trains_nothing(setup: Setup, tmp_path: Path
     assert (outcome.results, outcome.problems) == ((), ())
     assert str(outcome.refused).startswith(f"the store {elsewhere.store} on {platform.node()} is not the one of this search")
     assert not list(Path(elsewhere.store).rglob("*.safetensors"))
-    assert mark(AdapterStore(setup.store), "mine") == shared.mark, "the same mark again"
-    assert mark(AdapterStore(setup.store), "yours") != shared.mark
+    assert AdapterStore(setup.store).mark() == shared.mark, "the same mark again"
+    assert AdapterStore(elsewhere.store).mark() != shared.mark
 
 
 def test_such_a_worker_ends_the_run_and_costs_no_attempt() -> None:

@@ -21,6 +21,7 @@ from ...spaces.records import Job, Outcome, Problem
 from ...spaces.references import CEILING, KINDS
 from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
+from ...workers.training.store import AdapterStore
 from ..brain.study import Study
 from ..brain.time_left import Work
 from ..ledger.ledger import Lease, Ledger, StudyRecord
@@ -237,16 +238,9 @@ class Search:
                 str(places.cache),
                 execution,
                 self.record.known,
-                self._mark(),
+                AdapterStore(places.store).mark(),
             ),
         )
-
-    def _mark(self) -> str:
-        """Put this study's mark into the store. Raises `WrongInput` or `Failure` where that cannot be written, say a missing bucket."""
-        from ...workers.training.provenance import mark
-        from ...workers.training.store import AdapterStore
-
-        return mark(AdapterStore(self.request.places.store), self.record.name)
 
 
 def drive(request: Request) -> Ended | Interrupted:

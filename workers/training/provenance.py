@@ -41,14 +41,9 @@ def of_study(setup: Setup, backbone: Backbone, found: Identity) -> Backbone:
     return replace(backbone, frozen=replace(backbone.frozen, former=setup.identity.frozen.former))
 
 
-def mark(store: AdapterStore, study: str) -> str:
-    """Put a file of a study's own into a store, by which workers know that theirs is the same; return its name."""
-    return store.put({}, {"study": study})
-
-
 def require_same_store(setup: Setup, store: AdapterStore) -> None:
     """Raise `Foreign` where the store of this machine is not the driver's."""
-    if setup.mark is not None and not store.has(setup.mark):
+    if setup.mark is not None and not store.bears(setup.mark):
         raise Foreign(
             f"the store {setup.store} on {platform.node()} is not the one of this search: what is trained there would be lost; "
             "give --store a folder that every machine shares, or a URL such as s3://bucket/adapters"

@@ -12,6 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from ...spaces.errors import Failure, WrongInput, reason
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ASIDE = "aside"
+_ASIDE, _MARK = "aside", "store-id"
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 """Protocols of stores in which a file appears when it is complete."""
 _HEX = set("0123456789abcdef")
@@ -114,6 +115,37 @@ class AdapterStore:
     def remove(self, digest: str) -> None:
         """Delete an adapter; nothing where it is gone already."""
         self._discard(self._path(digest))
+
+    def mark(self) -> str:
+        """Return what tells this store from every other one; it is written into it by whoever asks first.
+
+        Raises `Unusable` where the store cannot be written.
+        """
+        path = f"{self._root}/{_MARK}"
+        try:
+            if not self._fs.exists(path):
+                self._leave(path, uuid.uuid4().hex)
+            mark: bytes = self._fs.cat_file(path)
+        except OSError as error:
+            raise Unusable(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
+        return mark.decode("ascii")
+
+    def bears(self, mark: str) -> bool:
+        """Whether this is the store of that mark."""
+        try:
+            return bool(self._fs.cat_file(f"{self._root}/{_MARK}") == mark.encode("ascii"))
+        except OSError:
+            return False
+
+    def _leave(self, path: str, mark: str) -> None:
+        """Write a mark; of two that do so at once on a disk, the first."""
+        if not self._whole:  # where a folder is no file of its own, making one could make a bucket
+            self._make(self._root)
+        if not self._local:
+            self._fs.pipe_file(path, mark.encode("ascii"))
+            return
+        with suppress(FileExistsError), Path(path).open("x", encoding="ascii") as file:
+            file.write(mark)
 
     def _path(self, digest: str) -> str:
         if len(digest) != 64 or not set(digest) <= _HEX:
