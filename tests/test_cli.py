@@ -33,7 +33,7 @@ def test_methods_have_the_promised_shape() -> None:
     listings = {listing["name"]: listing for listing in values("methods")}
     assert {"ulpt", "prompt", "lora", "ia3", "bitfit"} <= set(listings)
     for listing in listings.values():
-        assert set(listing) == {"name", "formula", "citation", "floor", "axes", "exports", "packable"}
+        assert set(listing) == {"name", "formula", "citation", "floor", "axes", "exports", "packable", "source"}
     assert listings["prompt"]["axes"]["prompt_length"] == {"int": [1, 100], "log": True}
     assert (listings["prompt"]["floor"], listings["ulpt"]["floor"]) == (384, 4)
 
