@@ -1,6 +1,7 @@
 """Conversations and answers in the ways that people write them down, and one line for everything that can be wrong with a file."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,33 @@ def test_equal_rows_are_an_equal_task_and_another_answer_is_another(tmp_path: Pa
     digest = load(tmp_path / "a.jsonl", rows).digest
     assert digest == load(tmp_path / "b.parquet", rows).digest
     assert digest != load(tmp_path / "c.jsonl", [*rows[:-1], {**rows[-1], "answer": "b"}]).digest
+
+
+def test_numbers_are_written_out_and_none_is_no_text(tmp_path: Path) -> None:
+    rows = [{"question": f"q{number}", "answer": answer} for number, answer in enumerate([1234567.0, 0.1234567891, 42, 1e16, math.nan] * 4)]
+    task = load(tmp_path / "rows.jsonl", rows)
+    every = {talk.reference for split in (task.train, task.validation, task.test) for talk in split.conversations}
+    assert every == {"1234567", "0.1234567891", "42", "10000000000000000"}
+    assert "train rows left out, since they have an answer without a text: 4" in task.notes
+
+
+@pytest.mark.parametrize(
+    ("good", "bare"),
+    [({"question": "q#", "answer": "a"}, {"question": "t#"}), ({"prompt": "q#", "completion": "a"}, {"prompt": "t#"}),
+     ({"instruction": "q#", "output": "a"}, {"instruction": "t#"}), ({"question": "q#", "answers": ["a"]}, {"question": "t#"})],
+)  # fmt: skip
+def test_a_file_without_the_column_of_answers(tmp_path: Path, good: Record, bare: Record) -> None:
+    hidden = load_task(TaskSpec(path=str(folder(tmp_path / "a", train=many(good), validation=many(good, 4), test=many(bare, 3)))))
+    assert "the test split has no answers and was left aside" in hidden.notes
+    with pytest.raises(WrongInput, match=r"validation.jsonl: no (column|row is left)"):
+        load_task(TaskSpec(path=str(folder(tmp_path / "b", train=many(good), validation=many(bare, 4)))))
+
+
+@pytest.mark.parametrize("spec", [{"label": "anwser"}, {"choices": "options"}, {"labels": {"a": "yes"}}, {"separator": ","}])
+def test_a_task_of_labels_with_a_slip_never_turns_into_another(tmp_path: Path, spec: dict[str, Any]) -> None:
+    rows = many({"question": "q#", "context": "p", "answer": "a", "options": ["x", "y"]})
+    with pytest.raises(WrongInput, match=r"no column (anwser.*Did you mean answer|label;)"):
+        load(tmp_path / "rows.jsonl", rows, text_a="question", **spec)
 
 
 def test_a_hidden_test_split_is_left_aside(tmp_path: Path) -> None:

@@ -103,6 +103,20 @@ def _written(backbone: Backbone, pack: Pack) -> list[Answers]:
     return Decoder(backbone).write(pack, bound_values(pack), PROMPTS, LIMITS)
 
 
+def test_fewer_rows_are_written_at_once_the_longer_they_may_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = zoo.backbone("decoder")
+    wanted, seen = Decoder(backbone).write(frozen(backbone), (), PROMPTS, LIMITS), list[int]()
+    monkeypatch.setitem(decoding.TOKENS_AT_ONCE, "cpu", 2 * (max(map(len, PROMPTS)) + LIMITS.tokens))
+    handle = backbone.model.register_forward_pre_hook(lambda _, args, given: seen.append(len(given["inputs_embeds"])), with_kwargs=True)
+    try:
+        decoder = Decoder(backbone)
+        assert decoder.caches  # two probes at once
+        assert decoder.write(frozen(backbone), (), PROMPTS, LIMITS) == wanted
+    finally:
+        handle.remove()
+    assert max(seen) == 2 < len(PROMPTS)
+
+
 def test_a_method_that_changes_texts_is_decoded_without_a_cache() -> None:
     backbone, asked = zoo.backbone("decoder"), list[bool]()
     pack = moved(backbone, [("dept", {"prompt_length": 2, "rank": 2}, 1)])

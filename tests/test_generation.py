@@ -14,7 +14,7 @@ from ulpt_search.spaces.metrics import METRICS
 from ulpt_search.workers.catalogue import rule
 from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.backbone import Backbone
-from ulpt_search.workers.model.readouts.answer_tokens import told_by
+from ulpt_search.workers.model.readouts.answer_tokens import LOGITS_AT_ONCE, answer_tokens, told_by
 from ulpt_search.workers.model.readouts.choice import about, readout_of, template_of
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 from ulpt_search.workers.model.readouts.texts import Texts
@@ -174,6 +174,30 @@ def test_logits_are_computed_of_answer_tokens_only() -> None:
     assert data.answers is not None
     assert seen == [max(data.answers.counts[:8])]
     assert seen[0] < max(data.lengths[:8])
+
+
+@pytest.mark.parametrize("family", ["decoder", "encoder-decoder"])
+def test_logits_at_once_stay_below_their_limit_in_scoring_and_in_training(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide vocabulary makes a few answers gigabytes: passes then hold fewer rows, down to one of each trial."""
+    backbone, data = zoo.backbone(family), written.data(zoo.backbone(family))
+    run, pack, rows = written.trainer(backbone), toy.pack(backbone, STILL), np.stack([np.arange(6) + 6 * trial for trial in range(3)])
+    wanted, losses = run.predict(pack, data), step_losses(backbone, STILL, rows)[0]
+    seen, limit = list[int](), 3 * 2 * 5 * backbone.shape.vocabulary
+    monkeypatch.setitem(LOGITS_AT_ONCE, "cpu", limit)
+    handle = backbone.model.get_output_embeddings().register_forward_hook(lambda _, args, output: seen.append(output.numel()))
+    try:
+        found, own = run.predict(pack, data), step_losses(backbone, STILL, rows)[0]
+    finally:
+        handle.remove()
+    assert 0 < max(seen) <= limit
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(own, losses, rtol=1e-5, atol=1e-5)
+
+
+def test_one_row_runs_however_many_logits_it_takes() -> None:
+    rows = answer_tokens([([1] * count, range(count)) for count in (2, 9, 3)])
+    assert [rows.first(own, each=10, device="cpu") for own in ([0, 2, 1], [1, 0])] == [3, 2]
+    assert [rows.first(own, each=LOGITS_AT_ONCE["cpu"] // 6, device="cpu") for own in ([0, 2, 1], [1, 0])] == [2, 1]
 
 
 def test_the_first_token_of_a_row_follows_nothing() -> None:

@@ -11,7 +11,7 @@ from ulpt_search.spaces.space import ModelSpec, Training
 from ulpt_search.workers.catalogue import parts
 from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.training import memory_here
-from ulpt_search.workers.training.memory import ELEMENT, MOMENTS, Living, Memory, Pass, memory_of
+from ulpt_search.workers.training.memory import ELEMENT, LOGIT, MOMENTS, Living, Memory, Pass, memory_of
 from ulpt_search.workers.training.memory_here import checkpoints, fits, pass_of
 from ulpt_search.workers.training.speed_measurement import within
 
@@ -74,6 +74,14 @@ def test_a_long_step_is_measured_by_its_pieces() -> None:
     assert pass_of(recipe, tokens=128, trials=1, device="cpu", checkpointing=False).rows == 16
     assert pass_of(recipe, tokens=256, trials=2, device="cpu", checkpointing=False).rows == 4
     assert pass_of(recipe, tokens=256, trials=2, device="cuda", checkpointing=False).rows == 16
+
+
+def test_written_answers_take_their_logits() -> None:
+    told, none = paper(Pass(2, 16, logits=300 * 128_256)), paper(Pass(2, 16))
+    assert told.activations - none.activations == LOGIT * 2 * 300 * 128_256
+    recipe = Training(batch=16)
+    assert pass_of(recipe, tokens=400, trials=4, device="cuda", checkpointing=False, told=300 * 128_256).rows == 1
+    assert pass_of(recipe, tokens=400, trials=4, device="cuda", checkpointing=False, told=30 * 32_000).rows == 16
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,14 @@ class Predictor:
         return self._of(data)
 
     def _of(self, data: Encoded) -> Tensor:
-        count = len(data.targets)
-        starts = range(0, count, ROWS_AT_ONCE)
-        return torch.cat([self._batch(data, range(start, min(start + ROWS_AT_ONCE, count))) for start in starts])
+        pieces, count, start = list[Tensor](), len(data.targets), 0
+        while start < count:
+            rows = range(start, min(start + ROWS_AT_ONCE, count))
+            if data.answers is not None:
+                rows = rows[: data.answers.first(rows, each=self.backbone.shape.vocabulary, device="cpu")]
+            pieces.append(self._batch(data, rows))
+            start = rows.stop
+        return torch.cat(pieces)
 
     def _require_reading_of_then(self, rows: Rows) -> None:
         card, prefixes = self.card, has_prefix(self.card.method)

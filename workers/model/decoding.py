@@ -6,7 +6,7 @@ Nothing of a model's own settings for generation is used but its end tokens. Whe
 changes the texts' own embeddings, all is read anew for every token: slower, the same answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +24,8 @@ from .sites import Sites
 
 ROWS_AT_ONCE = {"cpu": 64, "cuda": 256}
 """Rows of one pass over all trials of a pack, by device."""
+TOKENS_AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 17}
+"""Tokens, prompts and answers to come together, of the same: what a cache of keys and values grows with."""
 PROBE = ((5, 9, 4, 7, 3, 8, 6, 2, 9), (7, 3, 8, 5))
 """Two made-up prompts of unequal length, on which the cache must give what whole passes give, for `STEPS` tokens."""
 STEPS = 4
@@ -60,11 +62,9 @@ class Decoder:
         `values` are the pack's tensors as `Sites.bind` takes them. Raises `Failure` where a prompt leaves no room for an answer.
         """
         answers: list[list[list[int]]] = [[[] for _ in prompts] for _ in range(pack.size)]
-        size = max(1, ROWS_AT_ONCE.get(self._backbone.device.type, 256) // pack.size)
-        order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
         way = Cached if self.caches and not any(_changes_texts(group.method) for group in pack.groups) else Whole
         with Sites(self._backbone.model, self._backbone.shape, pack.groups, trials=pack.size) as sites:
-            for chosen in (order[start : start + size] for start in range(0, len(order), size)):
+            for chosen in self._portions(prompts, limits, pack.size):
                 with sites.bind(values, rows=len(chosen)):
                     asked = Prompts(self._backbone, sites, pack.size, [prompts[row] for row in chosen])
                     self._require_room(asked, limits)
@@ -72,6 +72,17 @@ class Decoder:
                 for place, tokens in enumerate(found):
                     answers[place // len(chosen)][chosen[place % len(chosen)]] = tokens
         return answers
+
+    def _portions(self, prompts: Sequence[Sequence[int]], limits: Limits, trials: int) -> Iterator[list[int]]:
+        """Rows of similar length, fewer at once the longer they may get."""
+        device = self._backbone.device.type
+        size, tokens = max(1, ROWS_AT_ONCE.get(device, 256) // trials), TOKENS_AT_ONCE.get(device, 1 << 17) // trials
+        order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+        while order:
+            longest = len(prompts[order[min(size, len(order)) - 1]]) + limits.tokens
+            count = max(1, min(size, tokens // longest))
+            yield order[:count]
+            order = order[count:]
 
     def _greedy(self, follow: Follow, rows: int, limits: Limits) -> list[list[int]]:
         device, filler = self._backbone.device, int(self._backbone.tokenizer.pad_token_id or 0)

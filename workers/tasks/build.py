@@ -10,7 +10,7 @@ from ...spaces.metrics import metric as metric_called
 from ...spaces.space import Format, TaskSpec
 from .choices import Choices, check_answers, choice_notes, choices_of
 from .formats import format_note, format_of
-from .generation import answer_column, is_raw, rows_of
+from .generation import answer_column, has_answers, is_raw, rows_of
 from .groups import group_notes
 from .label_texts import label_texts
 from .labels import Codec, cells_of, codec_for, encode, encode_sets, infer_kind, is_unlabelled, listed, lists
@@ -40,7 +40,7 @@ def task_from_tables(name: str, tables: Mapping[str, Table], spec: TaskSpec, kno
 
 def _answered(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known, chosen: Format) -> Task:
     """A task whose texts are answered by texts."""
-    read = {split: rows_of(table, spec, chosen) for split, table in tables.items() if split != "test" or _has_answers(table, spec, chosen)}
+    read = {split: rows_of(table, spec, chosen) for split, table in tables.items() if split != "test" or has_answers(table, spec, chosen)}
     notes = [format_note(tables["train"], spec, chosen, answer_column(tables["train"], spec))]
     notes += [note for split, one in read.items() for note in one.notes(split)]
     if "test" in tables and not (read["test"].rows if "test" in read else ()):
@@ -52,10 +52,6 @@ def _answered(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Kno
     task = task_from_rows(name, {split: one.rows for split, one in read.items()}, spec, Known("generation", (), known.metric))
     template = "raw" if spec.template == "auto" and is_raw(tables["train"], chosen) else spec.template
     return replace(task, notes=(*notes, *task.notes), template=template)
-
-
-def _has_answers(table: Table, spec: TaskSpec, chosen: Format) -> bool:
-    return chosen != "columns" or answer_column(table, spec) in table.names
 
 
 def _labelled(name: str, tables: Mapping[str, Table], spec: TaskSpec, known: Known) -> Task:

@@ -51,7 +51,12 @@ def format_of(table: Table, spec: TaskSpec, kind: Kind | None) -> Format:
     if kind == "generation":
         return recognised or "columns"
     labelled = {spec.label, *columns_of(spec.text_a, "text_a")} <= set(table.names)
-    return "labels" if kind is not None or labelled or recognised is None else recognised
+    return "labels" if kind is not None or labelled or _asks_labels(spec) or recognised is None else recognised
+
+
+def _asks_labels(spec: TaskSpec) -> bool:
+    """Whether the space speaks of labels: a column that is misspelt is then an error, never another kind of task."""
+    return spec.label != TaskSpec.label or bool(spec.labels or spec.choices or spec.separator)
 
 
 def format_note(table: Table, spec: TaskSpec, chosen: Format, answer: str) -> str:

@@ -1,5 +1,6 @@
 """Rows of conversations and answers, of whatever format, as one: turns that end with an answer."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -138,13 +139,23 @@ def _worded(table: Table, row: int, column: str, value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongInput(f"{table.place(row)}: {column} is {describe(value)}, wanted text or a number")
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    if math.isnan(value):  # how tables of numbers say that there is none
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _answer_of(table: Table, spec: TaskSpec, chosen: Format) -> str:
     if spec.answer or chosen not in NEEDS:
         return answer_column(table, spec)
-    return next(side[1] for side in NEEDS[chosen] if set(side) <= set(table.names))
+    sides = NEEDS[chosen]
+    return next((side[1] for side in sides if side[1] in table.names), sides[0][1])
+
+
+def has_answers(table: Table, spec: TaskSpec, chosen: Format) -> bool:
+    """Whether a split has the column that its answers stand in; messages may hold none all the same."""
+    if chosen == "prompt_completion":
+        return NEEDS[chosen][0][1] in table.names
+    return chosen in ("messages", "sharegpt") or _answer_of(table, spec, chosen) in table.names
 
 
 def _answers(table: Table, row: int, column: str) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ ELEMENT = 40
 """Bytes of a trained element beside its moments: value, gradient, unit and rate, whose it is and where, and a step's own copies."""
 MOMENTS = 8
 """Bytes of its two moments."""
+LOGIT = 16
+"""Bytes of an answer token's logit in a step: itself and its gradient in the model's dtype, both in float32, and the sum's exponential."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Pass:
     tokens: int
     trials: int = 1
     checkpointing: bool = False
+    logits: int = 0
+    """Of a row's written answer: tokens times vocabulary."""
 
 
 def memory_of(model: PreTrainedModel, shape: Shape, methods: Sequence[Method], size: Pass, *, kernel: Any = "eager") -> Memory:
@@ -76,6 +80,7 @@ def memory_of(model: PreTrainedModel, shape: Shape, methods: Sequence[Method], s
         activations, counted = _activations(model, shape, pack, size), True
     except (RuntimeError, NotImplementedError, ValueError, IndexError):
         activations, counted = _estimated(model, shape, size), False
+    activations += LOGIT * size.rows * size.trials * size.logits
     return Memory(bytes_of(model), ELEMENT * elements + frozen, MOMENTS * elements, activations, counted)
 
 

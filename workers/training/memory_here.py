@@ -12,7 +12,7 @@ from ..catalogue import parts
 from ..model.backbone import Backbone, on_paper
 from .heap import thrifty
 from .memory import Memory, Pass, memory_of
-from .trainer import TOKENS_AT_ONCE
+from .trainer import pieces_of
 
 SPARE = 0.9
 """Share of the free memory that a plan may fill: the rest is for what nobody counts."""
@@ -29,11 +29,11 @@ def free(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def pass_of(training: Training, *, tokens: int, trials: int, device: str, checkpointing: bool) -> Pass:
-    """The largest pass of a step: of long steps, a piece."""
-    whole = training.batch * trials * tokens
-    count = min(training.batch, math.ceil(whole / TOKENS_AT_ONCE.get(device, whole)))
-    return Pass(math.ceil(training.batch / count), tokens, trials, checkpointing)
+def pass_of(training: Training, *, tokens: int, trials: int, device: str, checkpointing: bool, told: int = 0) -> Pass:
+    """The largest pass of a step: of long steps, a piece. `told` are the logits that a row's written answer takes."""
+    rows = training.batch * trials
+    count = pieces_of(training.batch, tokens=rows * tokens, logits=rows * told, device=device)
+    return Pass(math.ceil(training.batch / count), tokens, trials, checkpointing, told)
 
 
 def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, kernel: str = "eager") -> Memory:
@@ -43,24 +43,26 @@ def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, ker
     return max(found, key=lambda memory: memory.total)
 
 
-def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int) -> bool:
+def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int, told: int = 0) -> bool:
     """Whether blocks are computed again in backward: as asked for, or where one trial would not fit in what is free beside the model."""
     room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL >= room:
         thrifty()
     if spec.checkpointing != "auto" or base * SMALL < room:
         return spec.checkpointing == "always"
-    size = pass_of(training, tokens=tokens, trials=1, device=backbone.device.type, checkpointing=False)
+    size = pass_of(training, tokens=tokens, trials=1, device=backbone.device.type, checkpointing=False, told=told)
     need = needed(spec, backbone.shape, backbone.dtype, size, kernel="eager" if backbone.device.type == "cpu" else "sdpa")
     return need.total - need.base > SPARE * room
 
 
-def fits(backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False) -> bool:
+def fits(
+    backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False, told: int = 0
+) -> bool:
     """Whether a pack of so many trials fits beside the model in what is free, on paper; small models are not counted."""
     room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL < room:
         return True
     kind = backbone.device.type
-    size = pass_of(training, tokens=tokens, trials=trials, device=kind, checkpointing=checkpointing)
+    size = pass_of(training, tokens=tokens, trials=trials, device=kind, checkpointing=checkpointing, told=told)
     need = needed(spec, backbone.shape, backbone.dtype, size, kernel="eager" if kind == "cpu" else "sdpa")
     return need.total - need.base <= SPARE * room

@@ -18,6 +18,7 @@ from ..model.backbone import Backbone
 from ..model.checkpointing import checkpointed
 from ..model.lower_blocks import LowerBlocks
 from ..model.pack import Pack
+from ..model.readouts.answer_tokens import LOGITS_AT_ONCE
 from ..model.readouts.encoding import Encoded
 from ..model.readouts.readout import Readout, precise
 from ..model.readouts.texts import Texts
@@ -99,7 +100,7 @@ class Trainer:
         order = sorted(range(len(data.lengths)), key=lambda row: data.lengths[row])
         pieces = []
         with Sites(self.backbone.model, self.backbone.shape, pack.groups, trials=pack.size) as sites:
-            for chosen in self._portions(data, order, ROWS_AT_ONCE.get(pack.flat.device.type, 512) // pack.size):
+            for chosen in self._portions(data, order, pack):
                 rows = chosen * pack.size
                 batch = self._batch(data, rows, blocks=self._skippable(sites), device=pack.flat.device)
                 pieces.append(self._scores(pack, sites, values, batch).cpu())
@@ -111,8 +112,8 @@ class Trainer:
     ) -> list[Callable[[Tensor], tuple[Tensor, Tensor]]]:
         """A step's losses in pieces for `StepContext`: each takes some of the (trials, batch) `rows` from every trial."""
         tokens = rows.size * self.readout.tokens(max(data.lengths[row] for row in rows.flat), training=True)
-        count = min(rows.shape[1], math.ceil(tokens / TOKENS_AT_ONCE.get(pack.flat.device.type, tokens)))
-
+        told = 0 if data.answers is None else int(data.answers.counts[rows].max()) * self.backbone.shape.vocabulary
+        count = pieces_of(rows.shape[1], tokens=tokens, logits=rows.size * told, device=pack.flat.device.type)
         device, scales = pack.flat.device, scales_of(data, rows)
 
         def one(places: np.ndarray) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -143,11 +144,15 @@ class Trainer:
             penalties = penalties + pack.consistent * self.readout.objective.disagreement(scores, second)
         return losses * share, penalties * share
 
-    def _portions(self, data: Encoded, order: list[int], size: int) -> Iterator[list[int]]:
-        """Rows of similar length in portions of `size`, of fewer where the readout makes more tokens of a row than its own."""
+    def _portions(self, data: Encoded, order: list[int], pack: Pack) -> Iterator[list[int]]:
+        """Rows of similar length in portions, of fewer where the readout makes more tokens of a row than its own, or many logits."""
+        device = pack.flat.device.type
+        size = ROWS_AT_ONCE.get(device, 512) // pack.size
         while order:
             longest = data.lengths[order[min(max(1, size), len(order)) - 1]]
             count = max(1, size * longest // max(1, self.readout.tokens(longest, training=False)))
+            if data.answers is not None:
+                count = data.answers.first(order[:count], each=pack.size * self.backbone.shape.vocabulary, device=device)
             yield order[:count]
             order = order[count:]
 
@@ -248,6 +253,12 @@ class Batch:
     """Answer tokens and their places, as in `Texts`."""
     scales: Tensor | None = None
     """What each row's loss is multiplied by, (rows,), as `scales_of` has it."""
+
+
+def pieces_of(batch: int, *, tokens: int, logits: int, device: str) -> int:
+    """In how many pieces a step of `batch` rows a trial runs that holds so many tokens and logits of answers in all."""
+    held = max(1, LOGITS_AT_ONCE.get(device, 1 << 28) * batch // max(1, logits))
+    return min(batch, max(1, math.ceil(tokens / TOKENS_AT_ONCE.get(device, max(1, tokens))), math.ceil(batch / held)))
 
 
 def scales_of(data: Encoded, rows: np.ndarray) -> np.ndarray | None:

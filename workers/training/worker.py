@@ -63,7 +63,8 @@ def session(setup: Setup) -> Session:
     readout = readout_of(backbone, task)
     readout.weights = weights
     splits = encoded(backbone, task, max_tokens=readout.room(setup.task.max_tokens, backbone.conventions.room), folder=folder)
-    again = checkpoints(backbone, setup.model, setup.training, tokens=max(map(max, (split.lengths for split in splits.values()))))
+    longest, told = (max(getattr(split, name) for split in splits.values()) for name in ("longest", "longest_answer"))
+    again = checkpoints(backbone, setup.model, setup.training, tokens=longest, told=told * backbone.shape.vocabulary)
     trainer = Trainer(backbone, readout, setup.training, again)
     return Session(backbone, task, trainer, store, splits, identity)
 

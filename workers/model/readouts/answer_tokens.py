@@ -6,6 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+LOGITS_AT_ONCE = {"cpu": 1 << 26, "cuda": 1 << 28}
+"""Logits that a pass may hold of all its rows' answer tokens, by device: a precise copy and the sums' own need a few times their bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class AnswerTokens:
@@ -31,6 +34,11 @@ class AnswerTokens:
         index, inside = np.minimum(starts[:, None] + columns, len(self.tokens) - 1), columns < counts[:, None]
         tokens, places = (np.where(inside, values[index].astype(np.int64), -1) for values in (self.tokens, self.places))
         return tokens, places
+
+    def first(self, rows: Sequence[int], *, each: int, device: str) -> int:
+        """How many of these rows, from the first on, a pass holds with `each` logits per answer token, padded; one at least."""
+        sizes = np.maximum.accumulate(self.counts[np.asarray(rows)]) * np.arange(1, len(rows) + 1)
+        return max(1, int(np.searchsorted(sizes, LOGITS_AT_ONCE.get(device, 1 << 28) // each, side="right")))
 
 
 def answer_tokens(rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> AnswerTokens:

@@ -64,6 +64,16 @@ class Encoded:
         """Each row's number of tokens, in its longest sequence."""
         return tuple(np.diff(self.offsets).reshape(-1, self.per_row).max(1).tolist())
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(self.lengths)
+
+    @property
+    def longest_answer(self) -> int:
+        """Answer tokens of the row that has most; 0 where none is answered in writing."""
+        return 0 if self.answers is None else int(self.answers.counts.max())
+
     def batch(self, rows: Sequence[int], *, pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return ids (sequences, tokens) padded on the right, lengths (sequences,) and targets (rows,) or (rows, labels)."""
         numbers = self.sequences(rows)
