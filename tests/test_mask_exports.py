@@ -58,6 +58,7 @@ def test_a_head_beside_a_mask_leaves_as_it_is(style: str, folder: Path, tmp_path
         export(here, config, "0" * 64, style=style, out=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_readme_s_lines_and_fill_mask_come_to_the_same_answer(folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     here, config = replace(study(folder), task=setup("encoder", folder).task), trial("encoder", "lora")
     jobs, wanted = [], []

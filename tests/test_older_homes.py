@@ -76,6 +76,7 @@ def test_its_frontier_is_the_best_of_its_results(shown: Path) -> None:
     assert all(point["score"] == pytest.approx(reached[point["trial"]]) for point in front)
 
 
+@pytest.mark.slow
 def test_its_adapters_are_exported(shown: Path, tmp_path: Path) -> None:
     front = values("frontier", "whole", "--home", "home")
     for point, style in ((front[0], "native"), (front[-1], "peft")):
@@ -85,6 +86,7 @@ def test_its_adapters_are_exported(shown: Path, tmp_path: Path) -> None:
         assert len(values("predict", out, "w0 w11 w12")) == 1
 
 
+@pytest.mark.slow
 def test_what_had_ended_has_nothing_left_to_do(shown: Path) -> None:
     before = records(shown, "whole")
     again = drive([*options("whole"), "--json"])

@@ -135,7 +135,7 @@ def test_brackets_in_names_are_not_markup() -> None:
 )
 def test_where_a_trial_stands(steps: tuple[int, ...], problems: tuple[bool, ...], state: str) -> None:
     results = [result(0, 0.5, step=step) for step in steps]
-    gone = [Problem(0, "died", fatal=fatal) for fatal in problems]
+    gone = [Problem(0, "died", fatal=fatal, alone=True) for fatal in problems]
     assert state_of(trial(0), results, gone, last_step=200) == state
 
 

@@ -104,7 +104,8 @@ def test_other_formats_write_the_same(family: str, name: str, style: str, tmp_pa
     torch.testing.assert_close(predictor.losses(session.task.test), losses, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("family", ["decoder", pytest.param("encoder-decoder", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["decoder", "encoder-decoder"])
 def test_a_readme_s_lines_write_the_answer(family: str, tmp_path: Path, fresh: Fresh) -> None:
     jobs, wanted = [], []
     prefix = [("peft", "prefix")] * (family == "decoder")
