@@ -23,20 +23,19 @@ import psutil
 import torch
 
 from ulpt_search.benchmarks.random_models import backbone_of, model_of
+from ulpt_search.benchmarks.tiny_tasks import colours
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts, rule
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import encode
-from ulpt_search.workers.tasks import Rows, Task
 from ulpt_search.workers.training.heap import release, thrifty
 from ulpt_search.workers.training.memory import Pass, memory_of
 from ulpt_search.workers.training.trainer import Trainer
 from ulpt_search.workers.training.worker import session
 
 ROWS, TOKENS, STEPS = 4, 256, 3
-LABELS = ("red", "green", "blue")
 METHODS: dict[str, dict[str, Any]] = {"lora": {"rank": 4, "modules": "all"}, "prompt": {"prompt_length": 10}}
 LARGE = ("1b", "8b")
 
@@ -109,11 +108,9 @@ def _peaks(name: str, *, dtype: torch.dtype) -> list[dict[str, Any]]:
 
 def _train(backbone: Backbone, method: str, *, checkpointing: bool) -> int:
     """A few steps of one trial; returns the tokens of a row."""
-    recipe, texts = Training(steps=STEPS, rungs=(STEPS,), batch=ROWS), tuple(f"w{n % 3} " + "w9 " * TOKENS for n in range(2 * ROWS))
-    rows = Rows(texts, (None,) * len(texts), tuple(n % 3 for n in range(len(texts))))
-    task = Task("toy", "classification", LABELS, LABELS, "accuracy", rows, rows, rows, "toy")
+    recipe, task = Training(steps=STEPS, rungs=(STEPS,), batch=ROWS), colours(2 * ROWS, words=(TOKENS, TOKENS))
     readout = readout_of(backbone, task)
-    data = encode(backbone, rows, max_tokens=TOKENS)
+    data = encode(backbone, task.train, max_tokens=TOKENS)
     trainer, values = Trainer(backbone, readout, recipe, checkpointing), METHODS[method]
     pack = Pack([build_parts(0, parts(method, values), backbone.shape, 0)], device=backbone.device)
     follow = rule(method, values)

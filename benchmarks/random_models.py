@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from ulpt_search.benchmarks.tiny_families import FAMILIES, tokenizer
 from ulpt_search.spaces.identity import Content, FrozenSide
@@ -74,19 +74,26 @@ def _draw(model: PreTrainedModel, config: PretrainedConfig, device: torch.device
             tensor.fill_(0.0 if name.endswith("bias") else 1.0)
         else:
             tensor.normal_(0.0, 0.02)
-    small = type(config).from_dict({**config.to_dict(), "num_hidden_layers": 1, "vocab_size": 8})
-    buffers = dict(type(model.base_model)(small).named_buffers())  # such as rotary frequencies: they follow from the configuration
+    small = type(config).from_dict({**config.to_dict(), "num_hidden_layers": 1, "vocab_size": 8, "intermediate_size": 8})
+    with device:
+        buffers = dict(type(model.base_model)(small).named_buffers())  # such as rotary frequencies: they follow from the configuration
     for name, buffer in model.base_model.named_buffers():
         buffer.copy_(buffers[name])
 
 
 def backbone_of(name: str, *, dtype: torch.dtype, device: torch.device, kernel: Any = "auto", source: str = "random") -> Backbone:
     """The frozen model of a size with a tokenizer of a few words, ready for trials."""
-    model, words = model_of(name, dtype=dtype, device=device), tokenizer(FAMILIES["llama"])
+    return around(model_of(name, dtype=dtype, device=device), tokenizer(FAMILIES["llama"]), kernel=kernel, source=source)
+
+
+def around(
+    model: PreTrainedModel, words: PreTrainedTokenizerBase, *, kernel: Any = "auto", source: str = "random", mask: str | None = None
+) -> Backbone:
+    """A frozen model that is nowhere on disk, with its tokenizer, ready for trials; `mask` as `Backbone` has it."""
     shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model), words=partial(_words, words))
     attend_by(model, name_of(kernel))
     random = Content("random")
-    return Backbone(model, words, shape, FrozenSide(random, random, random), source)
+    return Backbone(model, words, shape, FrozenSide(random, random, random), source, mask=mask)
 
 
 def _words(words: Any, text: str) -> list[int]:

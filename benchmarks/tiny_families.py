@@ -237,11 +237,11 @@ def empty(name: str) -> PreTrainedModel:
     return made
 
 
-def model(name: str) -> PreTrainedModel:
-    """The family's own class with random weights, none of them a plain zero or one."""
+def model(name: str, *, masked: bool = False) -> PreTrainedModel:
+    """The family's own class with random weights, none of them a plain zero or one; its masked language model where asked for."""
     of = config(name)
     torch.manual_seed(0)
-    made: PreTrainedModel = LOADERS[family_of(of)].from_config(of)
+    made: PreTrainedModel = LOADERS["masked" if masked else family_of(of)].from_config(of)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * (0.3 if parameter.ndim == 1 else 0.1))

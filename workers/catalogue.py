@@ -9,13 +9,11 @@ import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..spaces import plugins
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
-from ..spaces.schema import Catalogue
-from ..spaces.schema import load_space as read_space
 from ..spaces.shape import Shape
 from ..spaces.space import Space
 from . import methods
@@ -24,6 +22,9 @@ from . import peft_bridge as bridge
 from .configurable import file_name
 from .method import KeysValues, Method, Pooled, SoftPrompt
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ..spaces.schema import Catalogue
 
 Kind = TypeVar("Kind")
 
@@ -72,11 +73,13 @@ def axes_of(name: str) -> dict[str, Axis]:
     return {f"{part}.{key}": axis for part in joined for key, axis in (rules().get(part) or method(part)).axes().items()}
 
 
-def load_space(source: str, *, catalogue: Catalogue = axes_of, overrides: Sequence[str] = ()) -> Space:
+def load_space(source: str, *, catalogue: "Catalogue" = axes_of, overrides: Sequence[str] = ()) -> Space:
     """Return the space at `source`, a path or a shipped name such as `smoke`, its methods' axes filled in from this catalogue.
 
     `overrides` are dotted `key=value` texts laid over the file. Raises `WrongInput`, one line, for whatever cannot be used.
     """
+    from ..spaces.schema import load_space as read_space  # YAML, which who trains or exports does without
+
     return read_space(source, catalogue=catalogue, overrides=overrides)
 
 

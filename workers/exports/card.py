@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Identity
 from ...spaces.shape import Answers, Family
@@ -137,6 +135,8 @@ class Card:
         path = folder / NAME
         if not path.is_file():
             raise WrongInput(f"{folder}: not an exported adapter, there is no {NAME}; make one with ulpt-search export STUDY --out DIR")
+        from pydantic import TypeAdapter, ValidationError  # reading a card is all that needs it here
+
         try:
             values = json.loads(path.read_text(encoding="utf8"))
             card = TypeAdapter(cls).validate_python(values)

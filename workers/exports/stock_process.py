@@ -155,7 +155,7 @@ def written(model: Any, prompt: list[int], family: str, *, tokens: int, stops: l
     PEFT 0.21 looks for a cache under the name that it had before transformers 5.20. Behind its prompts `generate` therefore goes without
     one, and a prefix is handed to the base as the cache that it is.
     """
-    ids = torch.tensor([prompt])
+    ids = torch.tensor([prompt], device=model.device)
     start = model.config.decoder_start_token_id if family == "encoder-decoder" else None
     front: Any = getattr(model, "active_peft_config", None)
     fronted = getattr(front, "is_prompt_learning", False)
@@ -164,7 +164,8 @@ def written(model: Any, prompt: list[int], family: str, *, tokens: int, stops: l
     neutral = GenerationConfig(do_sample=False, max_new_tokens=tokens, use_cache=bool(prefix or not fronted), **ends)
     base = model.get_base_model() if front is not None else model
     model.generation_config = base.generation_config = neutral  # what is left open in one of them is the other's
-    given = {"attention_mask": torch.ones(1, ids.shape[1] + (front.num_virtual_tokens if prefix else 0), dtype=torch.long)}
+    seen = ids.shape[1] + (front.num_virtual_tokens if prefix else 0)
+    given = {"attention_mask": torch.ones(1, seen, dtype=torch.long, device=ids.device)}
     if prefix:
         name = "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
         given[name] = model.get_prompt(batch_size=1)
