@@ -14,11 +14,13 @@ import torch
 
 from ulpt_search.search.cli import printing
 from ulpt_search.search.home import Home
+from ulpt_search.search.keeping import clearing
 from ulpt_search.search.keeping.archive import STUDY, archive, restore
 from ulpt_search.search.keeping.checking import check_study
 from ulpt_search.search.keeping.clearing import YOUNG, clear
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.reading import History, read_study
+from ulpt_search.search.ledger.store_users import note_user, other_users
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Split, Trial
 from ulpt_search.spaces.space_json import space_to_json
@@ -128,6 +130,79 @@ def test_only_what_no_result_names_is_cleared_away(home: Home) -> None:
     assert "deleted" in call("gc", "--yes", "--home", str(home.root)).stdout
     assert before - {file for file in Path(home.store).rglob("*") if file.is_file()} == {path}
     assert failing(home) == {}
+
+
+def old_adapter(home: Home) -> Path:
+    """An adapter that no result of the home's ledger names, older than what is left alone."""
+    extra = AdapterStore(home.store).keep(b"nobody here names this")
+    path, then = Path(home.store, extra[:2], f"{extra}.safetensors"), time.time() - 2 * YOUNG
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_another_ledger_may_name_is_not_cleared_away(home: Home, tmp_path: Path) -> None:
+    """A study moves into the same home under another ledger; its adapters are in the home's store, and only that ledger names them."""
+    archive(history(home), tmp_path / "s.zip")
+    elsewhere = Home.at(home.root, ledger=f"sqlite:///{tmp_path / 'elsewhere.sqlite'}")
+    note_user(AdapterStore(home.store), home.ledger_url)
+    restore(tmp_path / "s.zip", elsewhere)
+    theirs = old_adapter(home)
+    told = call("gc", "--yes", "--home", str(home.root))
+    assert told.exit_code != 0
+    assert f"{tmp_path / 'elsewhere.sqlite'} names adapters in it, too" in told.stderr
+    assert theirs.exists()
+    assert call("gc", "--yes", "--home", str(home.root), "--ledger", elsewhere.ledger_url).exit_code == 0, "the rest, without adapters"
+    (note,) = other_users(AdapterStore(home.store), home.ledger_url).values()
+    note.unlink()
+    assert "deleted" in call("gc", "--yes", "--home", str(home.root)).stdout
+    assert not theirs.exists()
+
+
+def test_a_home_that_moves_takes_its_notes_along(home: Home, tmp_path: Path) -> None:
+    note_user(AdapterStore(home.store), home.ledger_url)
+    assert len(other_users(AdapterStore(home.store), "postgresql://me:secret@host/db")) == 1
+    moved = Home.at(home.root.rename(tmp_path / "moved"))
+    assert other_users(AdapterStore(moved.store), moved.ledger_url) == {}
+    note_user(AdapterStore(moved.store), "postgresql://me:secret@host/db")
+    (other,) = other_users(AdapterStore(moved.store), moved.ledger_url)
+    assert "host/db" in other
+    assert "secret" not in other
+
+
+def test_nothing_is_cleared_away_while_a_study_is_searched(home: Home) -> None:
+    extra = old_adapter(home)
+    (home.cache / "tokens").mkdir(parents=True)
+    with Ledger.open(home.ledger_url).lease("demo"):
+        with pytest.raises(WrongInput, match="study demo is being searched by process"):
+            clear(home, own_ledger=True, caches=True, delete=True)
+        assert (extra.exists(), (home.cache / "tokens").exists()) == (True, True)
+    clear(home, own_ledger=True, caches=True, delete=True)
+    assert (extra.exists(), (home.cache / "tokens").exists()) == (False, False)
+
+
+def test_an_adapter_that_is_trained_again_is_young(home: Home) -> None:
+    """What is stored anew is about to be named, also where the file was there."""
+    path = old_adapter(home)
+    AdapterStore(home.store).keep(path.read_bytes())
+    assert clear(home, own_ledger=True, caches=False, delete=True) == []
+    assert path.exists()
+
+
+def test_what_vanishes_meanwhile_is_no_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home.cache / "tokens").mkdir(parents=True)
+    (home.cache / "tokens" / "a").write_text("a")
+    real, calls = clearing.shutil.rmtree, []
+
+    def raced(path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            (path / "a").unlink()
+            raise FileNotFoundError(path / "a")
+        real(path)
+
+    monkeypatch.setattr(clearing.shutil, "rmtree", raced)
+    assert [litter.files for litter in clear(home, own_ledger=True, caches=True, delete=True)] == [1]
+    assert (len(calls), list(home.cache.iterdir())) == (2, [])
 
 
 def test_a_home_without_a_ledger_is_left_alone(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from ..home import Home
 from ..ledger.ledger import Ledger
 from ..ledger.moved import Moved
 from ..ledger.reading import History
+from ..ledger.store_users import note_user
 
 VERSION = 1
 STUDY = "study.json"
@@ -108,6 +109,7 @@ def _restore(file: Path, archived: zipfile.ZipFile, home: Home) -> Packed:
     if missing:
         raise WrongInput(f"{file}: {len(missing)} adapters that its results name are not in it, such as {missing[0][:12]}")
     store = AdapterStore(home.store)
+    note_user(store, home.ledger_url)
     for digest in sorted(named):
         data = b"".join(_read(file, archived, members[digest], most=LARGEST_ADAPTER))
         if hashlib.sha256(data).hexdigest() != digest:

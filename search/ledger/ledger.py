@@ -21,7 +21,7 @@ from ...spaces.errors import Failure, WrongInput, did_you_mean, reason
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
-from .lease import Holder
+from .claims import Lease, living, now, take
 from .migrations import tables
 from .migrations.database import open_database, original, plain
 from .moved import Moved
@@ -37,21 +37,6 @@ HEARTBEAT = 10.0
 CHUNK = 10_000
 """Rows that are read at a time."""
 _ALL = sa.true()
-
-_NOW = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0", "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8"}
-
-
-class Lease:
-    """A driver's hold on a study, for as long as `Ledger.lease` lasts."""
-
-    def __init__(self, study: str, token: str) -> None:
-        self.study, self.token = study, token
-        self.lost = threading.Event()
-
-    def check(self) -> None:
-        """Raise `Failure` where another driver has taken the study over."""
-        if self.lost.is_set():
-            raise Failure(f"study {self.study}: another driver has taken it over, so this one stops; all that it had acknowledged is kept")
 
 
 class Ledger:
@@ -83,8 +68,9 @@ class Ledger:
         not be compared with new ones; the message names what differs. A study that is older than identities gets this one
         where `recognise` finds no difference.
         """
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        wanted = StudyRecord(name, dict(space), budget, seed, identity.frozen.weights.loaded, identity.task.digest, now, identity.to_json())
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        frozen, read = identity.frozen.weights.loaded, identity.task.digest
+        wanted = StudyRecord(name, dict(space), budget, seed, frozen, read, moment, identity.to_json())
         check(wanted)
         with self._transaction(writes=True) as connection:
             connection.execute(self._new(tables.studies), asdict(wanted))
@@ -191,6 +177,11 @@ class Ledger:
         with self._transaction() as connection:
             return set(connection.scalars(sa.select(tables.results.c.adapter).distinct()))
 
+    def busy(self) -> list[str]:
+        """Return what drives each study that is being searched, as what to do about it says."""
+        with self._transaction() as connection:
+            return living(connection)
+
     def take_in(self, moved: Moved) -> None:
         """Write a whole study down, in one transaction. Raises `WrongInput` where there is one of its name."""
         check(moved.record)
@@ -215,7 +206,7 @@ class Ledger:
         """
         lease = Lease(name, uuid.uuid4().hex)
         with self._transaction(writes=True) as connection:
-            _take(connection, lease)
+            take(connection, lease, study=_key(connection, name))
         self._leases[name] = lease
         stop = threading.Event()
         beats = threading.Thread(target=self._beat, args=(lease, stop, heartbeat), name=f"lease on {name}", daemon=True)
@@ -232,7 +223,7 @@ class Ledger:
         while not stop.wait(seconds) and not lease.lost.is_set():
             try:
                 with self._transaction(writes=True) as connection:
-                    beat = sa.update(tables.claims).where(tables.claims.c.token == lease.token).values(heartbeat=_now(connection))
+                    beat = sa.update(tables.claims).where(tables.claims.c.token == lease.token).values(heartbeat=now(connection))
                     kept = connection.execute(beat).rowcount
             except Failure:
                 continue  # a database that is away for a moment; the driver's own writes tell of one that stays away
@@ -321,27 +312,6 @@ def _attempts(connection: sa.Connection, study: int, problems: Sequence[Problem]
         return Counter()
     counts = sa.select(table.c.trial, sa.func.count()).where(table.c.study == study, table.c.trial.in_(trials)).group_by(table.c.trial)
     return Counter({row[0]: row[1] for row in connection.execute(counts)})
-
-
-def _take(connection: sa.Connection, lease: Lease) -> None:
-    """Put `lease` on its study in place of none or a dead one; the study's row keeps others out meanwhile."""
-    table, study = tables.claims, _key(connection, lease.study)
-    connection.execute(sa.select(tables.studies.c.id).where(tables.studies.c.id == study).with_for_update(key_share=True))
-    columns = [*_columns(table, Holder), table.c.since, table.c.heartbeat]
-    found, now = connection.execute(sa.select(*columns).where(table.c.study == study)).one_or_none(), _now(connection)
-    if found is not None:
-        other, since, silent = Holder(*found[:-2]), found.since, now - found.heartbeat
-        if not other.gone(silent=silent):
-            raise WrongInput(f"--study {lease.study}: {other.busy(since=since, silent=silent)}, or give another --study name")
-        connection.execute(sa.delete(table).where(table.c.study == study))
-    began = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-    row = {"study": study, "token": lease.token, **asdict(Holder.here()), "since": began, "heartbeat": now}
-    connection.execute(sa.insert(table), row)
-
-
-def _now(connection: sa.Connection) -> float:
-    """Seconds since 1970 by the database's clock, which all drivers share."""
-    return float(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
 
 
 def _text(error: str) -> str:

@@ -26,6 +26,7 @@ from ..brain.study import Study
 from ..brain.time_left import Work
 from ..ledger.ledger import Lease, Ledger, StudyRecord
 from ..ledger.reading import History
+from ..ledger.store_users import note_user
 from ..request import Request
 from ..tracking.curve_files import Pages, read_history
 from ..tracking.mirror import Mirror
@@ -224,6 +225,8 @@ class Search:
     def _cluster(self) -> Cluster:
         space, places, speed = self.space, self.request.places, self.inspection.speed
         execution = speed.found.execution if speed else Execution()
+        store = AdapterStore(places.store)
+        note_user(store, places.ledger_url)
         return Cluster(
             workers=self.means.workers,
             cpus_per_worker=self.means.cpus_per_worker,
@@ -238,7 +241,7 @@ class Search:
                 str(places.cache),
                 execution,
                 self.record.known,
-                AdapterStore(places.store).mark(),
+                store.mark(),
             ),
         )
 

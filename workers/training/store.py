@@ -63,6 +63,11 @@ class AdapterStore:
         if self._local and make:
             self._prepare()
 
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on a disk; None elsewhere."""
+        return Path(self._root) if self._local else None
+
     def put(self, tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> str:
         """Store tensors with their metadata and return the file's sha256; equal content has one name and is kept once.
 
@@ -75,6 +80,9 @@ class AdapterStore:
         digest = hashlib.sha256(data).hexdigest()
         if self._read(digest) != data:
             self._write(digest, data)
+        elif self.folder is not None:
+            with suppress(OSError):  # it may only be read
+                os.utime(self._path(digest))  # as young as what was just written: a result is about to name it
         return digest
 
     def get(self, digest: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
@@ -113,8 +121,13 @@ class AdapterStore:
                 yield Entry(name, int(about["size"]), float(changed.timestamp() if hasattr(changed, "timestamp") else changed))
 
     def remove(self, digest: str) -> None:
-        """Delete an adapter; nothing where it is gone already."""
-        self._discard(self._path(digest))
+        """Delete an adapter; nothing where it is gone already. Raises `Unusable` where it cannot be deleted."""
+        try:
+            self._fs.rm_file(self._path(digest))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unusable(f"adapter {digest}: cannot be deleted from {self.url}: {reason(error)}; put that right and run again") from error
 
     def mark(self) -> str:
         """Return what tells this store from every other one; it is written into it by whoever asks first.

@@ -14,8 +14,8 @@ from ..options import example, home_options, json_option
 def command(home: str, ledger: str | None, caches: bool, yes: bool, as_json: bool) -> None:
     """Delete adapters of the home's own store that no result names, and what killed commands left.
 
-    Files of the last hour stay: a search that runs may be about to name them. With `--ledger`, adapters are left alone, since another
-    ledger may name them; so is a store outside the home.
+    Nothing is deleted while a study is searched, and files of the last hour stay. With `--ledger`, adapters are left alone, and without
+    it, nothing is done where another ledger has used the home's store, since that may name them. So is a store outside the home.
     """
     from ...keeping.clearing import clear
     from ..printing import print_json, print_litter

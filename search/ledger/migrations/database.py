@@ -29,7 +29,7 @@ def open_database(url: str) -> sa.Engine:
     Transactions of connections with the option `writes` take SQLite's write lock at once, so that none has to be undone
     half-way. Raises `WrongInput` for what cannot be opened or was written by a newer version.
     """
-    target = _target(url)
+    target = target_of(url)
     try:
         engine = _sqlite(target) if target.drivername == "sqlite" else sa.create_engine(target, pool_pre_ping=True)
         with _closed_on_error(engine):
@@ -62,7 +62,8 @@ def original(error: Exception) -> BaseException:
     return error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
 
 
-def _target(url: str) -> sa.URL:
+def target_of(url: str) -> sa.URL:
+    """Return where a ledger lies, a file by its absolute path. Raises `WrongInput` for what is no ledger's URL."""
     if "://" not in url or url.startswith(_SQLITE) or url == "sqlite://":
         return _file(url.removeprefix(_SQLITE).removeprefix("sqlite://"))
     try:
