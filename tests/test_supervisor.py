@@ -71,7 +71,7 @@ def test_work_that_has_nothing_to_stand_on_is_begun_again_a_few_times(program: C
     status, out, err = run.end()
     assert (status, out) == (1, "after 75\n"), "1 is what a person is told, 75 what is left to be closed"
     assert err.count("it is gone; beginning again where it was\n") == 3
-    assert err.endswith("error: what it stands on ended 3 times within 120 s each; run the same command again\n")
+    assert err.endswith("error: begun 3 times in a row and never got on; run the same command again\n")
     assert list(run.temporary.iterdir()) == []
 
 
@@ -79,6 +79,36 @@ def test_work_that_is_begun_again_goes_on(program: Callable[[str], Program]) -> 
     body = "if os.path.exists('once'): return 0"
     body += "\nopen('once', 'w').close()\nfrom ulpt_search.search.running.supervisor import begin_again\nbegin_again('it is gone')"
     assert program(body).end()[:2] == (0, "after 0\n")
+
+
+def test_work_that_gets_on_in_between_is_begun_again_more_often(program: Callable[[str], Program]) -> None:
+    body = """
+        from ulpt_search.search.running.supervisor import begin_again, got_on
+        with open('times', 'a') as file: file.write('x')
+        if os.path.getsize('times') == 6: return 0
+        if os.path.getsize('times') == 3: got_on()
+        begin_again('it hangs')
+        """
+    status, _, err = program(body).end()
+    assert (status, err.count("beginning again")) == (0, 5)
+
+
+def test_work_that_was_asked_to_stop_is_not_begun_again(program: Callable[[str], Program]) -> None:
+    """The loop hangs, hears no signal, and its watchdog ends it later."""
+    run = program(
+        """
+        from ulpt_search.search.running.supervisor import begin_again
+        signal.signal(signal.SIGTERM, lambda *_: begin_again('it hangs'))
+        open('ready', 'a').write('x')
+        time.sleep(600)
+        """
+    )
+    run.until((run.folder / "ready").exists)
+    os.kill(run.process.pid, signal.SIGTERM)
+    status, out, err = run.end()
+    assert (status, out) == (143, "after 75\n")
+    assert err.endswith("stopped by SIGTERM, so it is not begun again\n")
+    assert (run.folder / "ready").read_text() == "x"
 
 
 @pytest.mark.parametrize("end", ["return 0", "os.kill(os.getpid(), signal.SIGKILL)"])

@@ -66,7 +66,9 @@ def _require_idle(home: Home) -> None:
 
 def _adapters(home: Home, *, delete: bool, before: float) -> Litter:
     store, named = AdapterStore(home.store, make=False), Ledger.open(home.ledger_url).adapters()
-    for other, note in other_users(store, home.ledger_url).items():
+    others = other_users(store, home.ledger_url)
+    if others:
+        other, note = next(iter(others.items()))
         raise WrongInput(
             f"{home.store}: {other} names adapters in it, too, so nothing says here which are needed; --ledger {other} clears away "
             f"the rest, and where that ledger is gone for good, delete {note}"

@@ -23,7 +23,6 @@ from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
 from ...workers.training.store import AdapterStore
 from ..brain.study import Study
-from ..brain.time_left import Work
 from ..ledger.ledger import Lease, Ledger, StudyRecord
 from ..ledger.reading import History
 from ..ledger.store_users import note_user
@@ -36,20 +35,15 @@ from .deliverables import deliver
 from .former_studies import adopt
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
+from .patience import patience
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs
 from .resources import Resources, own_cpus, own_gpus, resources
-from .supervisor import AGAIN, Interrupted
+from .supervisor import AGAIN, Interrupted, got_on
 from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
-FIRST = 1800.0
-"""Seconds that a worker may take to answer before it is known how long jobs take here."""
-CEILING_LIMIT = 24 * 3600.0
-"""Full fine-tuning takes as long as it takes; a worker that hangs in it is found the next day."""
-SLOW, TIMES = 300.0, 10
-"""Later: so many seconds, and so many times as long as the job should take."""
 LEAST = 120.0
 """Seconds of a time limit from which on references are measured."""
 ENDING = 12.0
@@ -85,7 +79,9 @@ class Driver:
         job = self._references.next_job()
         if job is None:
             self._study.tell_time(self._watch.time.time_left())
-            job = self._study.next_job() or self._ceiling.next_job()
+            job = self._study.next_job()
+        if job is None and self._study.finished:  # not while more may come of jobs under way: it would wait behind a day's work
+            job = self._ceiling.next_job()
         if job is not None:
             self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
             self._watch.launched(job)
@@ -97,6 +93,8 @@ class Driver:
         outcome = self._study.judged(outcome)
         self._answered = self._answered or bool(outcome.results)
         self._ledger.record(self._name, outcome)
+        if outcome.results or outcome.references:
+            got_on()
         self._watch.returned(outcome)
         beside = {each.number: each for each in (self._references, self._ceiling)}
         if outcome.job in beside:
@@ -115,12 +113,7 @@ class Driver:
 
     def limit(self, job: Job) -> float:
         """Return the seconds after which a job's worker is not waited for any longer: many times what the job should take."""
-        costs = self._watch.time.costs
-        if not job.assignments or not self._answered:
-            return CEILING_LIMIT if job.number == LAST else FIRST
-        start = min(assignment.start for assignment in job.assignments)
-        work = Work(len(job.assignments), job.stop - start, job.splits)
-        return SLOW + TIMES * costs.price(work, cold=True).mean
+        return patience(job, self._watch.time.costs, answered=self._answered)
 
     def _show(self, *, news: bool) -> None:
         if news or self._view.due():

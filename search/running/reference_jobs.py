@@ -1,7 +1,7 @@
 """The jobs that measure what stands beside a curve, written down when they come back.
 
 They are no part of a study's plan: a study is not told of them, and they are nobody's trial. Their time is the command's. The quick ones
-are handed out before the search's first job, full fine-tuning when the search has nothing to hand out (`docs/decisions/0016-ceiling.md`).
+are handed out before the search's first job, full fine-tuning when the search is over (`docs/decisions/0016-ceiling.md`).
 """
 
 from collections.abc import Collection, Sequence

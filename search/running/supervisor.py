@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,8 +25,10 @@ _SAME_WISH = 0.5
 """Seconds. timeout(1) signals a process and then its group, which is one wish to stop."""
 AGAIN = 75
 """Status of a child that is to be begun again (EX_TEMPFAIL of sysexits.h)."""
-SOON, TIMES = 120.0, 3
-"""A child that has to be begun again within so many seconds so often in a row has nothing to stand on."""
+IN_VAIN = 3
+"""A child that has to be begun again so often in a row, without having got on in between, has nothing to stand on."""
+_GOT_ON = "got-on"
+"""A file in the child's temporary folder: that it has."""
 _LONGEST_FOLDER = 24
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
 
@@ -65,51 +68,64 @@ def stop_signals(first: Callable[[int], None]) -> Iterator[None]:
 def run_supervised(main: Callable[[], int], *, after: Callable[[int], None] | None = None) -> int:
     """Run `main` in a child process and return its exit status (128 + N when signal N ended it).
 
-    A child that ends by `begin_again` is replaced by another one. When the last has ended, every process it left is killed, its
-    temporary files (`TMPDIR` is a folder of their own) are removed, and `after(status)` may close what the child could not. When this
-    process is killed, the child gets SIGTERM and cleans up itself. Anywhere but on Linux this is just `main()` and `after`.
+    A child that ends by `begin_again` is replaced by another one, unless it was asked to stop or children have not `got_on` for a while.
+    When the last has ended, every process it left is killed, its temporary files (`TMPDIR` is a folder of their own) are removed, and
+    `after(status)` may close what the child could not. When this process is killed, the child gets SIGTERM and cleans up itself.
+    Anywhere but on Linux this is just `main()` and `after`.
     """
-    status = _supervise(main) if sys.platform == "linux" else main()
+    stops: list[int] = []
+    status = _supervise(main, stops) if sys.platform == "linux" else main()
     if after is not None:
         after(status)
-    return 1 if status == AGAIN else status
+    if status == AGAIN:
+        return 128 + stops[0] if stops else 1
+    return status
 
 
-def _supervise(main: Callable[[], int]) -> int:
+def _supervise(main: Callable[[], int], stops: list[int]) -> int:
     folder = _temporary_folder()
     others = {process.pid for process in psutil.Process().children()}
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
-        return _in_children(main, folder=folder, others=others)
+        return _in_children(main, folder=folder, others=others, stops=stops)
     finally:
         _sweep(keep=others)
         shutil.rmtree(folder, ignore_errors=True)
         _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
-def _in_children(main: Callable[[], int], *, folder: str, others: set[int]) -> int:
-    """Run `main` in one child after the other, for as long as each asks to be begun again."""
-    quick = 0
+def _in_children(main: Callable[[], int], *, folder: str, others: set[int], stops: list[int]) -> int:
+    """Run `main` in one child after the other, for as long as each asks to be begun again; signals that ask to stop go into `stops`."""
+    in_vain, mark = 0, Path(folder, _GOT_ON)
     while True:
-        began = time.monotonic()
-        status = _in_child(main, folder=folder)
-        quick = quick + 1 if time.monotonic() - began < SOON else 0
+        status = _in_child(main, folder=folder, stops=stops)
+        in_vain = 0 if mark.exists() else in_vain + 1
+        mark.unlink(missing_ok=True)
         if status != AGAIN:
             return status
-        if quick >= TIMES:
-            sys.stderr.write(f"error: what it stands on ended {quick} times within {SOON:.0f} s each; run the same command again\n")
+        if stops:
+            sys.stderr.write(f"stopped by {signal.Signals(stops[0]).name}, so it is not begun again\n")
+            return AGAIN
+        if in_vain >= IN_VAIN:
+            sys.stderr.write(f"error: begun {in_vain} times in a row and never got on; run the same command again\n")
             return AGAIN
         _sweep(keep=others)
 
 
-def _in_child(main: Callable[[], int], *, folder: str) -> int:
+def got_on() -> None:
+    """Say that something was done that stays: a child that has to be begun again now was not begun in vain."""
+    if _supervised:
+        Path(tempfile.gettempdir(), _GOT_ON).touch()
+
+
+def _in_child(main: Callable[[], int], *, folder: str, stops: list[int]) -> int:
     parent = os.getpid()
     waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, waiting)  # a signal between the fork and the handlers waits for them
     child = os.fork()
     if child == 0:
         _be_child(main, parent=parent, folder=folder, unblock=waiting)
-    return _wait(child, unblock=waiting)
+    return _wait(child, unblock=waiting, stops=stops)
 
 
 def begin_again(why: str) -> NoReturn:
@@ -123,8 +139,9 @@ def begin_again(why: str) -> NoReturn:
     os._exit(AGAIN if _supervised else 1)
 
 
-def _wait(child: int, *, unblock: set[signal.Signals]) -> int:
+def _wait(child: int, *, unblock: set[signal.Signals], stops: list[int]) -> int:
     def forward(signum: int, _frame: FrameType | None) -> None:
+        stops.append(signum)
         os.kill(child, signal.SIGTERM if signum == signal.SIGHUP else signum)
 
     with _handlers(dict.fromkeys(unblock, forward)):

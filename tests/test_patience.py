@@ -1,0 +1,57 @@
+"""How long workers are waited for, and what waits for what."""
+
+from pathlib import Path
+
+import pytest
+
+from ulpt_search.dashboards.live import LiveView
+from ulpt_search.search.ledger.claims import Lease
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.running.driver import Driver
+from ulpt_search.search.running.job_costs import Expected, JobCosts
+from ulpt_search.search.running.patience import FIRST, TIMES, UNMEASURED, patience
+from ulpt_search.search.running.reference_jobs import LAST, ReferenceJobs
+from ulpt_search.search.tracking.mirror import Mirror
+from ulpt_search.spaces.records import Assignment, Job, Trial
+from ulpt_search.spaces.references import CEILING
+
+from . import ledgers
+from .test_watch import Clock, new_study, watch
+
+JOB = Job(0, (Assignment(Trial(0, "prompt", {}, 0, 384)),), 10_000)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_long_job_is_waited_for_also_by_a_command_that_has_seen_none(answered: bool) -> None:
+    """Steps of a second each: a study whose jobs take hours can be continued."""
+    costs = JobCosts({"validation": 10, "test": 10}, Expected.of(1.0, batch=16))
+    assert patience(JOB, costs, answered=answered) > TIMES * 10_000
+
+
+def test_until_any_job_is_back_there_is_time_to_load() -> None:
+    quick = JobCosts({"validation": 10, "test": 10}, Expected.of(1e6, batch=16))
+    assert patience(JOB, quick, answered=False) == FIRST
+    assert patience(JOB, quick, answered=True) < FIRST
+    unknown = JobCosts({"validation": 10, "test": 10})
+    assert patience(JOB, unknown, answered=False) == UNMEASURED
+    assert patience(Job(-1, (), 0, references=("frozen",)), quick, answered=False) == UNMEASURED
+
+
+def test_full_fine_tuning_waits_until_the_search_is_over(tmp_path: Path) -> None:
+    """A job is under way and nothing else can be handed out yet: the next rung must not wait behind a day's work."""
+    ledger, study = ledgers.make(Ledger.open(str(tmp_path / "ledger.sqlite")), "x"), new_study()
+    driver = Driver(
+        study=study,
+        ledger=ledger,
+        lease=Lease("x", "none"),
+        watch=watch(study, Clock()),
+        view=LiveView(quiet=True),
+        mirror=Mirror(tracking_uri="", artifacts=None, study=ledger.study("x")),
+        ceiling=ReferenceJobs((), wanted=CEILING, attempts=1, number=LAST),
+    )
+    jobs = []
+    while (job := driver.next_job()) is not None:
+        jobs.append(job.number)
+        assert len(jobs) < 1000
+    assert not study.finished
+    assert LAST not in jobs
