@@ -62,6 +62,8 @@ LOST = "its worker process died: killed, out of memory, or its machine was lost"
 """What is said of a trial whose worker is gone, which leaves no other word."""
 SHORT = "Ray ended its worker process because the machine ran low on memory; fewer workers or smaller packs need less"
 SILENT = "its worker neither answered nor ended for many times as long as the job should take, and was ended"
+NO_ROOM = "out of memory for a single trial"
+"""How it is said of a trial that found too little memory; another program may have held the rest."""
 _SAY_NOTHING = (LOST, SHORT, SILENT)
 
 

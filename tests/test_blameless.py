@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import torch
 
+from ulpt_search.search.brain.blame import Blame
+from ulpt_search.spaces.attempts import ATTEMPTS, NO_ROOM, verdict
 from ulpt_search.spaces.axes import Hyperparameters
-from ulpt_search.spaces.records import Assignment, Job, Trial
+from ulpt_search.spaces.records import Assignment, Job, Outcome, Problem, Trial
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.training import worker
 from ulpt_search.workers.training.worker import run_job
 
-from . import task_files, toy, zoo
+from . import ledgers, task_files, toy, zoo
 
 
 def trial(number: int, method: str = "prompt", **values: Any) -> Trial:
@@ -92,4 +94,20 @@ def test_a_single_trial_without_room_may_be_tried_again(setup: Setup, monkeypatc
 
     monkeypatch.setattr(worker, "_train_and_score", short)
     (problem,) = run_job(setup, job(trial(0))).problems
-    assert (problem.fatal, problem.alone, problem.own) == (False, True, True)
+    assert (problem.fatal, problem.alone, problem.own) == (False, True, False)
+    assert problem.error == f"{NO_ROOM}: no room for 1234 bytes"
+
+
+def test_memory_that_others_hold_is_held_against_nobody_and_a_trial_too_large_is_found() -> None:
+    """Each meeting is a job of its own; only where other jobs come back in between is it the trial that needs too much."""
+    alone, blame = job(trial(0)), Blame()
+    short = Outcome(0, problems=(Problem(0, f"{NO_ROOM}: 12 MiB of 80 GiB are free", alone=True, own=False),))
+    full = [blame.judged(short, alone).problems[0] for _ in range(ATTEMPTS + 1)]
+    assert [problem.own for problem in full] == [False] * (ATTEMPTS + 1)
+    assert verdict(full) is None
+    large = []
+    for number in range(ATTEMPTS + 1):
+        large += blame.judged(short, alone).problems
+        blame.judged(Outcome(number, results=(ledgers.result(1),)), job(trial(1)))
+    assert [problem.own for problem in large] == [False, True, True, True]
+    assert verdict(large) == large[-1].error

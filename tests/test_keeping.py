@@ -14,6 +14,7 @@ import torch
 
 from ulpt_search.search.cli import printing
 from ulpt_search.search.home import Home
+from ulpt_search.search.keeping import archive as archives
 from ulpt_search.search.keeping import clearing
 from ulpt_search.search.keeping.archive import STUDY, archive, restore
 from ulpt_search.search.keeping.checking import check_study
@@ -21,7 +22,7 @@ from ulpt_search.search.keeping.clearing import YOUNG, clear
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.reading import History, read_study
 from ulpt_search.search.ledger.store_users import note_user, other_users
-from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Outcome, Problem, Result, Split, Trial
 from ulpt_search.spaces.space_json import space_to_json
 from ulpt_search.workers.training.provenance import to_metadata
@@ -300,6 +301,24 @@ def test_a_header_that_lies_about_a_size_is_refused(home: Home, tmp_path: Path) 
     (tmp_path / "no.zip").write_bytes(b"PK, but no archive")
     with pytest.raises(WrongInput, match="is no archive of a study that can be read"):
         restore(tmp_path / "no.zip", Home.at(tmp_path / "there"))
+
+
+def test_damaged_bytes_are_one_line(home: Home, tmp_path: Path) -> None:
+    """Inside what was compressed, where zlib itself finds no way on."""
+    archive(history(home), tmp_path / "s.zip")
+    data = bytearray((tmp_path / "s.zip").read_bytes())
+    begin = 30 + len(STUDY)
+    data[begin : begin + 40] = b"\xff" * 40
+    (tmp_path / "bad.zip").write_bytes(data)
+    with pytest.raises(WrongInput, match=r"bad\.zip: is no archive of a study that can be read"):
+        restore(tmp_path / "bad.zip", Home.at(tmp_path / "there"))
+
+
+def test_what_could_not_be_read_back_is_not_written(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "LARGEST_ADAPTER", 10)
+    with pytest.raises(Failure, match=r"^adapters/.* bytes, and an archive takes 10 at most"):
+        archive(history(home), tmp_path / "s.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:

@@ -12,17 +12,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 import safetensors
 import torch
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ulpt_search.spaces.errors import Failure, WrongInput
-from ulpt_search.workers.training.store import AdapterStore
+from ulpt_search.workers.training.store import AdapterStore, Unusable
 
 from .privileges import unprivileged
 
@@ -249,6 +251,51 @@ def test_store_that_may_only_be_read() -> None:
             with pytest.raises(Failure, match="cannot be written: Permission denied; put that right and run again"):
                 store.put({}, {})
         folder.chmod(0o755)
+
+
+class NoCredentialsError(Exception):
+    """Botocore's errors are no `OSError`."""
+
+
+class Refusing(MemoryFileSystem):
+    """A store elsewhere whose package refuses everything, once told to."""
+
+    protocol = "refusing"
+
+    def _open(self, path: str, *_: Any, **__: Any) -> Any:
+        raise NoCredentialsError("Unable to locate credentials")
+
+    cat_file = pipe_file = exists = find = rm_file = _open
+
+
+def test_errors_of_other_packages_are_the_stores_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    store, digest = AdapterStore("refusing://store"), "a" * 64
+    uses = [store.mark, lambda: store.keep(b"x"), lambda: store.read(digest), lambda: store.has(digest), lambda: list(store.entries())]
+    for use in (*uses, lambda: store.remove(digest)):
+        with pytest.raises(Unusable, match="Unable to locate credentials; put that right and run again"):
+            use()
+
+
+def test_a_store_whose_package_does_not_start_is_one_line() -> None:
+    class Closed(MemoryFileSystem):
+        def __init__(self) -> None:
+            raise NoCredentialsError("Unable to locate credentials")
+
+    fsspec.register_implementation("closed", Closed, clobber=True)
+    with pytest.raises(WrongInput, match=r"^--store closed://store: Unable to locate credentials"):
+        AdapterStore("closed://store")
+
+
+def test_a_file_that_cannot_be_deleted_is_said(tmp_path: Path) -> None:
+    store = AdapterStore(str(tmp_path))
+    digest = store.keep(b"x")
+    store.remove("b" * 64)
+    file = tmp_path / digest[:2] / f"{digest}.safetensors"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(Unusable, match="cannot be deleted from"):
+        store.remove(digest)
 
 
 def test_unknown_kinds_of_store() -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ from ..ledger.store_users import note_user
 
 VERSION = 1
 STUDY = "study.json"
-LARGEST_ADAPTER, LARGEST_STUDY = 2**30, 2**33
-"""Bytes of a member at most."""
+LARGEST_ADAPTER, LARGEST_STUDY = 2**32, 2**33
+"""Bytes of a member at most: nothing larger is written, since nothing larger is read."""
 _ADAPTER = re.compile(r"adapters/([0-9a-f]{64})\.safetensors")
 _WHOLE = 1 << 20
 
@@ -56,7 +57,7 @@ class Packed:
 def archive(history: History, file: Path) -> Packed:
     """Write a study into a file that is not there yet, whole or not at all.
 
-    Raises `WrongInput` where the file is there or cannot be written, and `Failure` where an adapter is missing or damaged.
+    Raises `WrongInput` where the file is there or cannot be written, and `Failure` where an adapter is missing, damaged or too large.
     """
     if file.exists():
         raise WrongInput(f"{file}: is there already; give a file that is not")
@@ -76,12 +77,18 @@ def archive(history: History, file: Path) -> Packed:
 
 def _write(history: History, out: zipfile.ZipFile) -> Packed:
     moved = Moved(history.record, history.trials, history.results, history.problems, history.references)
-    out.writestr(STUDY, _READER.dump_json(Archived(VERSION, moved)))
+    _add(out, STUDY, _READER.dump_json(Archived(VERSION, moved)), most=LARGEST_STUDY)
     store = AdapterStore(history.store, make=False)
     adapters = sorted({result.adapter for result in history.results})
     for adapter in adapters:
-        out.writestr(f"adapters/{adapter}.safetensors", store.read(adapter))
+        _add(out, f"adapters/{adapter}.safetensors", store.read(adapter), most=LARGEST_ADAPTER)
     return Packed(history.record.name, len(history.trials), len(history.results), len(adapters))
+
+
+def _add(out: zipfile.ZipFile, name: str, data: bytes, *, most: int) -> None:
+    if len(data) > most:
+        raise Failure(f"{name} has {len(data)} bytes, and an archive takes {most} at most; copy the whole home instead")
+    out.writestr(name, data)
 
 
 def restore(file: Path, home: Home) -> Packed:
@@ -92,7 +99,7 @@ def restore(file: Path, home: Home) -> Packed:
     try:
         with zipfile.ZipFile(file) as archived:
             return _restore(file, archived, home)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         if isinstance(error, Failure):
             raise
         raise WrongInput(f"{file}: is no archive of a study that can be read: {reason(error)}; ulpt-search archive makes one") from error

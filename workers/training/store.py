@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,8 @@ class AdapterStore:
         self.url = url
         try:
             self._fs, root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise WrongInput(f"--store {url}: {error}. Give a folder, or a URL whose fsspec package is installed") from error
+        except Exception as error:  # of whatever kind the file system's own package has
+            raise WrongInput(f"--store {url}: {reason(error)}. Give a folder, or a URL whose fsspec package is installed") from error
         self._root = root.rstrip("/")
         self._local, self._whole = "file" in _protocols(self._fs), bool(_WHOLE & set(_protocols(self._fs)))
         if self._local and make:
@@ -107,14 +107,15 @@ class AdapterStore:
         return data
 
     def has(self, digest: str) -> bool:
-        """Whether there is a file for `digest`; its bytes are checked when they are read."""
-        return bool(self._fs.exists(self._path(digest)))
+        """Whether there is a file for `digest`; its bytes are checked when they are read. Raises `Unusable` as `get` does."""
+        with self._reached(f"the store {self.url} cannot be read"):
+            return bool(self._fs.exists(self._path(digest)))
 
     def entries(self) -> "Iterator[Entry]":
         """Yield every adapter that is there; what does not bear the name of one is passed over."""
-        if not self._fs.exists(self._root):
-            return
-        for path, about in self._fs.find(self._root, detail=True).items():
+        with self._reached(f"the store {self.url} cannot be read"):
+            found = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
+        for path, about in found.items():
             name = path.rpartition("/")[2].removesuffix(".safetensors")
             if len(name) == 64 and set(name) <= _HEX and path.endswith(f"/{name[:2]}/{name}.safetensors"):
                 changed = about.get("mtime") or about.get("LastModified") or 0.0
@@ -122,12 +123,8 @@ class AdapterStore:
 
     def remove(self, digest: str) -> None:
         """Delete an adapter; nothing where it is gone already. Raises `Unusable` where it cannot be deleted."""
-        try:
+        with suppress(FileNotFoundError), self._reached(f"adapter {digest}: cannot be deleted from {self.url}"):
             self._fs.rm_file(self._path(digest))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise Unusable(f"adapter {digest}: cannot be deleted from {self.url}: {reason(error)}; put that right and run again") from error
 
     def mark(self) -> str:
         """Return what tells this store from every other one; it is written into it by whoever asks first.
@@ -135,12 +132,10 @@ class AdapterStore:
         Raises `Unusable` where the store cannot be written.
         """
         path = f"{self._root}/{_MARK}"
-        try:
+        with self._reached(f"the store {self.url} cannot be written", absent=True):
             if not self._fs.exists(path):
                 self._leave(path, uuid.uuid4().hex)
             mark: bytes = self._fs.cat_file(path)
-        except OSError as error:
-            raise Unusable(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
         return mark.decode("ascii")
 
     def bears(self, mark: str) -> bool:
@@ -166,23 +161,36 @@ class AdapterStore:
         return f"{self._root}/{digest[:2]}/{digest}.safetensors"
 
     def _read(self, digest: str) -> bytes | None:
-        try:
-            data: bytes = self._fs.cat_file(self._path(digest))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Unusable(
-                f"adapter {digest}: the store {self.url} cannot be read: {reason(error)}; put that right and run again"
-            ) from error
-        return data
+        path = self._path(digest)
+        with suppress(FileNotFoundError), self._reached(f"adapter {digest}: the store {self.url} cannot be read"):
+            data: bytes = self._fs.cat_file(path)
+            return data
+        return None
 
     def _write(self, digest: str, data: bytes) -> None:
         path, aside = self._path(digest), f"{self._root}/{_ASIDE}/{uuid.uuid4().hex}"
         try:
-            self._place(data, path, aside)
-        except OSError as error:
+            with self._reached(f"the store {self.url} cannot be written", absent=True):
+                self._place(data, path, aside)
+        except Unusable:
             self._discard(aside)
-            raise Unusable(f"the store {self.url} cannot be written: {reason(error)}; put that right and run again") from error
+            raise
+
+    @contextmanager
+    def _reached(self, told: str, *, absent: bool = False) -> Iterator[None]:
+        """Make what the file system complains about while inside `Unusable`; of what is not there only with `absent`.
+
+        A store elsewhere has its package's own errors, such as botocore's for credentials that are missing, which are no `OSError`.
+        """
+        try:
+            yield
+        except (Failure, WrongInput):
+            raise
+        except Exception as error:
+            known = isinstance(error, OSError) if self._local else True
+            if not known or (isinstance(error, FileNotFoundError) and not absent):
+                raise
+            raise Unusable(f"{told}: {reason(error)}; put that right and run again") from error
 
     def _place(self, data: bytes, path: str, aside: str) -> None:
         """Make `path` show `data`, by way of `aside` where half a file could be seen."""
@@ -211,7 +219,7 @@ class AdapterStore:
     def _discard(self, aside: str) -> None:
         try:
             self._fs.rm_file(aside)
-        except OSError:
+        except Exception:
             return  # it was never there, or the store is gone: the write's own error is the one to report
 
     def _prepare(self) -> None:

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ...spaces.attempts import NO_ROOM
 from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
 from ...spaces.space import Setup
@@ -137,7 +138,7 @@ def _run(session: Session, job: Job) -> Outcome:
     except torch.OutOfMemoryError as error:
         if len(job.assignments) == 1:
             trial = job.assignments[0].trial.number
-            return Outcome(job.number, problems=(Problem(trial, f"out of memory for a single trial: {reason(error)}", alone=True),))
+            return Outcome(job.number, problems=(Problem(trial, f"{NO_ROOM}: {reason(error)}", alone=True, own=False),))
     torch.cuda.empty_cache()
     half = len(job.assignments) // 2
     halves = [_run(session, replace(job, assignments=part)) for part in (job.assignments[:half], job.assignments[half:])]
