@@ -105,7 +105,7 @@ def test_memory_that_others_hold_is_held_against_nobody_and_a_trial_too_large_is
     full = [blame.judged(short, alone).problems[0] for _ in range(ATTEMPTS + 1)]
     assert [problem.own for problem in full] == [False] * (ATTEMPTS + 1)
     assert verdict(full) is None
-    large = []
+    large: list[Problem] = []
     for number in range(ATTEMPTS + 1):
         large += blame.judged(short, alone).problems
         blame.judged(Outcome(number, results=(ledgers.result(1),)), job(trial(1)))

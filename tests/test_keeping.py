@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,6 @@ import torch
 from ulpt_search.search.cli import printing
 from ulpt_search.search.home import Home
 from ulpt_search.search.keeping import archive as archives
-from ulpt_search.search.keeping import clearing
 from ulpt_search.search.keeping.archive import STUDY, archive, restore
 from ulpt_search.search.keeping.checking import check_study
 from ulpt_search.search.keeping.clearing import YOUNG, clear
@@ -192,7 +192,7 @@ def test_an_adapter_that_is_trained_again_is_young(home: Home) -> None:
 def test_what_vanishes_meanwhile_is_no_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     (home.cache / "tokens").mkdir(parents=True)
     (home.cache / "tokens" / "a").write_text("a")
-    real, calls = clearing.shutil.rmtree, []
+    real, calls = shutil.rmtree, list[Path]()
 
     def raced(path: Path) -> None:
         calls.append(path)
@@ -201,7 +201,7 @@ def test_what_vanishes_meanwhile_is_no_error(home: Home, monkeypatch: pytest.Mon
             raise FileNotFoundError(path / "a")
         real(path)
 
-    monkeypatch.setattr(clearing.shutil, "rmtree", raced)
+    monkeypatch.setattr(shutil, "rmtree", raced)
     assert [litter.files for litter in clear(home, own_ledger=True, caches=True, delete=True)] == [1]
     assert (len(calls), list(home.cache.iterdir())) == (2, [])
 

@@ -10,7 +10,7 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +257,7 @@ class NoCredentialsError(Exception):
     """Botocore's errors are no `OSError`."""
 
 
-class Refusing(MemoryFileSystem):
+class Refusing(MemoryFileSystem):  # type: ignore[misc]
     """A store elsewhere whose package refuses everything, once told to."""
 
     protocol = "refusing"
@@ -271,14 +271,14 @@ class Refusing(MemoryFileSystem):
 def test_errors_of_other_packages_are_the_stores_own(monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec.register_implementation("refusing", Refusing, clobber=True)
     store, digest = AdapterStore("refusing://store"), "a" * 64
-    uses = [store.mark, lambda: store.keep(b"x"), lambda: store.read(digest), lambda: store.has(digest), lambda: list(store.entries())]
-    for use in (*uses, lambda: store.remove(digest)):
+    uses: list[Callable[[], object]] = [store.mark, lambda: store.keep(b"x"), lambda: list(store.entries())]
+    for use in (*uses, lambda: store.read(digest), lambda: store.has(digest), lambda: store.remove(digest)):
         with pytest.raises(Unusable, match="Unable to locate credentials; put that right and run again"):
             use()
 
 
 def test_a_store_whose_package_does_not_start_is_one_line() -> None:
-    class Closed(MemoryFileSystem):
+    class Closed(MemoryFileSystem):  # type: ignore[misc]
         def __init__(self) -> None:
             raise NoCredentialsError("Unable to locate credentials")
 
