@@ -24,8 +24,14 @@ STEPS = 30
 SITES = ("prompt", "lora", "ia3", "prefix")
 SOON = {("decoder", "prompt"), ("decoder", "lora"), ("decoder", "prefix"), ("gpt2", "prefix"), ("encoder-decoder", "prompt")}
 PEFT = [
-    pytest.param(family, name, marks=[] if (family, name) in SOON else [pytest.mark.slow])
+    pytest.param(family, name, "completion", marks=[] if (family, name) in SOON else [pytest.mark.slow])
     for family in ("decoder", "gpt2", "encoder-decoder")
+    for name in SITES
+]
+FORMS = [
+    pytest.param(family, name, form, marks=[] if (name, form) == ("lora", "chat") else [pytest.mark.slow])
+    for family in ("decoder", "encoder-decoder")
+    for form in ("chat", "question")
     for name in SITES
 ]
 
@@ -35,11 +41,18 @@ def trial(family: str, name: str) -> Trial:
     return exporting.trial(family, name, {"lr": 0.01} if name == "lora" else None)
 
 
+def row(asked: str, answer: str, form: str) -> dict[str, object]:
+    """A question and its answer, as files of this form have them."""
+    if form == "chat":
+        return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]}
+    return {"question": asked, "answer": answer} if form == "question" else {"prompt": asked, "completion": answer}
+
+
 @cache
-def setup(family: str) -> Setup:
+def setup(family: str, form: str = "completion") -> Setup:
     """A study of a few steps on the toy task of written answers, measured by them."""
-    folder = litter.folder(f"written-{family}")
-    rows = [{"prompt": talk.question, "completion": talk.reference} for talk in written.rows(96).conversations]
+    folder = litter.folder(f"written-{family}-{form}")
+    rows = [row(talk.question, talk.reference, form) for talk in written.rows(96).conversations]
     place = task_files.folder(folder / "said", train=rows[:64], validation=rows[64:80], test=rows[80:])
     task = TaskSpec("said", path=str(place), metric="token_f1", metrics=("perplexity", "exact_match"), template="plain", max_tokens=48)
     model = ModelSpec(zoo.saved(family), dtype="float32", device="cpu")
@@ -47,39 +60,39 @@ def setup(family: str) -> Setup:
 
 
 @cache
-def trained(family: str, name: str) -> str:
+def trained(family: str, name: str, form: str = "completion") -> str:
     """The hash of a trial that has learnt to say more than one thing."""
-    outcome = worker.run_job(setup(family), Job(0, (Assignment(trial(family, name)),), stop=STEPS))
+    outcome = worker.run_job(setup(family, form), Job(0, (Assignment(trial(family, name)),), stop=STEPS))
     assert not outcome.problems, outcome.problems
     return outcome.results[0].adapter
 
 
-def searched(family: str, name: str) -> tuple[str, ...]:
+def searched(family: str, name: str, form: str = "completion") -> tuple[str, ...]:
     """The test split's answers as the search decodes them."""
-    here, config = setup(family), trial(family, name)
+    here, config = setup(family, form), trial(family, name)
     session = worker.session(here)
-    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, trained(family, name))])
+    pack, _, _ = worker.restore_from(session.backbone, session.store, [Assignment(config, 0, trained(family, name, form))])
     answers, untrained = (write_answers(session, own, session.task.test)[0] for own in (pack, Pack([[]], device=pack.flat.device)))
     assert any(answers)
     assert answers != untrained
     return answers
 
 
-def exported(family: str, name: str, style: str, out: Path, fresh: Fresh) -> Path:
+def exported(family: str, name: str, style: str, out: Path, fresh: Fresh, form: str = "completion") -> Path:
     config = trial(family, name)
-    export(setup(family), config, trained(family, name), style=style, out=out, fresh=fresh)
+    export(setup(family, form), config, trained(family, name, form), style=style, out=out, fresh=fresh)
     return out
 
 
-@pytest.mark.parametrize(("family", "name"), PEFT)
-def test_stock_peft_writes_what_the_search_does(family: str, name: str, tmp_path: Path, fresh: Fresh) -> None:
+@pytest.mark.parametrize(("family", "name", "form"), [*PEFT, *FORMS])
+def test_stock_peft_writes_what_the_search_does(family: str, name: str, form: str, tmp_path: Path, fresh: Fresh) -> None:
     if family == "encoder-decoder" and name == "prefix":
         with pytest.raises(WrongInput, match="has no exact peft form"):
-            exported(family, name, "peft", tmp_path / "out", fresh)
+            exported(family, name, "peft", tmp_path / "out", fresh, form)
         return
-    out = exported(family, name, "peft", tmp_path / "out", fresh)
-    predictor, task = load_export(out), worker.session(setup(family)).task
-    assert predictor.answers(task.test.conversations) == list(searched(family, name))
+    out = exported(family, name, "peft", tmp_path / "out", fresh, form)
+    predictor, task = load_export(out), worker.session(setup(family, form)).task
+    assert predictor.answers(task.test.conversations) == list(searched(family, name, form))
     assert predictor.card.limits.tokens == 5
 
 
