@@ -15,7 +15,7 @@ import pytest
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result, Trial
 
-from .door import drive, inside, values
+from .door import call, drive, inside, values
 from .processes import Program
 
 HOMES = sorted(Path(__file__).parent.glob("data/home-*"))
@@ -92,6 +92,23 @@ def test_what_had_ended_has_nothing_left_to_do(shown: Path) -> None:
     again = drive([*options("whole"), "--json"])
     assert again.code == 0, again.err
     assert records(shown, "whole") == before
+
+
+def test_a_trial_that_counts_otherwise_today_is_one_line(left: Path, tmp_path: Path) -> None:
+    """As when q and v of a fused projection meant the whole: it would share a curve with trials that mean something else."""
+    folder = tmp_path / "folder"
+    shutil.copytree(left, folder)
+    with sqlite3.connect(folder / "home" / "ledger.sqlite") as database:
+        database.execute("UPDATE ulpt_trials SET parameters = parameters + 1 WHERE number = 2")
+    before = records(folder, "whole")
+    with inside(folder):
+        again = drive([*options("whole"), "--json"])
+        exported = call("export", "whole", "--trial", "2", "--out", "out", "--home", "home")
+    for code, told, where in ((again.code, again.err, "--study whole"), (exported.exit_code, exported.stderr, "export")):
+        assert code == 2, told
+        assert f"{where}: trial 2 (" in told
+        assert "start another --study" in told
+    assert records(folder, "whole") == before
 
 
 def test_what_was_stopped_goes_on(left: Path) -> None:

@@ -64,6 +64,17 @@ def test_one_job_holds_every_kind(setup: Setup) -> None:
         assert alone.loss == pytest.approx(result.loss, rel=1e-3)
 
 
+@pytest.mark.parametrize("modules", ["q", "q,k,v"])
+def test_a_trial_whose_tensors_are_others_today_ends_the_run(setup: Setup, modules: str) -> None:
+    """As when a linear is no site any more, or a name stands for another part of one: nothing that was trained is dropped in silence."""
+    begun, stored = replace(TRIALS[1], hyperparameters={"modules": "q,v"}), replace(TRIALS[1], hyperparameters={"modules": modules})
+    half = run(setup, [stored], 4)
+    outcome = run_job(setup, job([begun], 8, half))
+    assert outcome.refused is not None
+    assert "unlike what its hyperparameters mean on this model today" in outcome.refused
+    assert not outcome.problems
+
+
 HEAD = Trial(90, "head+dst", {"head.lr": 0.05, "dst.fraction": 0.2}, 1, count("head+dst", {}, zoo.backbone("encoder").shape))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..spaces import plugins
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.records import Trial
 from ..spaces.shape import Shape
 from ..spaces.space import Space
 from . import methods
@@ -73,6 +74,14 @@ def axes_of(name: str) -> dict[str, Axis]:
     return {f"{part}.{key}": axis for part in joined for key, axis in (rules().get(part) or method(part)).axes().items()}
 
 
+def defaults_of(name: str) -> dict[str, Value]:
+    """Hyperparameter -> default value of a method or a composition, named as in `axes_of`; those that have none are left out."""
+    joined = _joined(name)
+    if len(joined) == 1:
+        return method(name).defaults()
+    return {f"{part}.{key}": value for part in joined for key, value in (rules().get(part) or method(part)).defaults().items()}
+
+
 def load_space(source: str, *, catalogue: "Catalogue" = axes_of, overrides: Sequence[str] = ()) -> Space:
     """Return the space at `source`, a path or a shipped name such as `smoke`, its methods' axes filled in from this catalogue.
 
@@ -112,6 +121,15 @@ def count(name: str, hyperparameters: Hyperparameters, shape: Shape, *, text: in
         raise WrongInput(f"{name}: {shape.answers.needs_head}; use head or {name}+head")
     _require_room(name, sum(part.length for part in chosen if isinstance(part, SoftPrompt | KeysValues)), shape, text=text)
     return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in chosen))
+
+
+def require_same_count(what: str, trial: Trial, today: int) -> None:
+    """Raise `WrongInput` where a trial was begun when its hyperparameters meant another number of elements than `today`'s."""
+    if trial.parameters != today:
+        raise WrongInput(
+            f"{what}: trial {trial.number} ({trial.method}) was begun as {trial.parameters:,} parameters, would be {today:,} today: what "
+            "its hyperparameters mean on this model has changed since, as of q, k, v of a fused projection; start another --study"
+        )
 
 
 def _require_room(name: str, front: int, shape: Shape, *, text: int) -> None:

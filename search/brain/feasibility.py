@@ -33,6 +33,8 @@ class Feasibility:
     """The axes narrowed to the budget; a fixed value is a choice of one."""
     floor: Hyperparameters = field(default_factory=dict)
     """The configuration behind `smallest`."""
+    defaults: Hyperparameters = field(default_factory=dict)
+    """What a trial was trained with that does not name a hyperparameter, having been begun before there was one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the four values that `plan --json` promises."""
@@ -40,14 +42,21 @@ class Feasibility:
 
 
 def assess(
-    methods: Mapping[str, Axes], *, budget: int, count: Count, catalogue: Callable[[str], Mapping[str, Axis]] | None = None
+    methods: Mapping[str, Axes],
+    *,
+    budget: int,
+    count: Count,
+    catalogue: Callable[[str], Mapping[str, Axis]] | None = None,
+    defaults: Callable[[str], Hyperparameters] | None = None,
 ) -> dict[str, Feasibility]:
     """Return, per method of a space, what fits under `budget` trainable elements.
 
-    `catalogue` gives a method's own axes; with it, the way out of an infeasible method can name a hyperparameter to change.
+    `catalogue` gives a method's own axes; with it, the way out of an infeasible method can name a hyperparameter to change. `defaults`
+    gives what its hyperparameters are where nothing is said.
     """
     own = catalogue or (lambda method: {})
-    return {method: _judge(method, axes, budget=budget, count=count, own=own) for method, axes in methods.items()}
+    judged = {method: _judge(method, axes, budget=budget, count=count, own=own) for method, axes in methods.items()}
+    return judged if defaults is None else {method: replace(one, defaults=defaults(method)) for method, one in judged.items()}
 
 
 def require_feasible(judged: Mapping[str, Feasibility], *, budget: int) -> dict[str, Feasibility]:

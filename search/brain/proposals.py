@@ -95,8 +95,8 @@ class Proposals:
 
     def _observations(self, step: int, busy: Iterable[Trial]) -> list[Observation]:
         history = self._history[step]
-        known = [Observation(Proposal.of(trial), self._values(trial, result)) for trial, result in history.chosen()]
-        pending = [*(Proposal.of(trial) for trial in busy if trial.number not in history), *self._queue]
+        known = [Observation(self._search_space.tried(trial), self._values(trial, result)) for trial, result in history.chosen()]
+        pending = [*(self._search_space.tried(trial) for trial in busy if trial.number not in history), *self._queue]
         return [*known, *(Observation(proposal, None) for proposal in pending[-PENDING:])]
 
     def _values(self, trial: Trial, result: Result) -> tuple[float, ...]:

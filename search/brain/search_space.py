@@ -66,6 +66,14 @@ class SearchSpace:
         """Hyperparameter -> its axis, narrowed to the budget."""
         return self.methods[method].axes
 
+    def tried(self, trial: Trial) -> Proposal:
+        """Return what a trial tries, in today's hyperparameters: those that it was begun before have the default it was trained with."""
+        judged = self.methods.get(trial.method)
+        if judged is None or judged.axes.keys() <= trial.hyperparameters.keys():
+            return Proposal.of(trial)
+        missing = {name: judged.defaults[name] for name in judged.axes if name in judged.defaults}
+        return Proposal(trial.method, {**missing, **trial.hyperparameters}, trial.seed)
+
     def contains(self, proposal: Proposal) -> bool:
         """Whether every value lies on its (narrowed) axis; False for a method that is not here."""
         judged = self.methods.get(proposal.method)

@@ -55,8 +55,8 @@ class Study:
         self._space = space
         self._rungs = rungs_of(space.training)
         self._ladder = ladder(self._rungs)
-        self._records = TrialRecords()
         within = SearchSpace(methods, space.seeds)
+        self._records = TrialRecords(within.tried)
         self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
         self._pack, self._limits, self._blame = max(1, pack), PackLimits(pack), Blame()
         self._time: TimeLeft | None = None

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ...spaces.attempts import verdict
@@ -37,7 +37,9 @@ class Progress:
 class TrialRecords:
     """Trials, results and problems. The first result for a (trial, step, split) counts, later ones are ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried: Callable[[Trial], Proposal] = Proposal.of) -> None:
+        """`tried` says what a trial tries, as proposals have it."""
+        self._tried = tried
         self.trials: dict[int, Trial] = {}
         self.results: list[Result] = []
         self.latest: dict[int, Result] = {}
@@ -65,7 +67,7 @@ class TrialRecords:
         self._highest = max(self._highest, trial.number)
         if trial.purpose == "search":
             self.search_trials += 1
-            self.tried.add(Proposal.of(trial).identity)
+            self.tried.add(self._tried(trial).identity)
 
     def add_result(self, result: Result) -> Change:
         """Enter a result; one that is known already is ignored, one whose score is no number fails its trial."""

@@ -32,7 +32,7 @@ from ..tracking.mirror import Mirror
 from ..tracking.run_records import Status
 from .cluster import Cluster
 from .deliverables import deliver
-from .former_studies import adopt
+from .former_studies import adopt, require_same_counts
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
 from .patience import patience
@@ -280,6 +280,7 @@ def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspecti
         identity=inspection.identity,
         recognise=lambda record: adopt(record, space, inspection),
     )
+    require_same_counts(record.name, ledger.trials(record.name), inspection.count)
     if record.has_former_rates:
         request.say(f"{record.name}: begun when learning rates had another unit; a new --study compares like with like")
     told = record.other_numerics(inspection.identity) if request.address is None else ""

@@ -1,10 +1,13 @@
-"""Studies from before there were identities: recognised once, by what was written down then."""
+"""Studies of earlier versions: recognised where they have no identity yet, refused where their trials mean something else today."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ...spaces.errors import WrongInput
 from ...spaces.identity import Difference
+from ...spaces.records import Trial
 from ...spaces.space import Space
+from ..brain.feasibility import Count
 from ..ledger.ledger import StudyRecord
 from .inspection import Inspection
 
@@ -17,6 +20,32 @@ def adopt(record: StudyRecord, space: Space, inspection: Inspection) -> Sides:
     if not any(sides):
         _require_same_reading(record, space)
     return sides
+
+
+def require_same_counts(study: str, trials: Iterable[Trial], count: Count) -> None:
+    """Raise `WrongInput` where a trial's hyperparameters mean another count today: old and new would share a curve and a budget.
+
+    What cannot be counted any more, as a method that is not installed, is nobody's to compare. Numbers such as rates seldom change a
+    count: of trials that differ in nothing else one is counted.
+    """
+    from ...workers.catalogue import require_same_count
+
+    for trial in {_counted_alike(trial): trial for trial in trials}.values():
+        today = _today(trial, count)
+        if today is not None:
+            require_same_count(f"--study {study}", trial, today)
+
+
+def _today(trial: Trial, count: Count) -> int | None:
+    try:
+        return count(trial.method, trial.hyperparameters)
+    except WrongInput:
+        return None
+
+
+def _counted_alike(trial: Trial) -> tuple[object, ...]:
+    named = ((name, value) for name, value in trial.hyperparameters.items() if not isinstance(value, float))
+    return (trial.method, trial.parameters, *sorted(named, key=str))
 
 
 def _require_same_reading(record: StudyRecord, space: Space) -> None:

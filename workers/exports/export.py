@@ -15,7 +15,7 @@ from torch import Tensor
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.records import Assignment, Trial
 from ...spaces.space import Setup
-from ..catalogue import has_prefix, parts
+from ..catalogue import count, has_prefix, parts, require_same_count
 from ..method import Pooled
 from ..model.backbone import Backbone, load, quiet
 from ..model.fitting import fit_task
@@ -91,8 +91,9 @@ def export(
 
 
 def _possible(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: str | None) -> str:
-    """The style asked for, or the best; `WrongInput` where that would not compute what was trained."""
+    """The style asked for, or the best; `WrongInput` where that, or the trial itself today, would not compute what was trained."""
     shape = shape_for(backbone.shape, task)
+    require_same_count("export", trial, count(trial.method, trial.hyperparameters, shape))
     reading = reading_of(task, shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: backbone.tokenizer)
     found = forms_of(trial.method, trial.hyperparameters, shape, reading)
     if style is not None and style not in found.exact:

@@ -5,6 +5,8 @@ import platform
 from collections.abc import Mapping
 from dataclasses import replace
 
+from torch import Tensor
+
 from ...spaces.errors import Failure
 from ...spaces.identity import Identity, said
 from ...spaces.space import ModelSpec, Setup
@@ -66,6 +68,18 @@ def require_own(metadata: Mapping[str, str], backbone: Backbone, digest: str) ->
     told = said(known.frozen.differences(backbone.frozen)) if known else _other_former(metadata[FORMER_KEY], backbone)
     if told:
         raise Failure(f"adapter {digest[:12]}: trained with {told}; give back the model it was trained on")
+
+
+def require_same_tensors(stored: Mapping[str, Tensor], built: Mapping[str, Tensor], digest: str) -> None:
+    """Raise `Foreign` where a stored trial trained other tensors than its hyperparameters build today: some would be lost, or missing."""
+    then, now = ({(name, tuple(tensor.shape)) for name, tensor in own.items()} for own in (stored, built))
+    if then != now:
+        name, shape = min(then ^ now)
+        had = "trained" if (name, shape) in then else "did not train"
+        raise Foreign(
+            f"adapter {digest[:12]}: {had} {name} of shape {shape}, unlike what its hyperparameters mean on this model today; "
+            "use the version it was trained with, or start another --study"
+        )
 
 
 def known_as(spec: ModelSpec, former: str) -> bool:

@@ -36,7 +36,7 @@ from ..tasks import load_task
 from .class_weights import class_weights
 from .memory_here import checkpoints
 from .pack_scores import pack_scores
-from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, to_metadata
+from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, require_same_tensors, to_metadata
 from .references import measure
 from .row_scores import PREFIX, packed
 from .scoring import Score
@@ -86,6 +86,8 @@ def run_job(setup: Setup, job: Job) -> Outcome:
         return Outcome(job.number, references=tuple(measure(own, job.references)))
     try:
         return _train(own, job)
+    except Foreign as error:
+        return Outcome(job.number, refused=str(error))
     except Unusable as error:
         return Outcome(job.number, unable=str(error))
 
@@ -228,12 +230,14 @@ def rule_of(trial: Trial) -> Optimizer:
 def _load(
     tensors: dict[str, Tensor], metadata: dict[str, str], pack: Pack, state: State, position: int, built: Sequence[Part], digest: str
 ) -> None:
+    start = "value:"
+    values = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+    require_same_tensors(values, pack.of_trial(pack.flat, position), digest)
     expected = frozen_digest(built)
     if metadata["frozen"] != expected:
         now, then = expected[:12], metadata["frozen"][:12]
         raise Failure(f"adapter {digest[:12]}: its seed now regenerates {now}, not {then}; use the torch it was made with")
-    start = "value:"
-    pack.set_trial(pack.flat, position, {k.removeprefix(start): t.to(pack.flat) for k, t in tensors.items() if k.startswith(start)})
+    pack.set_trial(pack.flat, position, {name: tensor.to(pack.flat) for name, tensor in values.items()})
     state.set_trial(pack, position, tensors)
 
 
