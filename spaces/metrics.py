@@ -21,7 +21,8 @@ Array = NDArray[Any]
 Compute = Callable[[Array, Array, Array, int], float]
 """Targets, predictions as `Metric.reads` says, how often each row counts (rows,), the number of labels -> the value.
 
-Targets are (rows,); where a row has any number of labels, targets and predictions are (rows, labels) of 0 and 1.
+Targets are (rows,); where a row has any number of labels, targets and predictions are (rows, labels) of 0 and 1, of which probabilities
+are those of 1, each label's by itself.
 """
 
 LABELLED: tuple[Kind, ...] = ("classification", "multiple_choice")

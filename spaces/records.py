@@ -144,7 +144,7 @@ class Outcome:
     lost: str | None = None
     """Why no worker answered, in one line. Whose doing that was, nobody said."""
     failed: str | None = None
-    """Why a job without trials came to nothing: of others, problems say it."""
+    """Why a job without trials came to nothing, or to some of its references only: of others, problems say it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""

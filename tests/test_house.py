@@ -221,6 +221,13 @@ def test_readme_names_every_command() -> None:
     assert {line.split()[1] for line in _readme_commands()} == set(COMMANDS)
 
 
+def test_readme_commands_work_as_they_stand_behind_each_other() -> None:
+    """The default encoder writes no answers, and a home takes no study that it has."""
+    options = {line.split()[1]: line.partition("#")[0].split() for line in _readme_commands()}
+    assert "--model" in options["tasks"]
+    assert "--home" in options["restore"]
+
+
 def test_readme_is_short() -> None:
     assert len(README.split()) <= 800
 

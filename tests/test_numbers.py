@@ -1,5 +1,7 @@
 """Regression: read from files, in its own units whatever they are, by a head or off the cosine of a pair, packed as alone."""
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import Reading
 from ulpt_search.workers.catalogue import count
 from ulpt_search.workers.methods.maths import ridge as ridges
-from ulpt_search.workers.methods.maths.pairs import FEATURES, features
+from ulpt_search.workers.methods.maths.pairs import FEATURES, features, kept_features
 from ulpt_search.workers.methods.maths.ridge import ridge
 from ulpt_search.workers.model.frozen_scores import own_scores, require_same_scores
 from ulpt_search.workers.model.readouts.choice import about, for_task, template_of
@@ -116,6 +118,16 @@ ALONE: list[toy.Config] = [
     ("ln_tuning+head", {"head.features": "both,difference,product"}, 5),
     ("lora+head", {"lora.rank": 2, "lora.layers": "last:1", "head.features": "cosine"}, 6),
 ]
+
+
+def test_what_was_made_of_states_is_made_once_and_goes_with_them() -> None:
+    states = torch.randn(3, 8)
+    made = kept_features(states, FEATURES[0])
+    assert kept_features(states, FEATURES[0]) is made
+    left = weakref.ref(states), weakref.ref(made)
+    del states, made
+    gc.collect()
+    assert [one() for one in left] == [None, None]
 
 
 def test_pairs_read_apart_share_a_pack(pairs: Task) -> None:

@@ -34,7 +34,7 @@ from ulpt_search.workers.training.probes import MISSING
 from ulpt_search.workers.training.scoring import Score
 from ulpt_search.workers.training.session import Session
 
-from . import asked, ledgers, tiny, zoo
+from . import asked, ledgers, task_files, tiny, zoo
 from .curve_records import curve
 from .test_answer_scoring import study
 
@@ -53,6 +53,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 def measured(setup: Setup) -> dict[str, Reference]:
     outcome = worker.run_job(setup, Job(NUMBER, (), 0, references=KINDS))
+    assert outcome.unable is None
     back = Outcome.from_json(json.loads(json.dumps(outcome.to_json())))
     assert back == outcome
     return {one.kind: one for one in back.references}
@@ -208,6 +209,28 @@ def test_a_fit_gets_as_many_rounds_as_its_time_allows(setup: Setup, monkeypatch:
     assert references._rounds(rows, 3) == references.LEAST_ROUNDS
     monkeypatch.setattr(references, "LEAST_ROUNDS", 1)
     assert ", not converged in 1 rounds" in measured(setup)["probe"].about
+
+
+def test_options_by_number_have_a_probe_of_labels(tmp_path: Path) -> None:
+    """Multiple choice whose options stand in the text: every row has the same numbers to answer with."""
+    rows = [{"text_a": f"w{number % 3} w{number % 50 + 3}", "label": number % 3} for number in range(60)]
+    meta = {"kind": "multiple_choice", "labels": ["1", "2", "3"]}
+    folder = task_files.folder(tmp_path / "options", meta=meta, train=rows[:30], validation=rows[30:45], test=rows[45:])
+    task = TaskSpec("options", path=str(folder), max_tokens=32, labels=dict(zip("123", tiny.COLOURS, strict=True)))
+    model = ModelSpec(zoo.saved("decoder"), dtype="float32", device="cpu")
+    found = measured(Setup(model, task, Training(steps=8, rungs=(8,)), str(tmp_path / "store")))
+    assert found.keys() == {"frozen", "probe"}
+    assert found["probe"].score > 0.6
+
+
+def test_a_reference_that_fails_takes_no_other_with_it(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(session: Session) -> Reference:
+        raise TypeError("no fit")
+
+    monkeypatch.setattr(references, "MEASURES", {**references.MEASURES, "probe": broken})
+    outcome = worker.run_job(setup, Job(NUMBER, (), 0, references=("probe", "frozen")))
+    assert [one.kind for one in outcome.references] == ["frozen"]
+    assert outcome.failed == "TypeError: no fit"
 
 
 def test_a_label_without_training_rows_keeps_its_column(setup: Setup) -> None:

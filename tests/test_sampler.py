@@ -13,9 +13,11 @@ from ulpt_search.search.brain.feasibility import assess, require_feasible
 from ulpt_search.search.brain.proposals import ENOUGH, Proposals
 from ulpt_search.search.brain.sampler import Direction, Observation, propose
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
+from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import Space
+from ulpt_search.workers.catalogue import axes_of, defaults_of
 
 from .simulated import METHODS, count, space
 
@@ -159,6 +161,26 @@ def test_observations_are_of_one_step_only(monkeypatch: pytest.MonkeyPatch) -> N
     proposals.learn(last, Result(last.number, 50, "validation", 0.5, 1e-4, 0.5, 1.0, "", 0))
     proposals.upcoming(2, tried=tried, busy=[])
     assert [o.values for o in told[1] if o.values] == [(0.5, math.log(500))] * ENOUGH
+
+
+def test_what_an_old_trial_does_not_name_is_the_default_it_was_trained_with() -> None:
+    """A hyperparameter that a method has got since: the trials of before are known to the sampler, and not tried again."""
+    chosen = replace(space(), methods={"lorta": axes_of("lorta")})
+    judged = assess(chosen.methods, budget=10_000, count=lambda name, values: 8, catalogue=axes_of, defaults=defaults_of)
+    domain = SearchSpace(judged, 3)
+    new = domain.draw(accept=lambda one: one.hyperparameters["init"] == "published", chance=random.Random(0))
+    assert new is not None
+    old = Trial(0, "lorta", {name: value for name, value in new.hyperparameters.items() if name != "init"}, new.seed, 8)
+    assert domain.contains(domain.tried(old))
+    study = Study(space=chosen, budget=10_000, count=lambda name, values: 8, methods=judged, trials=[old])
+    assert study._records.tried == {new.identity}
+    assert study.trials[0] == old
+
+
+def test_defaults_are_named_as_axes_are() -> None:
+    for name in ("head", "lora+head", "lora+subzero"):
+        assert defaults_of(name).keys() <= axes_of(name).keys()
+    assert defaults_of("lora+head")["head.features"] == "difference,product"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, log_loss, matthews_corrcoef, roc_auc_score
 
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.spaces.metrics import METRICS
+from ulpt_search.spaces.metrics import METRICS, Metric
 from ulpt_search.workers.training import scoring
-from ulpt_search.workers.training.scoring import Score, measured, score, value
+from ulpt_search.workers.training.scoring import Score, measured, read, score, value
 
 Numbers = Sequence[float]
 LABELS = [name for name, one in METRICS.items() if one.reads == "labels" and "classification" in one.kinds]
@@ -246,3 +246,23 @@ def test_a_score_that_no_row_moves_is_not_certain(name: str, value: float) -> No
 
 def test_without_ends_nothing_is_known_of_a_score_that_no_row_moves() -> None:
     assert measured(["log_loss"], np.zeros((8, 2)), [0, 1] * 4, classes=2).variance == 0
+
+
+def test_of_several_labels_the_rarest_mark_says_how_many_rows_there_are() -> None:
+    """All right: a label that 2 of 40 rows have moves the score as rows of 2 would, however many marks of other labels stand beside it."""
+    targets = np.zeros((40, 3), dtype=int)
+    targets[:20, :2], targets[:2, 2] = 1, 1
+    found = measured(["f1_macro"], targets - 0.5, targets, classes=3)  # type: ignore[arg-type]
+    alone = measured(["f1_macro"], np.eye(2)[[1, 1, 0, 0]], [1, 1, 0, 0], classes=2)
+    assert found.value == alone.value == 1
+    assert found.variance == pytest.approx(alone.variance)
+
+
+def test_probabilities_of_several_labels_are_each_labels_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    brier = Metric("brier", ("multi_label",), lambda y, p, w, _: float(np.average((y - p) ** 2, weights=w, axis=0).mean()), "probabilities")
+    monkeypatch.setattr("ulpt_search.workers.training.scoring.metric_called", lambda name: brier)
+    chances = np.array([[0.9, 0.2], [0.4, 0.7], [0.5, 0.5]])
+    targets = [(1, 0), (0, 1), (1, 1)]
+    found = measured(["brier"], np.log(chances / (1 - chances)), targets, classes=2)
+    assert found.value == pytest.approx(((chances - np.array(targets)) ** 2).mean())
+    assert np.isfinite(read("brier", np.array([[-1e4, 1e4]]), several=True)).all()

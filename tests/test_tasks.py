@@ -12,8 +12,10 @@ import pytest
 from ulpt_search.spaces import metrics
 from ulpt_search.spaces.document import TaskSection
 from ulpt_search.spaces.errors import Failure, WrongInput
+from ulpt_search.spaces.metrics import Metric
 from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.tasks import BUILT_IN, METRICS, Rows, Task, load_task
+from ulpt_search.workers.tasks.labels import infer_kind
 
 from .task_files import folder, records
 
@@ -86,6 +88,12 @@ def test_regression_keeps_its_numbers_and_has_no_labels(shared: Path) -> None:
         load_task(TaskSpec(name="stsb", path=str(shared / "stsb"), metric="f1"))
     with pytest.raises(WrongInput, match=r"task\.labels\.low: unknown label; stsb is a regression task and has none"):
         load_task(TaskSpec(name="stsb", path=str(shared / "stsb"), labels={"low": "far apart"}))
+
+
+def test_a_metric_of_labels_and_numbers_leaves_the_kind_to_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Metric("both", ("regression", "classification"), lambda y, p, w, _: 0.0)
+    monkeypatch.setattr("ulpt_search.workers.tasks.labels.metric_called", lambda name: both)
+    assert [infer_kind(values, "both") for values in (["a", "b"], [1, 2], [1.5, 2])] == ["classification", "classification", "regression"]
 
 
 def test_multiple_choice_answers_with_the_number_of_an_option(shared: Path) -> None:

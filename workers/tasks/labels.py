@@ -55,14 +55,17 @@ def is_unlabelled(values: Sequence[object]) -> bool:
 
 
 def infer_kind(values: Sequence[object], metric: str | None) -> Kind:
-    """Return several labels a row where all rows bring lists; else what the metric asks for, or regression where numbers have fractions."""
+    """Return several labels a row where all rows bring lists; else what the metric is of, or regression where numbers have fractions.
+
+    A metric of numbers and labels alike says nothing of it.
+    """
     present = [value for value in values if plain(value) is not None]
     if present and all(isinstance(value, list) for value in present):
         return "multi_label"
     kinds = () if metric is None else metric_called(metric).kinds
-    for kind in ("regression", "classification"):
-        if kind in kinds:
-            return kind
+    asked: list[Kind] = [kind for kind in ("regression", "classification") if kind in kinds]
+    if len(asked) == 1:
+        return asked[0]
     numbers = [number(value) for value in present]
     fractions = None not in numbers and any(not float(n).is_integer() for n in numbers if n is not None)
     return "regression" if fractions else "classification"

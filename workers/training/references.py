@@ -140,7 +140,7 @@ def _best(session: Session, states: dict[str, np.ndarray], targets: np.ndarray) 
 
 
 def _fit(session: Session, rows: np.ndarray, targets: np.ndarray, penalty: float) -> Any:
-    if session.task.kind != "classification":
+    if session.task.kind in ("regression", "multi_label"):
         return fit(session.task.kind, rows, targets, penalty=penalty, rounds=_rounds(rows, session.task.outputs))
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

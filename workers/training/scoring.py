@@ -97,11 +97,11 @@ def _several(targets: Sequence[Target]) -> bool:
 def read(metric: str, scores: Array, *, several: bool = False) -> Array:
     """Return what a metric compares, of label scores (rows, labels): the best labels, probabilities, or the one score as a number.
 
-    Of `several` labels a row, 1 for each that is likelier than not, (rows, labels).
+    Of `several` labels a row, 1 for each that is likelier than not, or how likely each is by itself, (rows, labels).
     """
     exact = np.asarray(scores, dtype=np.float64)
     if several:
-        return (exact > 0).astype(np.float64)
+        return np.exp(-np.logaddexp(0, -exact)) if metric_called(metric).reads == "probabilities" else (exact > 0).astype(np.float64)
     match metric_called(metric).reads:
         case "labels":
             best: Array = exact.argmax(-1)
@@ -169,15 +169,22 @@ def _largest_variance(measure: Metric, value: float, wanted: Array, groups: Labe
     """The variance where no row that is left out moves the metric, as where all rows are right: that is no certainty.
 
     The largest that a mean of values of the metric's range can have (Bhatia & Davis, "A better bound on the variance", 2000), over as many
-    rows as the rarest label has; at the range's ends by Wilson's midpoint. 0 for a metric without ends, of which nothing is known then.
+    rows as the rarest label has (of several labels a row, the rarest mark of one); at the range's ends by Wilson's midpoint. 0 for a
+    metric without ends, of which nothing is known then.
     """
     low, high = measure.span
     if not np.isfinite([low, high, value]).all():
         return 0.0
-    rows = len(wanted) if measure.reads == "numbers" else int(np.unique(wanted, return_counts=True)[1].min())
+    rows = len(wanted) if measure.reads == "numbers" else _rarest(wanted)
     rows = rows if groups is None else min(rows, int(groups.max()) + 1)
     share = float(np.clip((value - low) / (high - low), 0, 1))
     return float((high - low) ** 2 * _proportion_variance(share, rows))
+
+
+def _rarest(wanted: Array) -> int:
+    """How many rows the rarest label has; of marks (rows, labels), the rarest mark of 0 or 1 that a label has at all."""
+    counts = np.unique(wanted, return_counts=True)[1] if wanted.ndim == 1 else np.concatenate([wanted.sum(0), (1 - wanted).sum(0)])
+    return int(counts[counts > 0].min())
 
 
 def _kinds(measure: Metric, predicted: Array, wanted: Array) -> tuple[Labels, Labels, Labels]:

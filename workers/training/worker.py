@@ -18,6 +18,7 @@ from torch import Tensor
 from ...spaces.attempts import NO_ROOM
 from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Assignment, Job, Outcome, Problem, Result, Split, Trial
+from ...spaces.references import Reference
 from ...spaces.space import Setup
 from ..catalogue import parts, rule
 from ..method import Pooled
@@ -83,13 +84,26 @@ def run_job(setup: Setup, job: Job) -> Outcome:
     except Exception as error:  # model, task or store: whatever it is, it is no trial's doing
         return Outcome(job.number, unable=_told(error))
     if job.references:
-        return Outcome(job.number, references=tuple(measure(own, job.references)))
+        return _measured(own, job)
     try:
         return _train(own, job)
     except Foreign as error:
         return Outcome(job.number, refused=str(error))
     except Unusable as error:
         return Outcome(job.number, unable=str(error))
+
+
+def _measured(session: Session, job: Job) -> Outcome:
+    """Each reference by itself: one that fails takes no other with it. Raises where none could be measured."""
+    found, errors = list[Reference](), list[Exception]()
+    for kind in job.references:
+        try:
+            found += measure(session, (kind,))
+        except Exception as error:  # whatever it is, the others stand
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    return Outcome(job.number, references=tuple(found), failed=_told(errors[0]) if errors else None)
 
 
 def _train(session: Session, job: Job) -> Outcome:

@@ -38,4 +38,4 @@ _KEPT = Remembered()
 
 def kept_features(h: Tensor, which: str) -> Tensor:
     """The same, made once for the same tensor: of the rows that heads start from."""
-    return _KEPT.of(h, h, which, lambda: features(h, which))
+    return _KEPT.of(h, None, which, lambda: features(h, which))

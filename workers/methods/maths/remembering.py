@@ -15,10 +15,13 @@ class Remembered:
     def __init__(self) -> None:
         self._kept: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
-    def of(self, tensor: Tensor, beside: Tensor, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what `make` makes of a tensor and the one `beside` it, told by identity; under `key`, what was made before."""
-        seen, found = self._kept.get(tensor, (None, {}))
-        if seen is not beside:
+    def of(self, tensor: Tensor, beside: Tensor | None, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what `make` makes of a tensor and the one `beside` it, told by identity; under `key`, what was made before.
+
+        None beside a tensor that stands alone: one kept beside itself would never go.
+        """
+        seen, found = self._kept.get(tensor, (None, None))
+        if found is None or seen is not beside:
             found = {}
             self._kept[tensor] = (beside, found)
         if key not in found:
