@@ -147,6 +147,14 @@ def test_a_call_is_learnt_as_the_template_writes_it() -> None:
     assert text.startswith('T[{"name": "f"}]\n<user>a</s>\n')
 
 
+def test_what_a_tool_answers_may_be_written_as_json() -> None:
+    """As Llama 3.1's template does: quotes and line feeds of the answer are escaped, and nothing is left out."""
+    tokens = tokenizer(template="{% for m in messages %}{{ (m.content | tojson if m.role == 'tool' else m.content) + '</s>' }}{% endfor %}")
+    turns = (Turn("user", "a"), Turn("assistant", "call tool"), Turn("tool", '{"x": "é\n"}'), Turn("assistant", "b"))
+    said = Conversation(turns)
+    assert '"{\\"x\\": \\"' in chat_text(tokens, "auto")(chat_text(tokens, "auto").settled(said))
+
+
 def test_today_is_the_same_day_every_day() -> None:
     dated = "{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}" + CHATS["zephyr"].template
     tokens = tokenizer(template=dated)

@@ -8,14 +8,17 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from ulpt_search.spaces.errors import Failure
+from ulpt_search.search.running.writing_cost import writing_room
+from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.space import Decoding
 from ulpt_search.workers.model import decoding
 from ulpt_search.workers.model.attention import attend_by
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.decoding import Decoder, Limits
 from ulpt_search.workers.model.pack import Pack
+from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.written_text import limits_of, stop_tokens, text_of
+from ulpt_search.workers.tasks import Conversation, Rows, Turn
 from ulpt_search.workers.training.trainer import bound_values
 
 from . import families, toy, written, zoo
@@ -187,6 +190,33 @@ def test_answers_end_with_what_the_model_the_tokenizer_and_the_template_end_them
     limits = limits_of(backbone, Decoding(), data)
     assert limits == Limits(5, frozenset({2}))  # four words and the end token
     assert limits_of(backbone, Decoding(max_new_tokens=7, stop=("blue",)), data) == Limits(7, frozenset({2}), ("blue",))
+
+
+def test_an_answer_is_as_long_as_the_longest_last_one_of_a_conversation() -> None:
+    backbone, words = zoo.backbone("decoder"), ("red green blue red", "red", "green blue")
+    turns = [turn for word in words for turn in (Turn("user", f"w1 {word}"), Turn("assistant", word))]
+    short = [Turn("user", "w2"), Turn("assistant", "red")]
+    talks = (Conversation(tuple(turns)), Conversation(tuple(short)))
+    data = encode(backbone, Rows(("", ""), (None, None), (0.0, 0.0), conversations=talks), max_tokens=64)
+    assert data.answers is not None
+    assert data.answers.counts.tolist() == [5 + 2 + 3, 2]
+    assert data.answers.last.tolist() == [3, 2]  # two words and the end token
+    assert limits_of(backbone, Decoding(), data).tokens == 3
+
+
+@pytest.mark.parametrize("family", ["decoder", "encoder-decoder"])
+def test_a_prompt_and_its_answer_without_room_are_told_before_a_run(family: str) -> None:
+    backbone = zoo.backbone(family)
+    backbone = replace(backbone, shape=replace(backbone.shape, positions=64))
+
+    def room(asked: int, *, metric: str = "exact_match") -> int:
+        return writing_room(backbone, written.task(metric, decoding=Decoding(max_new_tokens=asked)), max_tokens=32, front=16)
+
+    assert room(8) == 0
+    assert room(70, metric="perplexity") == 0
+    assert 32 < room(40) <= 64
+    with pytest.raises(WrongInput, match=r"^task said: a prompt of \d+ tokens and an answer of up to 65 do not fit the model's 64"):
+        room(65)
 
 
 def test_text_ends_before_the_stop_and_keeps_other_special_tokens() -> None:

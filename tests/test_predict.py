@@ -58,6 +58,38 @@ def test_json_lines_hold_texts_pairs_choices_and_conversations(asked: list[Any],
     assert choices[-1] == ("x", "y")
 
 
+def test_rows_are_asked_whole_by_the_formats_of_training(asked: list[Any], tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}
+    rows = [
+        {"question": "q", "context": "passage", "answer": "not looked at"},
+        {"instruction": "do", "input": "this", "system": "S"},
+        {"messages": [{"role": "user", "content": "a"}, call, {"role": "tool", "content": "r"}], "tools": [{"name": "f"}]},
+        {"conversations": [{"from": "human", "value": "hi"}], "system": "S"},
+        {"prompt": [{"role": "system", "content": "S"}, {"role": "user", "content": "b"}]},
+        {"prompt": "as it stands ", "completion": "c"},
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
+    run("--file", str(file))
+    (((first, second, third, fourth, fifth, last), _),) = asked
+    assert (first, last) == ("passage\n\nq", "as it stands ")
+    assert [(turn.role, turn.text) for turn in second.turns] == [("system", "S"), ("user", "do\n\nthis")]
+    assert [turn.text for turn in third.turns] == ["a", "", "r"]
+    assert third.turns[1].message["tool_calls"] == [{"name": "f"}]
+    assert json.loads(third.tools) == [{"name": "f"}]
+    assert [[turn.role for turn in talk.turns] for talk in (fourth, fifth)] == [["system", "user"]] * 2
+
+
+def test_a_file_of_another_encoding_is_one_line(asked: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes('{"text": "é"}\n'.encode("latin-1"))
+    done = CliRunner().invoke(main, ["predict", "adapter", "--file", str(file)])
+    assert "rows.jsonl: not UTF-8 (byte 0xe9); save it as UTF-8" in str(done.exception) + done.output
+    assert not asked
+    file.write_text('{"text": "four"}\n', encoding="utf-8-sig")
+    assert run("--file", str(file)) == "4\n"
+
+
 def test_pairs_are_texts_in_turn_and_json_is_one_list(asked: list[Any]) -> None:
     assert [row["text"] for row in json.loads(run("--pairs", "--json", "a", "b", "c", "d"))] == [["a", "b"], ["c", "d"]]
     assert json.loads(run("--json", typed="")) == []
@@ -68,9 +100,10 @@ def test_pairs_are_texts_in_turn_and_json_is_one_list(asked: list[Any]) -> None:
     [
         ("{", "rows.jsonl:2: not valid JSON"),
         ("[1]", "rows.jsonl:2: wanted a text or an object"),
-        ('{"txt": "a"}', "rows.jsonl:2: no text under text, text_a, prompt, question, instruction or messages; it has txt"),
-        ('{"messages": []}', "rows.jsonl:2: messages must be a list"),
-        ('{"messages": [{"role": "user"}]}', "rows.jsonl:2: a message needs a role and a content, both texts"),
+        ('{"txt": "a"}', "rows.jsonl:2: no text under text, text_a, prompt, question, instruction, messages, conversations; it has txt"),
+        ('{"messages": []}', "rows.jsonl:2: messages is an empty list, wanted a list of messages"),
+        ('{"messages": [{"content": "a"}]}', "rows.jsonl:2: message 1 has content, wanted role and content"),
+        ('{"question": " ", "answer": "a"}', "rows.jsonl:2: no text to answer"),
         ('{"text": "a", "choices": "b"}', "rows.jsonl:2: choices must be a list of texts"),
     ],
 )

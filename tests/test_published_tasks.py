@@ -10,6 +10,8 @@ from ulpt_search.spaces.space import TaskSpec
 from ulpt_search.workers.tasks import Rows, load_task
 from ulpt_search.workers.tasks.published import Definition, definition, definitions, suites
 
+from . import task_files
+
 datasets = pytest.importorskip("datasets")
 
 FOLDERS = {"boolq": "boolq_devsplit", "mnli": "mnli_devsplit"}
@@ -94,6 +96,16 @@ def test_real_rows_are_read_by_the_same_definitions(name: str, shared: Path) -> 
     assert set(task.labels) == set(one.labels)
     assert all("####" in talk.reference for talk in task.train.conversations)
     assert (task.train.texts_b[0] is None) == (one.text_b is None)
+
+
+def test_rows_of_a_folder_are_read_by_the_definitions_columns_or_by_their_own(tmp_path: Path) -> None:
+    hubs = [{"sentence1": f"a {i}", "sentence2": f"b {i}", "label": i % 2, "text_a": "other"} for i in range(24)]
+    own = [{"text_a": f"a {i}", "text_b": f"b {i}", "label": i % 2, "sentence1": "other"} for i in range(24)]
+    for name, rows in (("hubs", hubs), ("own", own)):
+        path = task_files.write(tmp_path / f"{name}.jsonl", rows)
+        task = load_task(TaskSpec(name="rte", definition="rte", path=str(path)))
+        assert (task.train.texts_a[0][0], str(task.train.texts_b[0])[0]) == ("a", "b")
+        assert set(task.labels) == {"entailment", "not_entailment"}
 
 
 def test_a_bare_name_stands_for_the_hubs_data_set() -> None:

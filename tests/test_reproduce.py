@@ -1,7 +1,9 @@
 """A paper's table with ours beside it: what it says without a study, and after a real search of one task."""
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -63,6 +65,15 @@ def test_what_is_no_suite_or_misses_run_is_told(tmp_path: Path) -> None:
         run_missing(_one("rte"), str(tmp_path / "home"), data=tmp_path, more=())
 
 
+def test_every_folder_is_looked_for_before_the_first_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rte").mkdir()
+    started = list[Any]()
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: started.append(command))
+    with pytest.raises(WrongInput, match="no folder cola in it"):
+        run_missing(_one("rte", "cola"), str(tmp_path / "home"), data=tmp_path, more=())
+    assert not started
+
+
 @pytest.mark.slow
 def test_a_real_search_stands_beside_the_paper_with_what_differs(tmp_path: Path) -> None:
     folder(tmp_path / "rte", train=_pairs(60, 0), validation=_pairs(24, 100))
@@ -80,9 +91,9 @@ def test_a_real_search_stands_beside_the_paper_with_what_differs(tmp_path: Path)
         run_missing(_one("rte"), str(home), data=tmp_path, more=("--budget", "none"))
 
 
-def _one(task: str) -> PublishedResults:
-    assert task in definitions()
-    return PublishedResults(ONE.suite, ONE.source, ONE.recipe, (PublishedRow("ULPT r2", 1736, {task: 76.3}),))
+def _one(*tasks: str) -> PublishedResults:
+    assert set(tasks) <= set(definitions())
+    return PublishedResults(ONE.suite, ONE.source, ONE.recipe, (PublishedRow("ULPT r2", 1736, dict.fromkeys(tasks, 76.3)),))
 
 
 def _pairs(count: int, start: int) -> list[dict[str, object]]:

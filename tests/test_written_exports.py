@@ -1,5 +1,6 @@
 """Adapters of written answers leave: stock PEFT with `generate` writes what our decoding writes, and so do a README's lines."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.exports import evaluate, export, load_export, verify
 from ulpt_search.workers.exports.card import Card
 from ulpt_search.workers.exports.reloading import Fresh
+from ulpt_search.workers.exports.writing import asking_lines
 from ulpt_search.workers.model.pack import Pack
 from ulpt_search.workers.tasks import Conversation, Turn
 from ulpt_search.workers.training import worker
@@ -131,6 +133,25 @@ def test_a_readme_s_lines_write_the_answer(family: str, tmp_path: Path, fresh: F
         wanted += load_export(out).answers(evidence.conversations[-1:])
     assert run(jobs) == wanted
     assert all(wanted)
+
+
+@pytest.mark.parametrize("style", ["peft", "native"])
+def test_a_question_without_room_for_its_answer_is_named(style: str, tmp_path: Path, fresh: Fresh) -> None:
+    predict = load_export(exported("decoder", "lora", style, tmp_path / "out", fresh))
+    long = " ".join(["w9"] * 62)
+    with pytest.raises(WrongInput, match=r"^predict: the row that asks 'w9 w9 .*': 6\d tokens, .* of up to 5 do not fit the model's 64"):
+        predict(["w1 w2", long])
+
+
+def test_tools_stand_in_a_readme_s_lines_as_python(tmp_path: Path, fresh: Fresh) -> None:
+    card, backbone = Card.read(exported("decoder", "lora", "native", tmp_path / "out", fresh)), zoo.backbone("decoder")
+    assert card.evidence is not None
+    talk = Conversation((Turn("user", "w1"), Turn("assistant", "red")), '[{"name": "f", "strict": true, "default": null}]')
+    template = "{{ tools | tojson }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
+    card = replace(card, evidence=replace(card.evidence, conversations=(talk,)), template=template)
+    made = {"tokenizer": backbone.tokenizer, "torch": torch}
+    exec("\n".join(asking_lines(backbone, card)), made)  # as a reader of the card does
+    assert str(made["text"]).startswith('[{"name": "f", "strict": true, "default": null}]w1')
 
 
 def test_an_export_is_evaluated_by_its_task_s_metrics_and_refuses_another_kind(tmp_path: Path, fresh: Fresh) -> None:

@@ -13,8 +13,9 @@ from ...spaces.errors import WrongInput
 if TYPE_CHECKING:
     from ...workers.tasks import Conversation
 
-TEXTS = ("text", "text_a", "prompt", "question", "instruction")
-"""Keys of a JSON object under which its text is looked for."""
+PLAIN = ("text", "text_a")
+"""Keys of a JSON object that hold its whole text, before the formats of training are looked for."""
+KEYS = (*PLAIN, "prompt", "question", "instruction", "messages", "conversations")
 JSONL = (".jsonl", ".json")
 
 
@@ -53,20 +54,24 @@ def batches(rows: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
 
 
 def _of_file(file: Path) -> Iterator[Asked]:
-    with file.open(encoding="utf8") as source:
+    with file.open(encoding="utf-8-sig") as source:
         yield from (Asked(line) for line in _lines(source, str(file)))
 
 
 def _lines(source: Iterable[str], name: str) -> Iterator[str]:
+    yield from (line.rstrip("\r\n") for line in _decoded(source, name) if line.strip())
+
+
+def _decoded(source: Iterable[str], name: str) -> Iterator[str]:
     try:
-        yield from (line.rstrip("\r\n") for line in source if line.strip())
+        yield from source
     except UnicodeDecodeError as error:
         raise WrongInput(f"{name}: not UTF-8 (byte 0x{error.object[error.start]:02x}); save it as UTF-8") from error
 
 
 def _objects(file: Path) -> Iterator[Asked]:
-    with file.open(encoding="utf8") as source:
-        for number, line in enumerate(source, start=1):
+    with file.open(encoding="utf-8-sig") as source:
+        for number, line in enumerate(_decoded(source, str(file)), start=1):
             if line.strip():
                 yield _row(line, f"{file}:{number}")
 
@@ -87,24 +92,21 @@ def _row(line: str, place: str) -> Asked:
 
 
 def _text(row: Mapping[str, Any], place: str) -> "str | tuple[str, str] | Conversation":
-    if "messages" in row:
-        return _conversation(row["messages"], place)
-    key = next((key for key in TEXTS if isinstance(row.get(key), str)), None)
-    if key is None:
-        raise WrongInput(f"{place}: no text under {', '.join(TEXTS)} or messages; it has {', '.join(row) or 'no keys'}")
+    first = next((row[key] for key in PLAIN if isinstance(row.get(key), str)), None)
+    asked = _conversation(row, place) if first is None or "messages" in row else first
     second = row.get("text_b")
-    return row[key] if second is None else (row[key], str(second))
+    return asked if second is None or not isinstance(asked, str) else (asked, str(second))
 
 
-def _conversation(messages: object, place: str) -> "Conversation":
-    from ...workers.tasks import Conversation, Turn
+def _conversation(row: Mapping[str, Any], place: str) -> "str | Conversation":
+    """What a row asks by the formats of training; one user's text as that text, which every adapter can be asked."""
+    from ...workers.tasks import Turn, asked_by
 
-    if not isinstance(messages, list) or not messages:
-        raise WrongInput(f"{place}: messages must be a list of objects with role and content")
-    for message in messages:
-        if not isinstance(message, dict) or not all(isinstance(message.get(key), str) for key in ("role", "content")):
-            raise WrongInput(f"{place}: a message needs a role and a content, both texts")
-    return Conversation(tuple(Turn(message["role"], message["content"]) for message in messages))
+    talk = asked_by(place, row)
+    if talk is None:
+        raise WrongInput(f"{place}: no text under {', '.join(KEYS)}; it has {', '.join(row) or 'no keys'}")
+    alone = len(talk.turns) == 1 and talk.turns[0] == Turn("user", talk.turns[0].text) and not talk.tools
+    return talk.turns[0].text if alone and "messages" not in row else talk
 
 
 def _paired(rows: Iterable[Asked]) -> Iterator[Asked]:

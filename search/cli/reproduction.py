@@ -72,8 +72,9 @@ def run_missing(published: PublishedResults, home: str, *, data: Path | None, mo
 
     Raises `Failure` where one ends badly: what is done is kept, and the same command goes on.
     """
-    for task in published.tasks:
-        asked = [*_where(task, data), "--study", study_of(task), "--home", home, *more]
+    places = {task: _where(task, data) for task in published.tasks}  # what is missing is said before hours are spent on the rest
+    for task, place in places.items():
+        asked = [*place, "--study", study_of(task), "--home", home, *more]
         command = (sys.executable, "-m", "ulpt_search.search.cli", "run", "--space", published.space, "--budget", BUDGET, *asked)
         status = subprocess.run(command, check=False).returncode
         if status:

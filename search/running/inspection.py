@@ -14,6 +14,7 @@ from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
 from ..request import Request
 from .promised_formats import promises
+from .writing_cost import writing_room
 
 if TYPE_CHECKING:
     from ...workers.model.backbone import Backbone
@@ -100,7 +101,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     cut = cut_notes(backbone, task.train, max_tokens=allowed)
     for note in cut:
         request.say(f"{task.name}: {note}")
-    text = _longest(backbone, task, allowed, behind=readout.behind)
+    writing = writing_room(backbone, task, max_tokens=allowed, front=ROOM) if task.kind == "generation" else 0
+    text = max(writing, _longest(backbone, task, allowed, behind=readout.behind))
     methods = _fitting(request, space, backbone.shape, text=text)
     for method, promise in promises(space, methods, backbone.shape, task, tokenizer=lambda: backbone.tokenizer).items():
         if promise.why:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...spaces.errors import WrongInput
 from ...spaces.metrics import metric as metric_called
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from ...workers.model.backbone import Backbone
     from ...workers.tasks import Task
     from .speed import Pace
 
@@ -57,3 +59,30 @@ def _longest(task: "Task", tokenizer: "PreTrainedTokenizerBase") -> int:
     """Tokens of the longest answer of the training rows, its end among them."""
     texts = sorted((one.reference for one in task.train.conversations), key=len)[-LONGEST:]
     return 1 + max(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
+
+
+def writing_room(backbone: "Backbone", task: "Task", *, max_tokens: int, front: int) -> int:
+    """Return how many tokens the longest prompt takes with its answer; 0 where none is written, or all have room beside `front` more.
+
+    Raises `WrongInput` where the model has fewer positions: while rows are trained on, their own answers may be shorter.
+    """
+    from ...workers.model.readouts.encoding import encode
+    from ...workers.model.readouts.written_rows import prompts_of
+    from ...workers.model.written_text import limits_of
+
+    room, asked = backbone.shape.positions, task.decoding.max_new_tokens
+    if room is None or not any(metric_called(name).decodes for name in (task.metric, *task.metrics)):
+        return 0
+    if max_tokens + (asked or max_tokens) + front <= room:
+        return 0
+    tokens = limits_of(backbone, task.decoding, encode(backbone, task.train, max_tokens=max_tokens, template=task.template)).tokens
+    talks = (*task.validation.conversations, *task.test.conversations)
+    longest = max(map(len, prompts_of(backbone, talks, task.template)))
+    needed = longest + tokens if backbone.family == "decoder" else max(longest, tokens)
+    if needed > room:
+        way_out = "set task.max_new_tokens" if asked is None else "lower task.max_new_tokens"
+        raise WrongInput(
+            f"task {task.name}: a prompt of {longest} tokens and an answer of up to {tokens} do not fit the model's {room} positions; "
+            f"{way_out}, or task.max_tokens, beyond which rows are shortened or left out"
+        )
+    return needed

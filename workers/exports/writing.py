@@ -1,5 +1,6 @@
 """An exported adapter's own answers: by our decoding where it runs on our side, by stock `generate` where PEFT holds it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,12 +36,27 @@ def conversations_of(texts: Sequence[Asked], where: object) -> tuple[Conversatio
 def answers(backbone: Backbone, card: Card, model: nn.Module | None, pack: Pack | None, asked: Sequence[Conversation]) -> Iterator[str]:
     """Yield the answer to each conversation; `model` is a stock PEFT model, `pack` a native adapter, neither a merged model."""
     prompts = prompts_of(backbone, asked, card.template)
+    _require_room(backbone, card, asked, prompts)
     if model is None:
         own = Pack([[]], device=backbone.device) if pack is None else pack
         found = Decoder(backbone).write(own, bound_values(own), prompts, card.limits)[0]
     else:
         found = _stock(backbone, card, model, prompts)
     return (text_of(backbone.tokenizer, ids, card.limits) for ids in found)
+
+
+def _require_room(backbone: Backbone, card: Card, asked: Sequence[Conversation], prompts: Sequence[Sequence[int]]) -> None:
+    """Raise `WrongInput` for a question that leaves no room for an answer as long as the adapter may write."""
+    methods = () if card.format == "merged" else parts(card.method, card.hyperparameters)
+    front = sum(method.length for method in methods if isinstance(method, SoftPrompt | KeysValues))
+    for talk, ids in zip(asked, prompts, strict=True):
+        longest, answer, room = len(ids) + front, card.limits.tokens, backbone.conventions.room
+        needed = longest + answer if backbone.family == "decoder" else max(longest, answer)
+        if needed > room:
+            raise WrongInput(
+                f"predict: the row that asks {talk.question[:40]!r}: {longest} tokens, virtual ones included, and an answer of up to "
+                f"{answer} do not fit the model's {room} positions; shorten the row, or leave it out"
+            )
 
 
 def _stock(backbone: Backbone, card: Card, model: nn.Module, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -68,7 +84,7 @@ def asking_lines(backbone: Backbone, card: Card) -> list[str]:
     turns = said.turns[:-1] if said.turns[-1].role == "assistant" else said.turns
     encodes = card.family == "encoder-decoder"
     given = ["tokenize=False", *(["add_generation_prompt=True"] * (text.own or not encodes))]
-    given += [f"tools={talk.tools}"] * bool(talk.tools)
+    given += [f"tools={json.loads(talk.tools)!r}"] if talk.tools else []
     given += ["chat_template=template"] * (not text.own or text.template != backbone.tokenizer.get_chat_template())
     plain = ["ids = torch.tensor([tokenizer(text)['input_ids']])"]
     if not encodes:

@@ -111,7 +111,7 @@ class ChatText:
             text = self(conversation)
         except WrongInput as refused:
             return str(refused)
-        lost = next((turn for turn in conversation.turns if turn.role != ASSISTANT and turn.text.strip() not in text), None)
+        lost = next((turn for turn in conversation.turns if turn.role != ASSISTANT and not _stands(turn.text.strip(), text)), None)
         lost = lost or next((turn for turn in conversation.turns if turn.role in SYSTEM and not self._says(conversation, turn)), None)
         if lost is not None:
             return f"the chat template leaves out what {lost.role} says; {WAY_OUT}"
@@ -156,6 +156,11 @@ def about(tokenizer: PreTrainedTokenizerBase, template: str) -> str:
     if template == "auto":
         return "the tokenizer has no chat template: conversations are written by task.template: plain, a text, 'Answer:' and the answer"
     return f"conversations are written by task.template: {template if template in OURS else 'one of your own'}"
+
+
+def _stands(said: str, text: str) -> bool:
+    """Whether a text says something, as it is or as JSON, as Llama 3.1's template writes what tools answer."""
+    return said in text or any(json.dumps(said, ensure_ascii=plain)[1:-1] in text for plain in (False, True))
 
 
 def _joined(conversation: Conversation) -> Conversation:

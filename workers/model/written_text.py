@@ -11,10 +11,13 @@ from .readouts.encoding import Encoded
 
 
 def limits_of(backbone: Backbone, asked: Decoding, trained: Encoded) -> Limits:
-    """Return where answers end, given the training rows: their last answer tokens are what the template ends answers with."""
+    """Return where answers end, given the training rows: their last answer tokens are what the template ends answers with.
+
+    Without a limit of its own an answer is as long as the longest last one of theirs, for only a conversation's last is written.
+    """
     assert trained.answers is not None, "every split of such a task has answers"
     ends = {int(token) for token in trained.answers.tokens[trained.answers.offsets[1:] - 1]}
-    longest = asked.max_new_tokens or int(trained.answers.counts.max())
+    longest = asked.max_new_tokens or int(trained.answers.last.max())
     return Limits(longest, frozenset(ends | stop_tokens(backbone)), asked.stop)
 
 

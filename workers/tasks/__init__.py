@@ -8,12 +8,13 @@ from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .build import Known
 from .conversation import Conversation, Turn
+from .generation import asked_by
 from .local import load_local
 from .published import Definition, definition, definitions
 from .pydocs import load_pydocs
 from .task import METRICS, Rows, Target, Task
 
-__all__ = ["BUILT_IN", "METRICS", "Conversation", "Kind", "Rows", "Target", "Task", "Turn", "load_task"]
+__all__ = ["BUILT_IN", "METRICS", "Conversation", "Kind", "Rows", "Target", "Task", "Turn", "asked_by", "load_task"]
 
 BUILT_IN: Mapping[str, Callable[[TaskSpec], Task]] = {"pydocs": load_pydocs}
 """Name -> loader of the tasks that need no data from outside."""
@@ -31,7 +32,7 @@ def load_task(spec: TaskSpec) -> Task:
     if spec.path and spec.hub:
         raise WrongInput(f"task: both path ({spec.path}) and hub ({spec.hub}); keep the one that holds the data")
     if spec.path:
-        return load_local(spec, known)
+        return load_local(spec, known, found.named(spec) if found else None)
     if spec.hub:
         from .hub import load_hub  # the datasets library takes over a second to import
 

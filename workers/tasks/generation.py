@@ -59,6 +59,24 @@ def is_raw(table: Table, chosen: Format) -> bool:
     return chosen == "prompt_completion" and isinstance(next(iter(table.column("prompt", "format"))), str)
 
 
+def asked_by(place: str, row: Mapping[str, object]) -> Conversation | None:
+    """Return what one row asks, by whichever format has its keys; None where none has. An answer beside the question is not looked at.
+
+    Raises `WrongInput` at `place` for a row that asks nothing.
+    """
+    table = Table(place.rpartition(":")[0], tuple(row), {name: (value,) for name, value in row.items()}, (int(place.rpartition(":")[2]),))
+    for chosen, sides in NEEDS.items():
+        if row.get(sides[0][0]) is None:
+            continue
+        if chosen in ("messages", "sharegpt"):
+            return _chat(table, sides[0][0], chosen, 0)
+        if chosen == "prompt_completion":
+            return Conversation(_side(place, "prompt", "user", row["prompt"]), tools_of(place, "tools", row.get("tools")))
+        turns, passage = _questioned(table, TaskSpec(), chosen, 0)
+        return Conversation(turns, passage=passage)
+    return None
+
+
 def _reader(table: Table, spec: TaskSpec, chosen: Format) -> Callable[[int], Conversation]:
     if chosen in ("messages", "sharegpt"):
         return partial(_chat, table, NEEDS[chosen][0][0], chosen)
@@ -96,14 +114,19 @@ def _side(place: str, column: str, role: str, value: object) -> tuple[Turn, ...]
 
 def _exchange(table: Table, spec: TaskSpec, chosen: Format, row: int) -> Conversation:
     """A question made of columns, and its answer."""
+    turns, passage = _questioned(table, spec, chosen, row)
+    answers = _answers(table, row, _answer_of(table, spec, chosen))
+    return Conversation((*turns, Turn(ASSISTANT, answers[0] if answers else "")), passage=passage, accepted=answers[1:])
+
+
+def _questioned(table: Table, spec: TaskSpec, chosen: Format, row: int) -> tuple[tuple[Turn, ...], str]:
+    """The turns before the answer, and the part of the question that may lose its end."""
     asked, passage = _asked(table, spec, chosen, row)
     if not asked:
         raise WrongInput(f"{table.place(row)}: no text to answer; fill it in, or delete the row")
-    answers = _answers(table, row, _answer_of(table, spec, chosen))
     system = _value(table, row, "system") if "system" in BESIDE.get(chosen, ()) else None
     first = (Turn("system", whole(f"{table.place(row)}: system", system)),) if isinstance(system, str) and system.strip() else ()
-    turns = (*first, Turn("user", asked), Turn(ASSISTANT, answers[0] if answers else ""))
-    return Conversation(turns, passage=passage, accepted=answers[1:])
+    return (*first, Turn("user", asked)), passage
 
 
 def _asked(table: Table, spec: TaskSpec, chosen: Format, row: int) -> tuple[str, str]:

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ...spaces.metrics import Kind, exists, offered
 from ...spaces.metrics import metric as metric_called
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
+from .composed import columns_of
 from .files import READERS, read_table, read_text
 from .formats import wanted_of
 from .splits import SPLIT_NAMES
@@ -25,8 +26,10 @@ ALIASES: Mapping[str, str] = {"matthews_correlation": "matthews", "pearsonr": "p
 NOTHING = Known()
 
 
-def load_local(spec: TaskSpec, defined: Known = NOTHING) -> Task:
+def load_local(spec: TaskSpec, defined: Known = NOTHING, named: TaskSpec | None = None) -> Task:
     """Return the task at `spec.path`, of which `defined` holds where its own `meta.json` is silent.
+
+    `named` is the spec with the columns of a definition, which are taken where the training rows have all of them.
 
     Raises `WrongInput` with file and line for whatever cannot be used.
     """
@@ -34,10 +37,19 @@ def load_local(spec: TaskSpec, defined: Known = NOTHING) -> Task:
     files = _files(path)
     said = _meta(path / "meta.json") if (path / "meta.json").is_file() else NOTHING
     known = Known(said.kind or defined.kind, said.labels or defined.labels, said.metric or defined.metric, said.group or defined.group)
+    own = named or spec
+    tables = {split: read_table(file, (*wanted_of(spec), *wanted_of(own))) for split, file in files.items()}
+    if _has(own, tables["train"].names):
+        spec = replace(own, group=own.group if own.group in tables["train"].names else None)
     spec = replace(spec, group=spec.group or known.group)
-    tables = {split: read_table(file, wanted_of(spec)) for split, file in files.items()}
     name = spec.name if spec.name != TaskSpec.name else path.stem
     return task_from_tables(name, tables, spec, known)
+
+
+def _has(spec: TaskSpec, names: Collection[str]) -> bool:
+    """Whether columns are all that a task's texts and answers are made of."""
+    texts = (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b"))
+    return {*texts, spec.answer or spec.label} <= set(names)
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -39,11 +39,13 @@ class Definition:
     passage: str | None = None
 
     def filled(self, spec: TaskSpec) -> TaskSpec:
-        """Return a task's spec with what it leaves open. The columns are the hub's: rows of a folder have their own."""
-        mine: dict[str, Any] = {"metrics": spec.metrics or self.metrics}
-        if spec.path is None:
-            mine |= {"hub": spec.hub or self.hub}
-            mine |= {key: getattr(self, key) for key in COLUMNS if getattr(spec, key) == getattr(TaskSpec, key)}
+        """Return a task's spec with what it leaves open. The columns are the hub's: rows of a folder may have their own, see `named`."""
+        mine = replace(spec, metrics=spec.metrics or self.metrics)
+        return mine if spec.path is not None else replace(self.named(mine), hub=spec.hub or self.hub)
+
+    def named(self, spec: TaskSpec) -> TaskSpec:
+        """Return a task's spec with the hub's columns where it names none."""
+        mine: dict[str, Any] = {key: getattr(self, key) for key in COLUMNS if getattr(spec, key) == getattr(TaskSpec, key)}
         return replace(spec, **mine)
 
     @property

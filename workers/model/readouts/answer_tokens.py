@@ -27,6 +27,15 @@ class AnswerTokens:
         counts: np.ndarray = np.diff(self.offsets)
         return counts
 
+    @cached_property
+    def last(self) -> np.ndarray:
+        """Each row's number of tokens of its last answer, (rows,): the earlier ones of a conversation stand apart. No row may have none."""
+        begins = np.diff(self.places, prepend=-2) != 1
+        begins[self.offsets[:-1]] = True
+        starts = np.maximum.accumulate(np.where(begins, np.arange(len(self.places)), 0))
+        last: np.ndarray = self.offsets[1:] - starts[self.offsets[1:] - 1]
+        return last
+
     def of(self, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Tokens and places (rows, most) of some rows, -1 behind their ends."""
         starts, counts = self.offsets[np.asarray(rows)], self.counts[np.asarray(rows)]
