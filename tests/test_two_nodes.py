@@ -94,7 +94,7 @@ def run(site: Site, folder: Path, short: Path, *more: str) -> Program:
     tiny.prepare(folder)
     temporary = short / "mine"
     temporary.mkdir()
-    return Program([*tiny.COMMAND[2:], *site.options, "--no-references", *more], folder=folder, temporary=temporary)
+    return Program([*tiny.COMMAND, *site.options, "--no-references", *more], folder=folder, temporary=temporary)
 
 
 @pytest.mark.slow
