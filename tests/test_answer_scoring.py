@@ -113,7 +113,7 @@ def test_some_rows_are_the_same_ones_and_from_all_over() -> None:
 def test_a_plan_counts_the_rows_that_are_answered_and_how_long_that_takes() -> None:
     from ulpt_search.search.cli.printing import writing_line
     from ulpt_search.search.running.speed import Pace
-    from ulpt_search.search.running.writing_cost import WORTH, writing_cost
+    from ulpt_search.search.running.writing_cost import NONE, WORTH, writes_of, writing_cost
     from ulpt_search.spaces.space import Decoding
 
     task, counts = written.task("exact_match", decoding=Decoding(decoded_rows=10)), {"scored": 6, "finals": 3, "trained": 100, "workers": 2}
@@ -129,6 +129,11 @@ def test_a_plan_counts_the_rows_that_are_answered_and_how_long_that_takes() -> N
     assert reported is not None
     assert (reported.rung_rows, reported.seconds) == (0, None)
     assert writing_cost(written.task(), zoo.tokenizer(), pace, **counts) is None
+    told = writes_of(task, zoo.tokenizer, rate=2.0, trained=100)
+    assert (told.rung, told.final, told.seconds) == (10, 96, pytest.approx(5 * WORTH / 200))
+    beside = writes_of(written.task("perplexity", "exact_match"), zoo.tokenizer, rate=None, trained=100)
+    assert (beside.rung, beside.final) == (0, 96)
+    assert writes_of(written.task(), zoo.tokenizer, rate=None, trained=100) == NONE
 
 
 def test_two_passes_that_should_agree_have_nothing_to_agree_on() -> None:

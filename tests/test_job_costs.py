@@ -6,6 +6,7 @@ import pytest
 
 from ulpt_search.search.brain.time_left import Work
 from ulpt_search.search.running.job_costs import Expected, JobCosts
+from ulpt_search.search.running.writing_cost import Writes
 
 from .timed import ROWS
 
@@ -49,6 +50,21 @@ def test_the_first_jobs_do_not_make_the_finals_dear() -> None:
     costs = learned([Work(8, 25)] * 2 + [Work(4, 25)], expected=Expected.of(30.0, batch=16))
     by_steps = (seconds(Work(8, 25)) + 20) / 200 * FINAL.trials * FINAL.steps
     assert costs.price(FINAL).mean < 1.3 * seconds(FINAL) < by_steps / 3
+
+
+@pytest.mark.parametrize("rung", [0, 100])
+def test_finals_that_write_answers_are_dear_before_any_came_back(rung: int) -> None:
+    """Rungs wrote few answers or none, finals write one to each row: half a second each."""
+    costs, truth = JobCosts(ROWS, Expected.of(30.0, batch=16), Writes(rung, 1200, 0.5)), 0.1
+    for work in [Work(8, 25), Work(4, 25), Work(4, 50), Work(2, 100)] * 2:
+        costs.add(work, seconds(work) + truth * rung * work.trials)
+    right = seconds(FINAL) + truth * 1200 * FINAL.trials
+    assert costs.price(FINAL).high > right, "finals are begun in time"
+    if rung:
+        assert costs.price(FINAL).mean == pytest.approx(right, rel=0.3), "rungs have told"
+    costs.add(FINAL, right)
+    costs.add(FINAL, right)
+    assert costs.price(FINAL).mean == pytest.approx(right, rel=0.3)
 
 
 def test_one_job_that_hung_changes_little() -> None:

@@ -19,7 +19,7 @@ from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.cost_estimate import ceiling_cost
 from ulpt_search.search.running.dispatch import failed
-from ulpt_search.search.running.reference_jobs import LAST, NUMBER, ReferenceJobs
+from ulpt_search.search.running.reference_jobs import LAST, NUMBER, ReferenceJobs, worthwhile
 from ulpt_search.search.running.speed import Pace
 from ulpt_search.search.tracking.run_records import Snapshot, reference_runs
 from ulpt_search.spaces.errors import Failure, WrongInput
@@ -200,6 +200,13 @@ def test_a_ceiling_is_a_level_of_the_picture_and_a_sentence_of_the_headline() ->
     assert "Full fine-tuning has 0.950 with 1,000,000,000 parameters." in headline(whole)
     assert under_probe(whole) == ""
     assert "full fine-tuning (1,000,000,000 parameters): validation 0.950" in beside(whole)[1]
+
+
+def test_under_a_limit_only_what_it_has_time_for_is_measured() -> None:
+    every = (*KINDS, *CEILING)
+    assert worthwhile(every, limit=None, writes=True) == worthwhile(every, limit=600, writes=False) == KINDS
+    assert worthwhile(every, limit=600, writes=True) == ("probe",)
+    assert worthwhile(every, limit=60, writes=False) == ()
 
 
 def test_a_fit_gets_as_many_rounds_as_its_time_allows(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import click
 from ...dashboards.live import LiveView
 from ...spaces import plugins
 from ...spaces.records import Job, Outcome, Problem
-from ...spaces.references import CEILING, KINDS
+from ...spaces.references import CEILING
 from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
 from ...workers.training.store import AdapterStore
@@ -36,7 +36,7 @@ from .former_studies import adopt, require_same_counts
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
 from .patience import patience
-from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs
+from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs, worthwhile
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import AGAIN, Interrupted, got_on
 from .timekeeper import Limit, Timekeeper
@@ -44,8 +44,6 @@ from .watch import Watch
 
 PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
-LEAST = 120.0
-"""Seconds of a time limit from which on references are measured."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
 
@@ -173,8 +171,8 @@ class Search:
     def _references(self) -> ReferenceJobs:
         """None where they are not wanted, or a short time is better spent on the search."""
         request = self.request
-        asked = request.references and (request.limit is None or request.limit >= LEAST)
-        wanted = tuple(kind for kind in self.inspection.references if asked and kind in KINDS)
+        possible = self.inspection.references if request.references else ()
+        wanted = worthwhile(possible, limit=request.limit, writes=self.inspection.writes.final > 0)
         attempts = ATTEMPTS if request.limit is None else 1  # what failed once has cost enough of a limit
         return ReferenceJobs(self.ledger.references(self.record.name), wanted=wanted, attempts=attempts)
 
@@ -212,7 +210,11 @@ class Search:
         expected = Expected.of(speed.found.rate, batch=self.space.training.batch) if speed else Expected()
         limit = None if request.limit is None else Limit(request.limit, ending=ENDING, spend=request.open_ended)
         return Timekeeper(
-            costs=JobCosts(rows, expected), workers=self.means.workers, limit=limit, clock=time.monotonic, began=request.began
+            costs=JobCosts(rows, expected, self.inspection.writes),
+            workers=self.means.workers,
+            limit=limit,
+            clock=time.monotonic,
+            began=request.began,
         )
 
     def _cluster(self) -> Cluster:

@@ -14,7 +14,7 @@ from ...spaces.space import Space
 from ..brain.feasibility import Feasibility, assess, require_feasible
 from ..request import Request
 from .promised_formats import promises
-from .writing_cost import writing_room
+from .writing_cost import NONE, Writes, writes_of, writing_room
 
 if TYPE_CHECKING:
     from ...workers.model.backbone import Backbone
@@ -48,6 +48,8 @@ class Inspection:
     """Tokens of a text at most, beside which prompts must fit."""
     references: tuple[ReferenceKind, ...] = ()
     """What this task has beside the curve."""
+    writes: Writes = NONE
+    """How many answers a trial writes when it is scored."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
         """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
@@ -114,7 +116,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
     notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references)
+    writes = writes_of(task, lambda: backbone.tokenizer, rate=speed.found.rate if speed else None, trained=space.training.batch * text)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes)
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:

@@ -1,6 +1,6 @@
-"""What a job costs: a fixed part, a part per step and per trained trial-step, and a part per row scored, fitted as jobs come back.
+"""What a job costs: a fixed part, a part per step and trained trial-step, one per row scored and answer written, fitted as jobs come back.
 
-    seconds = c · x,   c >= 0,   x = (1, steps, trials · steps, trials · rows, 1 if the worker was cold)
+    seconds = c · x,   c >= 0,   x = (1, steps, trials · steps, trials · rows, trials · answers, 1 if the worker was cold)
 
 Least squares with errors in proportion to the cost, outliers weighed down (Huber 1964), older jobs forgotten by and by, and every
 coefficient held to what is expected of it by one observation's weight, so that jobs that are all alike do not leave them open. All of one
@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 from ...spaces.records import Split
 from ..brain.time_left import Estimate, Work
+from .writing_cost import NONE, Writes
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ SPREAD = 0.25
 """Standard deviation of a job's cost as a share of it, before jobs say otherwise..."""
 SPREAD_WEIGHT = 4.0
 """...which is worth so many jobs."""
-DOUBT = np.array([1.0, 1.0, 1.0, 1.0, 3.0])
+DOUBT = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 3.0])
 """How far each coefficient may be from what is expected, as a share of that: a standard deviation."""
 FLOOR = 0.05
 """The least share that costs vary by, however well the jobs so far agree."""
@@ -53,10 +54,9 @@ class Expected:
         """Of a worker that makes so many trial-steps a second; a row is scored in half the time that it is trained in."""
         return cls(step=0.2 / rate, trial_step=1 / rate, row=0.5 / (rate * batch), measured=True)
 
-    @property
-    def vector(self) -> Floats:
-        """In the order of x."""
-        return np.array([self.fixed, self.step, self.trial_step, self.row, self.cold])
+    def vector(self, answer: float) -> Floats:
+        """In the order of x, for answers of so many seconds."""
+        return np.array([self.fixed, self.step, self.trial_step, self.row, answer, self.cold])
 
 
 @dataclass
@@ -65,6 +65,7 @@ class JobCosts:
 
     rows: Mapping[Split, int]
     expected: Expected = Expected()
+    writes: Writes = NONE
     _jobs: deque[tuple[Floats, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def add(self, work: Work, seconds: float, *, cold: bool = False) -> None:
@@ -91,12 +92,13 @@ class JobCosts:
 
     def _features(self, work: Work, *, cold: bool) -> Floats:
         rows = sum(self.rows[split] for split in work.splits)
-        return np.array([1.0, work.steps, work.trials * work.steps, work.trials * rows, float(cold)])
+        answers = work.trials * self.writes.answers(work)
+        return np.array([1.0, work.steps, work.trials * work.steps, work.trials * rows, answers, float(cold)])
 
     @cached_property
     def _fit(self) -> "Fit":
         if not self._jobs:
-            return Fit.before(self.expected.vector)
+            return Fit.before(self.expected.vector(self.writes.seconds))
         features, seconds = np.array([x for x, _ in self._jobs]), np.array([y for _, y in self._jobs])
         return fit(features, seconds, expected=self._scaled(features, seconds))
 
@@ -106,13 +108,13 @@ class JobCosts:
         How long loading takes is open, so a job of a cold worker only says that the rest takes no longer than all of it did; and where
         nothing else has come back to go by, a mere guess takes its scale from that, too.
         """
-        vector, cold = self.expected.vector, features[:, -1] > 0
+        vector, cold = self.expected.vector(self.writes.seconds), features[:, -1] > 0
         warm = seconds / (features[:, :-1] @ vector[:-1])
         ratios = np.log(warm[~cold | (warm < 1)])
         if not len(ratios) and not self.expected.measured:
             ratios = np.log(seconds / (features @ vector))
         scale = float(np.exp(np.median(ratios))) if len(ratios) else 1.0
-        scaled: Floats = vector * np.array([scale, scale, scale, scale, 1.0])
+        scaled: Floats = vector * np.array([scale, scale, scale, scale, scale, 1.0])
         return scaled
 
 

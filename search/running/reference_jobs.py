@@ -12,6 +12,18 @@ from ...spaces.references import KINDS, Reference, ReferenceKind
 NUMBER, LAST = -1, -2
 """Of such jobs before the search and after it; a study numbers its own from 0."""
 ATTEMPTS = 2
+LEAST = 120.0
+"""Seconds of a time limit from which on references are measured."""
+
+
+def worthwhile(possible: Sequence[ReferenceKind], *, limit: float | None, writes: bool) -> tuple[ReferenceKind, ...]:
+    """Return which quick references are measured: under a `limit` in seconds those that it has time for.
+
+    Where answers are written (`writes`), the frozen model writes one to every row, which takes as long as a final of the curve does.
+    """
+    if limit is not None and limit < LEAST:
+        return ()
+    return tuple(kind for kind in possible if kind in KINDS and not (kind == "frozen" and writes and limit is not None))
 
 
 class ReferenceJobs:

@@ -1,10 +1,12 @@
 """What writing answers adds to a search, on paper."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import metric as metric_called
+from ..brain.time_left import Work
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST = 32
 """Answers of most characters, among which the one of most tokens is looked for."""
+GUESSED = 0.001
+"""Seconds a token of one of many answers that are written together, before anything was measured."""
 WORTH = 3.0
 """Tokens that are trained in the time in which one is written: less arithmetic, and a pass of its own (`benchmarks/decoding.py`)."""
 
@@ -31,6 +35,32 @@ class WritingCost:
     """Of an answer, at most."""
     seconds: float | None
     """On top of training and scoring, if every answer is so long; None before a run has measured this machine."""
+
+
+@dataclass(frozen=True)
+class Writes:
+    """How many answers a trial writes when it is scored, and what one is expected to take: finals write all, rungs some or none."""
+
+    rung: int = 0
+    final: int = 0
+    seconds: float = 0.01
+
+    def answers(self, work: Work) -> int:
+        """Return how many each trial of a job writes; only finals read the test split."""
+        return self.final if "test" in work.splits else self.rung if work.splits else 0
+
+
+NONE = Writes()
+
+
+def writes_of(task: "Task", tokenizer: "Callable[[], PreTrainedTokenizerBase]", *, rate: float | None, trained: int) -> Writes:
+    """Return what each trial writes, at `rate` trial-steps of `trained` tokens a second; a guess without a rate."""
+    metrics = [metric_called(name).decodes for name in (task.metric, *task.metrics)]
+    if not any(metrics):
+        return NONE
+    tokens = task.decoding.max_new_tokens or _longest(task, tokenizer())
+    seconds = tokens * (GUESSED if rate is None else WORTH / (rate * trained))
+    return Writes(metrics[0] * min(task.decoding.decoded_rows, len(task.validation)), len(task.validation) + len(task.test), seconds)
 
 
 def writing_cost(
