@@ -258,7 +258,7 @@ class NoCredentialsError(Exception):
 
 
 class Refusing(MemoryFileSystem):  # type: ignore[misc]
-    """A store elsewhere whose package refuses everything, once told to."""
+    """A store elsewhere whose package refuses everything."""
 
     protocol = "refusing"
 
@@ -268,11 +268,18 @@ class Refusing(MemoryFileSystem):  # type: ignore[misc]
     cat_file = pipe_file = exists = find = rm_file = _open
 
 
-def test_errors_of_other_packages_are_the_stores_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_other_packages_are_the_stores_own() -> None:
     fsspec.register_implementation("refusing", Refusing, clobber=True)
     store, digest = AdapterStore("refusing://store"), "a" * 64
-    uses: list[Callable[[], object]] = [store.mark, lambda: store.keep(b"x"), lambda: list(store.entries())]
-    for use in (*uses, lambda: store.read(digest), lambda: store.has(digest), lambda: store.remove(digest)):
+    uses: list[Callable[[], object]] = [
+        store.mark,
+        lambda: store.keep(b"x"),
+        lambda: store.read(digest),
+        lambda: store.has(digest),
+        lambda: list(store.entries()),
+        lambda: store.remove(digest),
+    ]
+    for use in uses:
         with pytest.raises(Unusable, match="Unable to locate credentials; put that right and run again"):
             use()
 
