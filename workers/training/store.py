@@ -139,11 +139,10 @@ class AdapterStore:
         return mark.decode("ascii")
 
     def bears(self, mark: str) -> bool:
-        """Whether this is the store of that mark."""
-        try:
+        """Whether this is the store of that mark; raises `Unusable` where it cannot be read."""
+        with suppress(FileNotFoundError), self._reached(f"the store {self.url} cannot be read"):
             return bool(self._fs.cat_file(f"{self._root}/{_MARK}") == mark.encode("ascii"))
-        except OSError:
-            return False
+        return False
 
     def _leave(self, path: str, mark: str) -> None:
         """Write a mark; of two that do so at once on a disk, the first."""
