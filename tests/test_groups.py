@@ -115,6 +115,11 @@ def test_a_task_names_its_column(by_meta: bool, tmp_path: Path) -> None:
     assert [str(one.part) for one in sides[0].differences(sides[1])] == ["training rows", "validation rows", "test rows"]
 
 
+def test_a_column_that_is_not_there_is_said_and_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(WrongInput, match=r"no column pasage; it has .*; name the right one as task\.group\. Did you mean passage"):
+        load_task(TaskSpec("toy", path=str(folder(tmp_path / "toy")), group="pasage"))
+
+
 def test_what_is_wrong_about_it_is_said(tmp_path: Path) -> None:
     path = folder(tmp_path / "toy", meta={"group": 3})
     with pytest.raises(WrongInput, match=r"meta\.json: group is the number 3, wanted the name of the column"):

@@ -50,9 +50,13 @@ def row(asked: str, answer: str, form: str) -> dict[str, object]:
     return {"question": asked, "answer": answer} if form == "question" else {"prompt": asked, "completion": answer}
 
 
-@cache
 def setup(family: str, form: str = "completion") -> Setup:
     """A study of a few steps on the toy task of written answers, measured by them."""
+    return _setup(family, form)  # one entry of the cache, whether the form is named or not
+
+
+@cache
+def _setup(family: str, form: str) -> Setup:
     folder = litter.folder(f"written-{family}-{form}")
     rows = [row(talk.question, talk.reference, form) for talk in written.rows(96).conversations]
     place = task_files.folder(folder / "said", train=rows[:64], validation=rows[64:80], test=rows[80:])
@@ -61,9 +65,13 @@ def setup(family: str, form: str = "completion") -> Setup:
     return Setup(model, task, Training(steps=STEPS, rungs=(STEPS,), batch=8), store=str(folder / "store"))
 
 
-@cache
 def trained(family: str, name: str, form: str = "completion") -> str:
     """The hash of a trial that has learnt to say more than one thing."""
+    return _trained(family, name, form)
+
+
+@cache
+def _trained(family: str, name: str, form: str) -> str:
     outcome = worker.run_job(setup(family, form), Job(0, (Assignment(trial(family, name)),), stop=STEPS))
     assert not outcome.problems, outcome.problems
     return outcome.results[0].adapter

@@ -37,10 +37,11 @@ def load_local(spec: TaskSpec, defined: Known = NOTHING, named: TaskSpec | None 
     files = _files(path)
     said = _meta(path / "meta.json") if (path / "meta.json").is_file() else NOTHING
     known = Known(said.kind or defined.kind, said.labels or defined.labels, said.metric or defined.metric, said.group or defined.group)
-    own = named or spec
-    tables = {split: read_table(file, (*wanted_of(spec), *wanted_of(own))) for split, file in files.items()}
-    if _has(own, tables["train"].names):
-        spec = replace(own, group=own.group if own.group in tables["train"].names else None)
+    wanted = (*wanted_of(spec), *wanted_of(named or spec), *([known.group] if known.group else []))
+    tables = {split: read_table(file, wanted) for split, file in files.items()}
+    names = tables["train"].names
+    if named is not None and _has(named, names):
+        spec = replace(named, group=spec.group or (named.group if named.group in names else None))
     spec = replace(spec, group=spec.group or known.group)
     name = spec.name if spec.name != TaskSpec.name else path.stem
     return task_from_tables(name, tables, spec, known)
