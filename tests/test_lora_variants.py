@@ -49,7 +49,14 @@ def test_starts_as_the_frozen_model(values: Hyperparameters) -> None:
 
 
 @pytest.mark.parametrize("style", ["peft", "merged"])
-@pytest.mark.parametrize(("family", "values"), [("encoder", VARIANTS[0]), ("decoder", VARIANTS[3]), ("gpt2", VARIANTS[0])])
+@pytest.mark.parametrize(
+    ("family", "values"),
+    [
+        ("encoder", VARIANTS[0]),
+        pytest.param("decoder", VARIANTS[3], marks=pytest.mark.slow),
+        pytest.param("gpt2", VARIANTS[0], marks=pytest.mark.slow),
+    ],
+)
 def test_exports_exactly(family: str, values: Hyperparameters, style: str, folder: Path, tmp_path: Path) -> None:
     with Fresh() as fresh:
         prove(setup(family, folder), trial(family, "lora", {**values, "lr": 0.03}), style, tmp_path / "out", fresh)

@@ -168,7 +168,7 @@ def edited(lines: str, out: Path, base: str) -> str:
     return re.sub(r"^BASE, REVISION = .*(?=  # edit: )", f"BASE, REVISION = {base!r}, None", here, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["encoder", "decoder", pytest.param("encoder-decoder", marks=pytest.mark.slow)])
 def test_the_lines_of_a_readme_run_as_they_stand(family: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     """In the export's folder as they are; from an empty one after the edits that they name."""
     (tmp_path / "empty").mkdir()

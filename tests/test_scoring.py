@@ -195,7 +195,9 @@ def test_correlations_are_scipys_and_of_constant_predictions_zero() -> None:
     assert score("spearman", numbers, targets.tolist()).value == value("spearman", numbers[:, None], targets.tolist(), classes=0)
 
 
-@pytest.mark.parametrize("name", ["auroc", "log_loss", "pearson", "spearman"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("auroc", marks=pytest.mark.slow), "log_loss", pytest.param("pearson", marks=pytest.mark.slow), "spearman"]
+)
 def test_the_variance_of_metrics_without_kinds_is_that_of_fresh_rows(name: str) -> None:
     def one(seed: int) -> Score:
         scores, targets = scored(150, classes=2, seed=seed)

@@ -66,7 +66,8 @@ def test_a_head_that_the_folder_lacks_is_not_made_up(tmp_path: Path) -> None:
         load(ModelSpec(str(broken), dtype="float32", device="cpu"))
 
 
-@pytest.mark.parametrize("name", [pytest.param("mistral3", marks=pytest.mark.slow), "gemma3"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mistral3", "gemma3"])
 def test_adapters_leave_it_in_every_format(name: str, tmp_path: Path, fresh: Fresh) -> None:
     place = task_folder(tmp_path)
     study = replace(setup("decoder", place), model=spec(name), store=str(tmp_path / "store"))
