@@ -30,6 +30,11 @@ def columns_of(text: str | None, key: str) -> tuple[str, ...]:
     return tuple(column for _, column in parts_of(text, key) if column is not None) if is_template(text) else (text,)
 
 
+def text_columns(text_a: str, text_b: str | None) -> tuple[str, ...]:
+    """Return the columns that the first and the second text are made of, each once."""
+    return tuple(dict.fromkeys((*columns_of(text_a, "text_a"), *columns_of(text_b, "text_b"))))
+
+
 def is_template(text: str) -> bool:
     """Whether a text is made of columns, rather than the name of one."""
     return "{" in text or "}" in text

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import Format, TaskSpec
-from .composed import columns_of
+from .composed import columns_of, text_columns
 from .table import Table, wanted_columns
 
 NEEDS: Mapping[Format, tuple[tuple[str, ...], ...]] = {
@@ -61,7 +61,7 @@ def _asks_labels(spec: TaskSpec) -> bool:
 
 def format_note(table: Table, spec: TaskSpec, chosen: Format, answer: str) -> str:
     """Say for people how the rows are read."""
-    asked = [name for name in (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b")) if name in table.names]
+    asked = [name for name in text_columns(spec.text_a, spec.text_b) if name in table.names]
     columns = [side for side in NEEDS.get(chosen, ()) if set(side) <= set(table.names)]
     read = [*(columns[0] if columns else (*asked, answer)), *(name for name in BESIDE.get(chosen, ()) if name in table.names)]
     return f"rows are read as {chosen} ({', '.join(read)}); task.format reads them in another way"

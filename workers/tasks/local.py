@@ -14,7 +14,7 @@ from ...spaces.metrics import Kind, exists, offered
 from ...spaces.metrics import metric as metric_called
 from ...spaces.space import TaskSpec
 from .build import Known, task_from_tables
-from .composed import columns_of
+from .composed import text_columns
 from .files import READERS, read_table, read_text
 from .formats import wanted_of
 from .splits import SPLIT_NAMES
@@ -49,8 +49,7 @@ def load_local(spec: TaskSpec, defined: Known = NOTHING, named: TaskSpec | None 
 
 def _has(spec: TaskSpec, names: Collection[str]) -> bool:
     """Whether columns are all that a task's texts and answers are made of."""
-    texts = (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b"))
-    return {*texts, spec.answer or spec.label} <= set(names)
+    return {*text_columns(spec.text_a, spec.text_b), spec.answer or spec.label} <= set(names)
 
 
 def _files(path: Path) -> dict[str, Path]:

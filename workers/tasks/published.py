@@ -10,7 +10,7 @@ from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.metrics import Kind
 from ...spaces.space import TaskSpec
 from .build import Known
-from .composed import columns_of
+from .composed import text_columns
 
 COLUMNS = ("text_a", "text_b", "label", "group", "answer", "passage")
 """Keys of a definition that name columns of the hub's data set."""
@@ -56,8 +56,9 @@ class Definition:
     @property
     def columns(self) -> tuple[str, ...]:
         """The hub's columns that it reads, each once."""
-        texts = (*columns_of(self.text_a, "text_a"), *columns_of(self.text_b, "text_b"))
-        return tuple(dict.fromkeys((*texts, self.answer or self.label, *([self.group] if self.group else []))))
+        return tuple(
+            dict.fromkeys((*text_columns(self.text_a, self.text_b), self.answer or self.label, *([self.group] if self.group else [])))
+        )
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...spaces.errors import WrongInput, did_you_mean
 from ...spaces.space import TaskSpec
-from .composed import columns_of, is_template, parts_of
+from .composed import is_template, parts_of, text_columns
 
 Texts = tuple[tuple[str, ...], tuple[str | None, ...]]
 
@@ -40,8 +40,9 @@ class Table:
 
 def wanted_columns(spec: TaskSpec) -> tuple[str, ...]:
     """The columns that a task reads."""
-    texts = (*columns_of(spec.text_a, "text_a"), *columns_of(spec.text_b, "text_b"))
-    return tuple(dict.fromkeys((*texts, *(name for name in (spec.label, spec.group, spec.choices) if name))))
+    return tuple(
+        dict.fromkeys((*text_columns(spec.text_a, spec.text_b), *(name for name in (spec.label, spec.group, spec.choices) if name)))
+    )
 
 
 def table_of(source: str, records: Sequence[Mapping[str, object]], *, wanted: Collection[str], lines: Sequence[int]) -> Table:
