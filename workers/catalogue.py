@@ -108,6 +108,11 @@ def has_prefix(name: str) -> bool:
     return any(issubclass(method(part), KeysValues) for part in _joined(name) if part not in rules())
 
 
+def is_head(name: str) -> bool:
+    """Whether a configuration of this name trains a head and nothing else: on kept states of the frozen model."""
+    return all(issubclass(method(part), Pooled) for part in _joined(name) if part not in rules())
+
+
 def rule(name: str, hyperparameters: Hyperparameters) -> Optimizer:
     """Return the training rule of a configuration with its hyperparameters filled in; AdamW where it names none."""
     chosen = next((part for part in _joined(name) if part in rules()), "adamw")

@@ -5,7 +5,7 @@ catalogue does. Where one does not, narrowing may leave out a few points that wo
 since every proposal is counted again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +34,11 @@ class Feasibility:
     floor: Hyperparameters = field(default_factory=dict)
     """The configuration behind `smallest`."""
     defaults: Hyperparameters = field(default_factory=dict)
-    """What a trial was trained with that does not name a hyperparameter, having been begun before there was one."""
+    """What a hyperparameter is where nothing is said; so were trials trained that were begun before there was one."""
+    named: frozenset[str] = frozenset()
+    """Hyperparameters whose axes are the space's, not the method's own: of their choices the first option is tried first."""
+    light: bool = False
+    """Whether its trials train on kept states of the frozen model and make no passes of it: next to nothing beside others."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the four values that `plan --json` promises."""
@@ -48,15 +52,18 @@ def assess(
     count: Count,
     catalogue: Callable[[str], Mapping[str, Axis]] | None = None,
     defaults: Callable[[str], Hyperparameters] | None = None,
+    light: Callable[[str], bool] = lambda method: False,
 ) -> dict[str, Feasibility]:
     """Return, per method of a space, what fits under `budget` trainable elements.
 
     `catalogue` gives a method's own axes; with it, the way out of an infeasible method can name a hyperparameter to change. `defaults`
-    gives what its hyperparameters are where nothing is said.
+    gives what its hyperparameters are where nothing is said, `light` whether its trials make no passes of the model.
     """
     own = catalogue or (lambda method: {})
+    known = defaults or (lambda method: {})
     judged = {method: _judge(method, axes, budget=budget, count=count, own=own) for method, axes in methods.items()}
-    return judged if defaults is None else {method: replace(one, defaults=defaults(method)) for method, one in judged.items()}
+    named = {method: frozenset(_named(axes, own(method))) for method, axes in methods.items()}
+    return {m: replace(one, defaults=known(m), named=named[m], light=light(m)) for m, one in judged.items()}
 
 
 def require_feasible(judged: Mapping[str, Feasibility], *, budget: int) -> dict[str, Feasibility]:
@@ -80,6 +87,10 @@ def _judge(method: str, axes: Axes, *, budget: int, count: Count, own: Callable[
     largest = ParameterCounts(narrow, count=lambda h: count(method, h)).largest(budget, floor=floor)
     cut = [f"{name} {_say(axis)}" for name, axis in narrow.items() if axis != counts.axes[name]]
     return Feasibility(method, smallest, largest, feasible=True, why=_cut_off(cut), axes=narrow, floor=floor)
+
+
+def _named(axes: Axes, own: Mapping[str, Axis]) -> Iterator[str]:
+    return (name for name, axis in axes.items() if as_axis(axis) != own.get(name))
 
 
 def as_axis(axis: Axis | Value) -> Axis:

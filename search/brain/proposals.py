@@ -1,8 +1,9 @@
-"""New configurations for a study, in batches: a first share at random over every method, then what the sampler suggests."""
+"""New configurations for a study, in batches: the opening, a first share at random over every method, then what the sampler suggests."""
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ...spaces.errors import WrongInput
 from ...spaces.records import Result, Trial
@@ -10,14 +11,16 @@ from ...spaces.space import Objective, Space
 from . import sampler
 from .feasibility import Count
 from .finals import UNNUMBERED
+from .opening import opening
 from .sampler import Direction, Observation
 from .sampler_history import SamplerHistory
-from .search_space import Proposal, SearchSpace
+from .search_space import Accept, Proposal, SearchSpace
 
 STARTUP = 4  # one trial in so many is drawn at random, before the sampler has anything to learn from
 STARTUP_LIMIT = 32  # but never more than this, however long the search
 ENOUGH = 12  # results at a step before it is the one that is modelled
 BATCH = 64  # the largest batch; a batch is at most an eighth of the trials so far, so that it is not stale
+LIGHT = 4  # one trial in so many may be a light one: they are so quick, and soon so good, that a sampler would propose little else
 PENDING = 64  # trials without a result, the latest ones, that the sampler is told to keep away from
 
 
@@ -27,6 +30,9 @@ class Proposals:
     def __init__(self, *, space: Space, search_space: SearchSpace, budget: int, count: Count, seed: int, steps: Iterable[int]) -> None:
         self._space, self._search_space, self._budget, self._count, self._seed = space, search_space, budget, count, seed
         self._history = {step: SamplerHistory() for step in steps}
+        self._known: Counter[int] = Counter()
+        self._heavy = search_space.heavy
+        self._opening = opening(search_space, count=count, budget=budget)
         self._queue: list[Proposal] = []
         self.exhausted = False
         """Whether everything in the space has been tried."""
@@ -34,6 +40,7 @@ class Proposals:
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
         self._history[result.step].add(trial, result)
+        self._known[result.step] += not self._heavy.methods or trial.method in self._heavy.methods
 
     def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
         """Return the queue, with at least `n` configurations unless the space is exhausted.
@@ -61,37 +68,34 @@ class Proposals:
         position = len(tried) + len(queued)
         seed = random.Random(f"{self._seed}/{position}").getrandbits(63)
 
-        def accept(proposal: Proposal) -> bool:
+        def fresh(proposal: Proposal) -> bool:
             return proposal.identity not in queued and proposal.identity not in tried and self._fits(proposal)
 
-        step = self._modelled()
-        if position < self._startup():
-            return self._random(self._startup() - position, position=position, accept=accept, seed=seed)
-        if step is None:
-            return self._random(n, position=position, accept=accept, seed=seed)
-        size = max(n, min(BATCH, len(tried) // 8))
-        observations = self._observations(step, busy)
-        return sampler.propose(self._search_space, observations, directions=self._directions(), accept=accept, seed=seed, n=size)
+        if first := [proposal for proposal in self._opening if fresh(proposal)]:
+            return first
+        light = sum(one[0] in self._search_space.light for one in (*tried, *queued))
+        enough = bool(self._heavy.methods) and LIGHT * light >= position
+        spaces = (self._heavy, self._search_space) if enough else (self._search_space,)
+        found = (self._more(n, space, accept=fresh, position=position, seed=seed, tried=len(tried), busy=busy) for space in spaces)
+        return next((more for more in found if more), [])
 
-    def _random(self, n: int, *, position: int, accept: Callable[[Proposal], bool], seed: int) -> list[Proposal]:
-        """Random draws that take the methods in turn."""
-        chance, methods = random.Random(seed), list(self._search_space.methods)
-        found: dict[tuple[object, ...], Proposal] = {}
-        for i in range(position, position + n):
-            first = methods[i % len(methods)]
-            one = self._search_space.draw(accept=lambda p: p.identity not in found and accept(p), chance=chance, first=first)
-            if one is None:
-                break
-            found[one.identity] = one
-        return list(found.values())
+    def _more(
+        self, n: int, space: SearchSpace, *, accept: Accept, position: int, seed: int, tried: int, busy: Sequence[Trial]
+    ) -> list[Proposal]:
+        step, missing = self._modelled(), self._startup() - position
+        if missing > 0 or step is None:
+            return _random(space, missing if missing > 0 else n, position=position, accept=accept, seed=seed)
+        size = max(n, min(BATCH, tried // 8))
+        observations = self._observations(step, busy)
+        return sampler.propose(space, observations, directions=self._directions(), accept=accept, seed=seed, n=size)
 
     def _startup(self) -> int:
         share = min(math.ceil(self._space.trials / STARTUP), STARTUP_LIMIT)
         return min(max(share, len(self._search_space.methods)), self._space.trials)
 
     def _modelled(self) -> int | None:
-        """The highest step with enough results; fidelities are never mixed."""
-        return max((step for step, history in self._history.items() if len(history) >= ENOUGH), default=None)
+        """The highest step with enough results, of trials that climb to it by merit where there are any; fidelities are never mixed."""
+        return max((step for step, known in self._known.items() if known >= ENOUGH), default=None)
 
     def _observations(self, step: int, busy: Iterable[Trial]) -> list[Observation]:
         history = self._history[step]
@@ -116,3 +120,16 @@ def _value(objective: Objective, trial: Trial, result: Result) -> float:
     if objective == "score":
         return result.score
     return math.log(max(1, trial.parameters if objective == "parameters" else result.bytes))
+
+
+def _random(space: SearchSpace, n: int, *, position: int, accept: Accept, seed: int) -> list[Proposal]:
+    """Random draws that take the methods in turn."""
+    chance, methods = random.Random(seed), list(space.methods)
+    found: dict[tuple[object, ...], Proposal] = {}
+    for i in range(position, position + n):
+        first = methods[i % len(methods)]
+        one = space.draw(accept=lambda p: p.identity not in found and accept(p), chance=chance, first=first)
+        if one is None:
+            break
+        found[one.identity] = one
+    return list(found.values())

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...spaces.records import Split, Trial
@@ -13,6 +13,7 @@ from . import finals
 from .pack_limits import PackLimits
 from .packing import similar
 from .promotion import Ladder
+from .search_space import Configured, Proposal
 from .trial_records import TrialRecords
 
 ALONE = 2
@@ -44,6 +45,10 @@ class Situation:
     """Search trials that are to be tried in all: those that the space plans, or more."""
     limits: PackLimits
     """Of what methods fewer than `pack` fit into memory together."""
+    light: frozenset[str] = frozenset()
+    """Methods whose trials make no passes of the model."""
+    rushed: bool = False
+    """Whether time is too short for what light trials start from, the frozen model's states of the training rows."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -64,6 +69,10 @@ class Situation:
     def planned(self) -> bool:
         """Whether all trials that the space plans were handed out: what follows is beyond the plan."""
         return self.records.search_trials >= self.space.trials
+
+    def heavy(self, trials: Iterable[Configured]) -> int:
+        """How many of these make passes of the model, which is what a job costs by."""
+        return sum(one.method not in self.light for one in trials)
 
     def busy(self) -> list[Trial]:
         """Return the search trials that the sampler should keep away from although they have no result to show for it."""
@@ -91,9 +100,19 @@ def full_promotion(now: Situation) -> PlannedJob | None:
     return None
 
 
+def next_proposals(queue: Sequence[Proposal], now: Situation) -> list[Proposal]:
+    """Those of a queue that the next job of new trials tries: the first, and of its kind, light or not, those most like it."""
+    kinds = [[one for one in queue if (one.method in now.light) == light] for light in (True, False)]
+    first = kinds[1] if now.rushed or not queue or queue[0].method not in now.light else kinds[0]
+    return similar(first or kinds[0], size=now.missing)
+
+
 def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:
-    """Trials that nobody has tried."""
-    return PlannedJob(now.records.numbered(now.limits.fitting(chosen)), now.rungs[0]) if chosen else None
+    """Trials that nobody has tried: up to the first rung, or all the way where they are light, measured at every rung."""
+    if not chosen:
+        return None
+    stop = now.rungs[0] if now.heavy(chosen) else now.rungs[-1]
+    return PlannedJob(now.records.numbered(now.limits.fitting(chosen)), stop)
 
 
 def promotions(now: Situation) -> Iterator[PlannedJob]:

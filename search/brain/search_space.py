@@ -62,6 +62,16 @@ class SearchSpace:
     methods: Mapping[str, Feasibility]
     seeds: int
 
+    @property
+    def light(self) -> frozenset[str]:
+        """The methods whose trials make no passes of the model."""
+        return frozenset(name for name, judged in self.methods.items() if judged.light)
+
+    @property
+    def heavy(self) -> "SearchSpace":
+        """The same without these."""
+        return SearchSpace({name: judged for name, judged in self.methods.items() if not judged.light}, self.seeds)
+
     def axes(self, method: str) -> Mapping[str, Axis]:
         """Hyperparameter -> its axis, narrowed to the budget."""
         return self.methods[method].axes

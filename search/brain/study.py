@@ -22,7 +22,6 @@ from . import finals, schedule
 from .blame import Blame
 from .feasibility import Count, Feasibility
 from .pack_limits import PackLimits
-from .packing import similar
 from .promotion import ladder, refill, rungs_of
 from .proposals import Proposals
 from .schedule import PlannedJob, Situation
@@ -56,7 +55,7 @@ class Study:
         self._rungs = rungs_of(space.training)
         self._ladder = ladder(self._rungs)
         within = SearchSpace(methods, space.seeds)
-        self._records = TrialRecords(within.tried)
+        self._records, self._light = TrialRecords(within.tried), within.light
         self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
         self._pack, self._limits, self._blame = max(1, pack), PackLimits(pack), Blame()
         self._time: TimeLeft | None = None
@@ -202,7 +201,7 @@ class Study:
 
     def _choose_within(self, time: TimeLeft) -> PlannedJob | None:
         """The same as far as it fits into the time that is left, and then what else is worth it."""
-        now = self._situation(more=time.spend)
+        now = self._situation(time)
         due = self._due_finals(now)
         table = self._timetable(now, time, due=due)
         job = self._search_job(now, worth=table.worth_starting)
@@ -241,23 +240,25 @@ class Study:
                 return job or schedule.lost_trials(now, often=True)
         return next(schedule.promotions(now), None) or schedule.lost_trials(now, often=True)
 
-    def _situation(self, *, more: bool = False) -> Situation:
-        records, running, wanted = self._records, self._running.keys(), self._space.trials
-        now = Situation(self._space, records, self._ladder, self._lost, running, self._pack, wanted=wanted, limits=self._limits)
-        return replace(now, wanted=records.search_trials + now.share) if more and now.planned else now
+    def _situation(self, time: TimeLeft | None = None) -> Situation:
+        records, wanted, rushed = self._records, self._space.trials, time is not None and time.rushed(self._rungs[-1])
+        own = self._space, records, self._ladder, self._lost, self._running.keys(), self._pack
+        now = Situation(*own, wanted=wanted, limits=self._limits, light=self._light, rushed=rushed)
+        return replace(now, wanted=records.search_trials + now.share) if time is not None and time.spend and now.planned else now
 
     def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
-        scored = [result.step for result in self._records.search_results]
+        results = self._records.search_results
         under_way = [job for job in self._jobs.values() if job.assignments[0].trial.purpose == "search"]
-        top = max([*scored, *(job.stop for job in under_way)], default=0)
+        reached = max((result.step for result in results), default=0)
+        top = max([reached, *(job.stop for job in under_way)])
         return Timetable(
             now=now,
             time=time,
             finalists=self.finalists,
             due=due,
             top=top,
-            arrived=scored.count(max(scored, default=0)),
-            climbing=sum(len(job.assignments) for job in under_way if job.stop == top),
+            arrived=now.heavy(self.trials[result.trial] for result in results if result.step == reached),
+            climbing=now.heavy(a.trial for job in under_way if job.stop == top for a in job.assignments),
             launched=self._launched,
             finishing=self._finishing,
         )
@@ -266,7 +267,7 @@ class Study:
         if not now.missing:
             return None
         queue = self._proposals.upcoming(now.missing, tried=self._records.tried, busy=now.busy())
-        return schedule.new_trials([self._proposals.trial(one) for one in similar(queue, size=now.missing)], now)
+        return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
 
     def _final_trials(self, now: Situation) -> PlannedJob | None:
         if self._searching():

@@ -17,6 +17,7 @@ class Work:
     """What a job's cost depends on, as far as a study knows it."""
 
     trials: int
+    """Those that make passes of the model; without any, a job costs its fixed part."""
     steps: int
     """Of each trial."""
     splits: tuple[Split, ...] = ("validation",)
@@ -77,6 +78,10 @@ class TimeLeft:
     def idle(self) -> float:
         """So much may stay unused."""
         return IDLE * self.total
+
+    def rushed(self, steps: int) -> bool:
+        """Whether a trial of so many steps takes more than half of what is left."""
+        return self.price(Work(1, steps)).mean > self.seconds / 2
 
     def fits(self, end: Estimate, *, after: float = 0.0) -> bool:
         """Whether what ends then is in time, or is expected so much after it."""

@@ -37,9 +37,9 @@ class Timetable:
     top: int
     """The highest step that a search trial has reached or is on its way to; 0 before the first job."""
     arrived: int
-    """Search trials with a result at the highest step that has any."""
+    """Search trials with a result at the highest step that has any; light ones, whose finals cost nothing, left out."""
     climbing: int = 0
-    """Search trials on their way to the top."""
+    """Search trials on their way to the top, likewise."""
     launched: int = 0
     """Jobs handed out since the study was built."""
     finishing: bool = False
@@ -62,7 +62,7 @@ class Timetable:
         """
         sizes = [len(plan.trials)] if plan.stop > self.top > 0 else _halves(len(plan.trials))
         for size in sizes:
-            if self.leaves_time(size, start=self._start(plan), stop=plan.stop, new=self._is_new(plan)):
+            if self.leaves_time(self.now.heavy(plan.trials[:size]), start=self._start(plan), stop=plan.stop, new=self._is_new(plan)):
                 return replace(plan, trials=plan.trials[:size])
         return replace(plan, trials=plan.trials[:1]) if self.open else None
 
@@ -75,7 +75,10 @@ class Timetable:
         return self.now.rungs[0] < self.top and self._much()
 
     def leaves_time(self, trials: int, *, start: int, stop: int, new: bool = False) -> bool:
-        """Whether so many search trials can be trained from `start` to `stop`, and one of them on to the top, before the finals."""
+        """Whether so many search trials can be trained from `start` to `stop`, and one of them on to the top, before the finals.
+
+        Light ones, which are not counted, take the fixed part of a job.
+        """
         end = self.time.next_free + self._price(trials, stop - start) + self._climb(stop)
         measuring = self._finals_after(self._newcomers(trials, stop), anew=stop > self.top)
         doubt = self.time.idle * (NEW_DOUBT if new else DOUBT) * self.finishing
@@ -92,7 +95,7 @@ class Timetable:
 
     def final(self, plan: PlannedJob) -> PlannedJob | None:
         """Return as much of a job of finals as fits, shared out among the workers: all that are due, or else one seed of each at a time."""
-        whole = self.time.fits(self.time.all_free + self._finals(len(self.due)))
+        whole = self.time.fits(self.time.all_free + self._finals(self.now.heavy(self.due)))
         together = self.due if whole else [trial for trial in self.due if trial.seed == plan.trials[0].seed]
         share = max(1, math.ceil((len(together) + self._finals_running()) / len(self.time.free)))
         cut = replace(plan, trials=plan.trials[:share])
@@ -115,7 +118,7 @@ class Timetable:
         allowed = late if late is not None else self.time.late if self._much() else 0.0
         for after in (0.0, allowed) if allowed else (0.0,):
             for size in range(len(plan.trials), 0, -1):
-                work = Work(size, plan.stop - self._start(plan), plan.splits)
+                work = Work(self.now.heavy(plan.trials[:size]), plan.stop - self._start(plan), plan.splits)
                 if self.time.fits(self.time.next_free + self.time.price(work), after=after):
                     return replace(plan, trials=plan.trials[:size])
         return None
@@ -131,12 +134,16 @@ class Timetable:
     def _newcomers(self, trials: int, stop: int) -> int:
         """How many of these the curve may gain.
 
-        Below the top, one of them that gets there. At it, as many as so far of those that arrived. In both cases one more, for luck.
-        Beyond it, where the curve begins anew, those that are finalists now, or as many records as numbers in random order set.
+        None of light ones, whose finals cost nothing. Below the top, one of them that gets there. At it, as many as so far of those that
+        arrived. In both cases one more, for luck. Beyond it, where the curve begins anew, those that are finalists now, or as many
+        records as numbers in random order set.
         """
+        if not trials:
+            return 0
+        finalists = self.now.heavy(self.finalists)
         if stop > self.top:
-            return min(trials, max(len(self.finalists), math.ceil(sum(1 / n for n in range(1, trials + 1)))))
-        rate = len(self.finalists) / self.arrived if self.arrived else 1.0
+            return min(trials, max(finalists, math.ceil(sum(1 / n for n in range(1, trials + 1)))))
+        rate = finalists / self.arrived if self.arrived else 1.0
         return math.ceil(rate * ((trials if stop == self.top else 1) + self.climbing)) + 1
 
     def _finals_after(self, newcomers: int, *, anew: bool) -> Estimate:
@@ -146,7 +153,7 @@ class Timetable:
         """
         seeds = finals.fresh_seeds(self.now.space)
         for n in range(len(seeds), 0, -1):
-            due = 0 if anew else sum(trial.seed in seeds[:n] for trial in self.due)
+            due = 0 if anew else self.now.heavy(trial for trial in self.due if trial.seed in seeds[:n])
             time = self._finals(due + n * newcomers)
             if n == 1 or time.mean <= FINALS * self.time.total:
                 return time

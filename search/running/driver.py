@@ -215,6 +215,7 @@ class Search:
             limit=limit,
             clock=time.monotonic,
             began=request.began,
+            light=[name for name, judged in self.inspection.methods.items() if judged.light],
         )
 
     def _cluster(self) -> Cluster:

@@ -63,12 +63,12 @@ def judge_methods(space: Space, shape: Shape, *, budget: int, text: int | None =
 
     Without `text` they may be as long as the task allows.
     """
-    from ...workers.catalogue import axes_of, count, defaults_of
+    from ...workers.catalogue import axes_of, count, defaults_of, is_head
 
     def fitted(method: str, values: Hyperparameters) -> int:
         return count(method, values, shape, text=space.task.max_tokens if text is None else text)
 
-    return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of, defaults=defaults_of)
+    return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of, defaults=defaults_of, light=is_head)
 
 
 def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspection:

@@ -93,7 +93,7 @@ class JobCosts:
     def _features(self, work: Work, *, cold: bool) -> Floats:
         rows = sum(self.rows[split] for split in work.splits)
         answers = work.trials * self.writes.answers(work)
-        return np.array([1.0, work.steps, work.trials * work.steps, work.trials * rows, answers, float(cold)])
+        return np.array([1.0, work.steps * bool(work.trials), work.trials * work.steps, work.trials * rows, answers, float(cold)])
 
     @cached_property
     def _fit(self) -> "Fit":

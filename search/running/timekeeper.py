@@ -4,7 +4,7 @@
 short, so both are kept by what is handed out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ...dashboards.words import duration
@@ -49,6 +49,8 @@ class Flight:
     since: float
     cold: bool
     """Whether its worker had to start first."""
+    light: Collection[str] = ()
+    """Methods whose trials make no passes of the model."""
 
     @property
     def work(self) -> Work:
@@ -56,17 +58,25 @@ class Flight:
         if self.job.references:
             return Work(len(self.job.references), 0, ("validation", "test"))
         start = self.job.assignments[0].start
-        return Work(len(self.job.assignments), self.job.stop - start, self.job.splits)
+        heavy = sum(assignment.trial.method not in self.light for assignment in self.job.assignments)
+        return Work(heavy, self.job.stop - start, self.job.splits)
 
 
 class Timekeeper:
-    """Follows the jobs of one command. `began` is the clock's time at which it started."""
+    """Follows the jobs of one command. `began` is the clock's time at which it started, `light` the methods that make no passes."""
 
     def __init__(
-        self, *, costs: JobCosts, workers: int, limit: Limit | None, clock: Callable[[], float], began: float | None = None
+        self,
+        *,
+        costs: JobCosts,
+        workers: int,
+        limit: Limit | None,
+        clock: Callable[[], float],
+        began: float | None = None,
+        light: Collection[str] = (),
     ) -> None:
         self.costs, self._workers, self.limit, self._clock = costs, max(1, workers), limit, clock
-        self._began = clock() if began is None else began
+        self._began, self._light = clock() if began is None else began, light
         self._flights: dict[int, Flight] = {}
         self._warm = 0
 
@@ -84,16 +94,16 @@ class Timekeeper:
     def launched(self, job: Job) -> None:
         """Note that a job was handed out."""
         busy = sum(not flight.cold for flight in self._flights.values())
-        self._flights[job.number] = Flight(job, self._clock(), cold=busy >= self._warm)
+        self._flights[job.number] = Flight(job, self._clock(), cold=busy >= self._warm, light=self._light)
 
     def returned(self, outcome: Outcome) -> None:
         """Note that a job is over. One without any result lost its worker, and says nothing of what jobs cost.
 
-        Nor do references, which are no trial's: but their worker is warm.
+        Nor do references, which are no trial's, and light trials, whose first job looks at the training rows: but their worker is warm.
         """
         flight = self._flights.pop(outcome.job)
         if outcome.results or outcome.references:
-            if outcome.results:
+            if outcome.results and flight.work.trials:
                 self.costs.add(flight.work, self._clock() - flight.since, cold=flight.cold)
             self._warm += flight.cold
         elif not flight.cold:
