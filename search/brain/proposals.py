@@ -94,7 +94,7 @@ class Proposals:
         return min(max(share, len(self._search_space.methods)), self._space.trials)
 
     def _modelled(self) -> int | None:
-        """The highest step with enough results, of trials that climb to it by merit where there are any; fidelities are never mixed."""
+        """The highest step with enough results, light ones among others not counted; fidelities are never mixed."""
         return max((step for step, known in self._known.items() if known >= ENOUGH), default=None)
 
     def _observations(self, step: int, busy: Iterable[Trial]) -> list[Observation]:

@@ -108,7 +108,10 @@ def next_proposals(queue: Sequence[Proposal], now: Situation) -> list[Proposal]:
 
 
 def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:
-    """Trials that nobody has tried: up to the first rung, or all the way where they are light, measured at every rung."""
+    """Trials that nobody has tried: up to the first rung, or where they are light all the way.
+
+    A step of theirs is no step of the others, with which they are compared at the last rung alone.
+    """
     if not chosen:
         return None
     stop = now.rungs[0] if now.heavy(chosen) else now.rungs[-1]

@@ -35,7 +35,6 @@ from ..model.sites import lowest_block
 from ..optimizer import Optimizer, State
 from ..tasks import load_task
 from .class_weights import class_weights
-from .heads import occupied
 from .memory_here import checkpoints
 from .pack_scores import pack_scores
 from .provenance import Foreign, identity_of, of_study, require_own, require_same_store, require_same_tensors, to_metadata
@@ -199,25 +198,14 @@ def _train_and_score(session: Session, job: Job) -> Outcome:
     begin = partial(session.trainer.heads.begin, data=session.splits["train"])
     pack, follow, state = restore_from(session.backbone, session.store, job.assignments, begin=begin)
     start, seeds = job.assignments[0].start, [assignment.trial.seed for assignment in job.assignments]
+    trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=job.stop)
     final = any(assignment.trial.purpose == "final" for assignment in job.assignments)
-    results, healthy = list[Result](), list[bool]()
-    for stop in _stops(session, job, pack, final=final):
-        trained = session.trainer.train(pack, follow, state, seeds, session.splits["train"], start=start, stop=stop)
-        scores = {split: pack_scores(session, pack, split, final=final) for split in job.splits}
-        done = Finished(replace(job, stop=stop), pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
-        healthy = done.healthy()
-        results += [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
-        began, start = time.perf_counter(), stop
+    scores = {split: pack_scores(session, pack, split, final=final) for split in job.splits}
+    done = Finished(job, pack, state, trained.losses, scores, (time.perf_counter() - began) / pack.size)
+    healthy = done.healthy()
+    results = [r for position in range(pack.size) if healthy[position] for r in _results(session, done, position)]
     problems = [_diverged(job.assignments[position].trial, job.stop) for position in range(pack.size) if not healthy[position]]
     return Outcome(job.number, tuple(results), tuple(problems))
-
-
-def _stops(session: Session, job: Job, pack: Pack, *, final: bool) -> list[int]:
-    """Where a job is measured: at its end, and trials of the search that make no passes at every rung on their way."""
-    if final or occupied(pack):
-        return [job.stop]
-    start = job.assignments[0].start
-    return [*(rung for rung in sorted(session.trainer.training.rungs) if start < rung < job.stop), job.stop]
 
 
 def restore_from(

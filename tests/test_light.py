@@ -1,0 +1,110 @@
+"""Trials that make no passes of the model: all the way at once, early, and never so many that the others starve."""
+
+from dataclasses import replace
+
+import pytest
+
+from ulpt_search.search.brain.feasibility import Feasibility
+from ulpt_search.search.brain.study import Study
+from ulpt_search.search.brain.time_left import NOTHING, Estimate, TimeLeft, Work
+from ulpt_search.search.running.job_costs import Expected, JobCosts
+from ulpt_search.search.running.timekeeper import Limit, Timekeeper
+from ulpt_search.spaces.records import Job
+
+from .simulated import Executor, count, drive, methods_that_fit, space
+from .test_study import BUDGET, LAST, check_climb, check_whole
+
+LIGHT = "bitfit"
+RUNGS = (25, 50, 100, LAST)
+
+
+def methods(*, only: bool = False) -> dict[str, Feasibility]:
+    """The simulated methods, one of which is light; or nothing else."""
+    found = methods_that_fit(space(), BUDGET)
+    found[LIGHT] = replace(found[LIGHT], light=True)
+    return {LIGHT: found[LIGHT]} if only else found
+
+
+def study_of(trials: int, *, before: Study | None = None, only: bool = False) -> Study:
+    known = (list(before.trials.values()), list(before.results)) if before else ([], [])
+    return Study(space=space(trials=trials), budget=BUDGET, count=count, methods=methods(only=only), trials=known[0], results=known[1])
+
+
+def jobs_of(study: Study) -> list[Job]:
+    executor = Executor()
+    drive(study, executor, workers=1)
+    return [job for job in executor.jobs if job.assignments[0].trial.purpose == "search"]
+
+
+def test_they_come_first_and_go_all_the_way_at_once() -> None:
+    first, second, *_ = jobs_of(study_of(32))
+    assert {assignment.trial.method for assignment in first.assignments} == {LIGHT}
+    assert (first.stop, second.stop) == (LAST, RUNGS[0])
+    assert LIGHT not in {assignment.trial.method for assignment in second.assignments}
+
+
+@pytest.mark.parametrize("trials", [5, 48])
+def test_the_others_do_not_starve_and_nobody_is_left_behind(trials: int) -> None:
+    study = study_of(trials)
+    jobs = jobs_of(study)
+    check_whole(study, space(trials=trials))
+    check_climb(study, RUNGS)
+    own = [trial for trial in study.trials.values() if trial.purpose == "search"]
+    assert sum(trial.method == LIGHT for trial in own) <= max(3, 0.4 * trials)  # depth has three options
+    assert all(len({a.trial.method == LIGHT for a in job.assignments}) == 1 for job in jobs if job.stop == RUNGS[0])
+    again = study_of(trials, before=study)
+    assert again.finished
+
+
+def test_alone_in_a_space_they_are_searched_as_any_other() -> None:
+    study = study_of(24, only=True)
+    assert {job.stop for job in jobs_of(study)} == {LAST}
+    check_whole(study, space(trials=24))
+
+
+def left(seconds: float, *, step: float) -> TimeLeft:
+    """So many seconds, where a trial's step takes so many; nobody is busy."""
+
+    def price(work: Work) -> Estimate:
+        return Estimate(0.5 + step * work.trials * work.steps)
+
+    return TimeLeft(seconds, seconds, 10.0, 28.0, (NOTHING,), price)
+
+
+@pytest.mark.parametrize(("step", "stop"), [(0.05, LAST), (1.0, RUNGS[0])])
+def test_where_a_trial_takes_most_of_the_time_they_wait(step: float, stop: int) -> None:
+    """They start from the frozen model's states of all training rows, which take about as long as a trial."""
+    study = study_of(32)
+    study.tell_time(left(300.0, step=step))
+    job = study.next_job()
+    assert job is not None
+    assert job.stop == stop
+
+
+def test_their_finals_and_jobs_are_no_reason_to_end_a_search() -> None:
+    """With finals of the light ones due, another job still fits that would not if they cost what others do."""
+    study = study_of(32)
+    executor = Executor()
+    drive(study, executor, workers=1, stop_after=1)
+    study.tell_time(left(15.0, step=0.02))
+    job = study.next_job()
+    assert job is not None
+    assert LIGHT not in {assignment.trial.method for assignment in job.assignments}
+    assert job.assignments[0].trial.purpose == "search"
+
+
+def test_what_they_take_says_nothing_of_what_others_cost() -> None:
+    costs, now = JobCosts({"validation": 10, "test": 20}, Expected.of(10.0, batch=16)), [0.0]
+    keeper = Timekeeper(costs=costs, workers=1, limit=Limit(600.0), clock=lambda: now[0], light={LIGHT})
+    before = costs.price(Work(4, 100))
+    study = study_of(32)
+    job = study.next_job()
+    assert job is not None
+    keeper.launched(job)
+    ((flight, _),) = keeper.flights
+    assert flight.work == Work(0, LAST)
+    assert costs.price(flight.work).mean < costs.price(Work(1, LAST)).mean / 10
+    now[0] = 90.0
+    keeper.returned(Executor().run(job))
+    assert costs.price(Work(4, 100)) == before
+    assert keeper.free() == (NOTHING,)
