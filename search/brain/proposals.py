@@ -71,7 +71,8 @@ class Proposals:
         def fresh(proposal: Proposal) -> bool:
             return proposal.identity not in queued and proposal.identity not in tried and self._fits(proposal)
 
-        if first := [proposal for proposal in self._opening if fresh(proposal)]:
+        due = self._opening if position < len(self._opening) else ()  # a study of old may have begun otherwise
+        if first := [proposal for proposal in due if fresh(proposal)]:
             return first
         light = sum(one[0] in self._search_space.light for one in (*tried, *queued))
         enough = bool(self._heavy.methods) and LIGHT * light >= position
