@@ -117,7 +117,8 @@ def test_without_a_limit_the_countdown_does_not_leap() -> None:
     assert shown[-1][1] == 0.0
     total = run.now
     early = [left for now, left in shown if now < total / 2]
-    assert all(left is not None and 0.4 * (total - now) <= left <= 2.5 * (total - now) for (now, left) in shown[: len(early)])
+    # how many finalists there will be is a guess then: of four simulated tasks one has twice as many as was thought
+    assert all(left is not None and 0.2 * (total - now) <= left <= 2.5 * (total - now) for (now, left) in shown[: len(early)])
 
 
 def test_with_a_limit_the_countdown_is_the_clock() -> None:
