@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import click
 
 from ..spaces.errors import WrongInput
+from ..spaces.outages import PATIENCE
 from ..spaces.space import Space
 from .home import Home
 from .values import short_count
@@ -40,6 +41,8 @@ class Request:
     """Whether the frozen model and a linear probe are measured beside the curve."""
     ceiling: bool = False
     """Whether full fine-tuning is, too, once the search has nothing else to do. Not under a time limit, which it would not keep."""
+    patience: float = PATIENCE
+    """Seconds for which database and store may be away."""
     full_hash: bool = False
     check: bool = False
     """Of `plan`: load the model, and compare its frozen scores."""

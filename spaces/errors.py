@@ -1,4 +1,4 @@
-"""The two ways a command can go wrong, and what makes an error one actionable line."""
+"""The ways in which a command can go wrong, and what makes an error one actionable line."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,6 +10,10 @@ class WrongInput(ValueError):
 
 class Failure(RuntimeError):
     """The work itself failed although the input was fine. The message is one line with a way out."""
+
+
+class Away(Failure):
+    """Something outside does not answer, and may come back by itself: a server that is begun again, a network that is cut."""
 
 
 def did_you_mean(given: str, options: Iterable[str]) -> str:

@@ -188,6 +188,8 @@ class Setup:
     """Of the study; a worker that finds another model or task at its own paths trains nothing. None: there is no study to belong to."""
     mark: str | None = None
     """What tells the driver's store from every other; a worker whose store does not bear it trains nothing. None: unasked."""
+    patience: float = 0.0
+    """Seconds for which a worker waits for a store that is away."""
 
 
 @dataclass(frozen=True)

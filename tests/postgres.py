@@ -16,22 +16,61 @@ import pytest
 from .privileges import NOBODY
 
 
+class Server:
+    """One that can be ended and begun again, with what it had committed."""
+
+    def __init__(self, programs: Path, data: str, user: int | None) -> None:
+        self._arguments, self._data, self._user, self.port = [str(programs / "postgres"), *_settings(data)], data, user, _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of a database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the server's first process, while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Begin it, and wait until it answers."""
+        command, log = [*self._arguments, "-p", str(self.port)], subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._data, user=self._user, group=self._user)
+        _wait(self.port)
+
+    def end(self, signum: int = signal.SIGQUIT) -> None:
+        """End it with this signal; by default at once, for there is nobody to wait for."""
+        if self._process is not None:
+            self._process.send_signal(signum)
+            self._process.wait(30)
+            self._process = None
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """Yield the URL of a database. Skips the test where there is no PostgreSQL or no driver for it."""
+    with restartable() as one:
+        yield one.url
+
+
+@contextmanager
+def restartable() -> Iterator[Server]:
+    """Yield a server that runs. Skips as `server` does."""
     pytest.importorskip("psycopg", reason="no PostgreSQL driver here: pip install 'psycopg[binary]'")
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="ulpt-postgres-"))
     user = NOBODY if os.geteuid() == 0 else None  # the server refuses to run as root
     if user is not None:
         os.chown(folder, user, user)
+    one = Server(programs, str(folder / "data"), user)
     try:
-        data = str(folder / "data")
-        initdb = [str(programs / "initdb"), "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"]
-        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, user=user, group=user)
-        with _running(programs, data, user) as port:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"]
+        subprocess.run([*initdb, "--no-locale"], check=True, capture_output=True, cwd=folder, user=user, group=user)
+        one.start()
+        yield one
     finally:
+        one.end()
         shutil.rmtree(folder)
 
 
@@ -52,31 +91,15 @@ def _programs() -> Path:
     return Path(found).resolve().parent
 
 
-@contextmanager
-def _running(programs: Path, data: str, user: int | None) -> Iterator[int]:
+def _settings(data: str) -> list[str]:
+    return ["-D", data, "-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = [
-        str(programs / "postgres"),
-        "-D",
-        data,
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-c",
-        "unix_socket_directories=",
-        "-c",
-        "fsync=off",
-    ]
-    log = subprocess.DEVNULL
-    with subprocess.Popen(arguments, stdout=log, stderr=log, cwd=data, user=user, group=user) as process:
-        try:
-            _wait(port)
-            yield port
-        finally:
-            process.send_signal(signal.SIGQUIT)  # at once: there is nothing to keep, and nobody to wait for
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _wait(port: int) -> None:

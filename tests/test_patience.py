@@ -7,8 +7,9 @@ import pytest
 from ulpt_search.dashboards.live import LiveView
 from ulpt_search.search.ledger.claims import Lease
 from ulpt_search.search.ledger.ledger import Ledger
-from ulpt_search.search.running.driver import Driver
+from ulpt_search.search.running.driving import Driver
 from ulpt_search.search.running.job_costs import Expected, JobCosts
+from ulpt_search.search.running.outbox import Outbox
 from ulpt_search.search.running.patience import FIRST, TIMES, UNMEASURED, patience
 from ulpt_search.search.running.reference_jobs import LAST, ReferenceJobs
 from ulpt_search.search.tracking.mirror import Mirror
@@ -47,6 +48,7 @@ def test_full_fine_tuning_waits_until_the_search_is_over(tmp_path: Path) -> None
         watch=watch(study, Clock()),
         view=LiveView(quiet=True),
         mirror=Mirror(tracking_uri="", artifacts=None, study=ledger.study("x")),
+        outbox=Outbox(tmp_path, lambda outcome, attempts: None, patience=0, say=print),
         ceiling=ReferenceJobs((), wanted=CEILING, attempts=1, number=LAST),
     )
     jobs = []

@@ -15,17 +15,9 @@ from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.spaces.records import Result
 from ulpt_search.workers.training.store import AdapterStore
 
-from . import postgres, tiny
+from . import moto_store, postgres, tiny
 from .door import call, values
 from .processes import ROOT, Program
-
-BUCKET = "adapters"
-PUBLIC = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 
 
 @dataclass(frozen=True)
@@ -52,19 +44,8 @@ class Site:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket on moto's server; the environment leads every S3 client there."""
-    server = pytest.importorskip("moto.server", reason="no S3 server here: pip install 'moto[server]'").ThreadedMotoServer(
-        "127.0.0.1", 0, verbose=False
-    )
-    server.start()
-    host, port = server.get_host_and_port()
-    for key, value in {**PUBLIC, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
-        monkeypatch.setenv(key, value)
-    import boto3
-
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
-    yield f"s3://{BUCKET}/mine"
-    server.stop()
+    with moto_store.bucket(monkeypatch) as made:
+        yield made.url
 
 
 @pytest.fixture

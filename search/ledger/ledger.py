@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...spaces.errors import Failure, WrongInput, did_you_mean, reason
+from ...spaces.errors import Away, Failure, WrongInput, did_you_mean, reason
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
 from .claims import Lease, living, now, take
 from .migrations import tables
-from .migrations.database import open_database, original, plain
+from .migrations.database import may_come_back, open_database, original, plain
 from .moved import Moved
 from .study_record import Recognise, StudyRecord, check, compare, refuse
 
@@ -113,23 +113,24 @@ class Ledger:
                 if kept[trial.number] != trial:
                     raise Failure(f"study {name}: {trial} cannot be added: the ledger has {kept[trial.number]}; were two studies mixed?")
 
-    def record(self, name: str, outcome: Outcome) -> tuple[Result, ...]:
+    def record(self, name: str, outcome: Outcome, *, attempts: Mapping[int, int] | None = None) -> tuple[Result, ...]:
         """Commit an outcome in one transaction and return the results that are new.
 
         A result for a (trial, step, split) that has one is ignored; every problem is kept, numbered by attempt. Once this
         returns, the outcome survives the death of the process and of the machine. Raises `Failure` where it could not be
-        committed, or the lease was lost: then nothing of it was.
+        committed, or the lease was lost: then nothing of it was. Only after `Away` may it have been: a connection can be lost
+        between a commit and the word of it. Who says how many `attempts` each trial had failed in before may say the same again.
         """
         with self._transaction(writes=True) as connection:
             study = self._hold(connection, name)
             new = tuple(result for result in outcome.results if self._add(connection, study, result))
             for reference in outcome.references:
                 connection.execute(self._new(tables.references), {"study": study, **reference.to_json()})
-            attempts = _attempts(connection, study, outcome.problems)
+            count = _attempts(connection, study, outcome.problems) if attempts is None else Counter(attempts)
             for problem in outcome.problems:
-                attempts[problem.trial] += 1
-                row = {**asdict(problem), "error": _text(problem.error), "attempt": attempts[problem.trial], "study": study}
-                connection.execute(sa.insert(tables.problems), row)
+                count[problem.trial] += 1
+                row = {**asdict(problem), "error": _text(problem.error), "attempt": count[problem.trial], "study": study}
+                connection.execute(self._new(tables.problems), row)
         return new
 
     def trials(self, name: str) -> list[Trial]:
@@ -272,7 +273,8 @@ class Ledger:
             raise Failure(f"the ledger refused a record: {reason(original(error))}; add a trial before what came of it") from error
         except sa.exc.DBAPIError as error:
             told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(original(error))}"
-            raise Failure(f"{told}; all that it acknowledged is kept: put that right and run again") from error
+            kind = Away if may_come_back(error) else Failure
+            raise kind(f"{told}; all that it acknowledged is kept: put that right and run again") from error
 
 
 def _columns(table: sa.Table, record: Any) -> list["sa.Column[Any]"]:

@@ -32,12 +32,14 @@ from ray.tune.search import Searcher
 
 from ...spaces.attempts import LOST, SILENT
 from ...spaces.errors import Failure, WrongInput
+from ...spaces.outages import heard_by
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
 from ...spaces.space import Setup
 from .dispatch import Dispatch, Halt, failed, traced
-from .messages import from_metrics, loaded, reason_of, to_metrics
+from .messages import WAITING, from_metrics, loaded, reason_of, to_metrics
 from .process_state import environment, signal_handlers
+from .room import check_room
 from .supervisor import Interrupted, begin_again, stop_signals
 from .watchdog import Watchdog, children_named
 
@@ -82,7 +84,10 @@ class _JobSearcher(Searcher):
         return None if job is None else {"job": json.dumps(job.to_json())}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        _RUNS[self._name].settle(trial_id, from_metrics(result))
+        if why := result.get(WAITING):
+            _RUNS[self._name].wait(trial_id, why)
+        else:
+            _RUNS[self._name].settle(trial_id, from_metrics(result))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result and not error:
@@ -181,7 +186,7 @@ class Cluster:
             undo.enter_context(silence(*_LOGGERS))
             undo.callback(ray.shutdown)
             self._start(undo) if self._address is None else self._join()
-            _check_room(self._workers, cpus=self._cpus, gpus=self._gpus)
+            check_room(ray.nodes(), self._workers, cpus=self._cpus, gpus=self._gpus)
             self._watchdog = self._watch()
             undo.callback(self._watchdog.close)
             self._undo = undo.pop_all()
@@ -204,19 +209,21 @@ class Cluster:
         record: Callable[[Outcome], None],
         finished: Callable[[], bool],
         limit: Callable[[Job], float] = lambda job: math.inf,
+        waits: Callable[[], bool] = lambda: False,
+        hear: Callable[[str], None] = lambda why: None,
     ) -> None:
         """Run jobs until `finished`; `record` gets each job's outcome once, before a worker's next job is asked for.
 
         `next_job` may return None: it is asked again, ten times a second while jobs run, else once a second. What any of the
         three raises ends the run with it. SIGINT and SIGTERM raise `Interrupted` within a second, a second one at once. In
         these cases running jobs are abandoned and the cluster is left. A worker that has not answered within `limit(job)` seconds, in
-        which this process was running, is ended and replaced.
+        which this process was running, is ended and replaced; one that waits for something outside, which `hear` is told of, is not late.
         """
         if not ray.is_initialized():
             raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         watchdog = self._watchdog
-        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, watchdog.beat)
+        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat)
         try:
             with signal_handlers(), _stopping(run):
                 self._tuner(name).fit()
@@ -305,7 +312,8 @@ def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping
             tune.report(to_metrics(Outcome(job.number, unable=f"a worker cannot load {run_job}: {traced(error)}")))
             raise
         try:
-            outcome = function(setup, job)
+            with heard_by(lambda why: tune.report({WAITING: why})):
+                outcome = function(setup, job)
         except BaseException as error:
             tune.report(to_metrics(failed(job, traced(error))))
             raise  # Tune replaces the process: after an error nobody foresaw, its memory and its GPU are not to be trusted
@@ -327,22 +335,6 @@ def _stopping(run: Dispatch) -> contextlib.AbstractContextManager[None]:
 
     main = threading.current_thread() is threading.main_thread()
     return stop_signals(stop) if main else contextlib.nullcontext()
-
-
-def _check_room(workers: int, *, cpus: float, gpus: float) -> None:
-    """Raise `WrongInput` when the cluster cannot hold the workers; Tune would wait for ever."""
-    nodes: list[Mapping[str, float]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    room = sum(int(min(_times(node, "CPU", cpus), _times(node, "GPU", gpus), workers)) for node in nodes)
-    if room < workers:
-        has = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise WrongInput(
-            f"--workers {workers}: each takes {cpus:g} CPUs and {gpus:g} GPUs, and the cluster ({has}) has room for {room}; "
-            "take fewer workers or give each less"
-        )
-
-
-def _times(node: Mapping[str, float], resource: str, share: float) -> float:
-    return node.get(resource, 0.0) / share + 1e-6 if share else math.inf
 
 
 def _socket_folder() -> str:

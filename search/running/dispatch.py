@@ -36,6 +36,10 @@ class Dispatch:
     """Seconds that a job's worker may take to answer."""
     clock: Callable[[], float] = time.monotonic
     """What these are counted by."""
+    waits: Callable[[], bool] = lambda: False
+    """Whether `next_job` has nothing since something outside is away, which it waits for by a limit of its own."""
+    hear: Callable[[str], None] = lambda why: None
+    """Called with what a worker waits for."""
     beat: Callable[[], None] = lambda: None
     """Called as long as the executor goes on."""
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -67,6 +71,12 @@ class Dispatch:
         """Return the jobs whose workers should have answered by now."""
         now = self.clock()
         return [name for name, job in self.jobs.items() if now - self.since[name] > self.limit(job)]
+
+    def wait(self, name: str, why: str) -> None:
+        """Take note that a job's worker waits for something outside: it is alive, and its time begins anew."""
+        if name in self.jobs:
+            self.since[name] = self.clock()
+            self.hear(why)
 
     def settle(self, name: str, outcome: Outcome) -> None:
         """Record what came of a job; what is said later about the same job is ignored.
@@ -106,7 +116,7 @@ class Dispatch:
             raise Halt
 
     def _be_patient(self, job: Job | None) -> None:
-        if job is not None or self.jobs:
+        if job is not None or self.jobs or self.waits():
             self.idle_since = None
             return
         now = time.monotonic()

@@ -7,9 +7,10 @@ outcome is committed before the brain is told of it, and MLflow follows the ledg
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import click
 
 from ...dashboards.live import LiveView
 from ...spaces import plugins
-from ...spaces.records import Job, Outcome, Problem
+from ...spaces.records import Outcome, Problem
 from ...spaces.references import CEILING
 from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
@@ -32,13 +33,14 @@ from ..tracking.mirror import Mirror
 from ..tracking.run_records import Status
 from .cluster import Cluster
 from .deliverables import deliver
+from .driving import Driver
 from .former_studies import adopt, require_same_counts
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
-from .patience import patience
+from .outbox import Outbox, hand_in, outbox_of
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs, worthwhile
 from .resources import Resources, own_cpus, own_gpus, resources
-from .supervisor import AGAIN, Interrupted, got_on
+from .supervisor import AGAIN, Interrupted
 from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
@@ -46,76 +48,6 @@ PATIENCE = 30.0
 """Seconds that the mirror gets to catch up after the search."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
-
-
-class Driver:
-    """What Ray Tune's loop calls: every step of a study is written down here before anything else hears of it."""
-
-    def __init__(
-        self,
-        *,
-        study: Study,
-        ledger: Ledger,
-        lease: Lease,
-        watch: Watch,
-        view: LiveView,
-        mirror: Mirror,
-        references: ReferenceJobs | None = None,
-        ceiling: ReferenceJobs | None = None,
-    ) -> None:
-        self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
-        self._watch, self._view, self._mirror = watch, view, mirror
-        self._references, self._ceiling = (each or ReferenceJobs((), wanted=()) for each in (references, ceiling))
-        self._answered = False  # whether any job has come back: until then nobody knows how long a model takes to load
-
-    def next_job(self) -> Job | None:
-        """Return the next job with its trials in the ledger; None when there is nothing to hand out right now.
-
-        Raises `Failure` where another driver has taken the study over.
-        """
-        self._lease.check()
-        job = self._references.next_job()
-        if job is None:
-            self._study.tell_time(self._watch.time.time_left())
-            job = self._study.next_job()
-        if job is None and self._study.finished:  # not while more may come of jobs under way: it would wait behind a day's work
-            job = self._ceiling.next_job()
-        if job is not None:
-            self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
-            self._watch.launched(job)
-        self._show(news=job is not None)
-        return job
-
-    def record(self, outcome: Outcome) -> None:
-        """Commit an outcome, then tell everybody."""
-        outcome = self._study.judged(outcome)
-        self._answered = self._answered or bool(outcome.results)
-        self._ledger.record(self._name, outcome)
-        if outcome.results or outcome.references:
-            got_on()
-        self._watch.returned(outcome)
-        beside = {each.number: each for each in (self._references, self._ceiling)}
-        if outcome.job in beside:
-            if told := beside[outcome.job].record(outcome):
-                click.echo(told, err=True)
-            self._mirror.notify()
-            return
-        self._study.record(outcome)
-        self._mirror.notify()
-        self._show(news=True)
-
-    def finished(self) -> bool:
-        """Whether the study is over, or its time."""
-        self._study.tell_time(self._watch.time.time_left())
-        return self._study.finished and self._references.over and self._ceiling.over
-
-    def limit(self, job: Job) -> float:
-        """Return the seconds after which a job's worker is not waited for any longer: many times what the job should take."""
-        return patience(job, self._watch.time.costs, answered=self._answered)
-
-    def _show(self, *, news: bool) -> None:
-        if news or self._view.due():
-            self._view.update(self._watch.progress())
 
 
 @dataclass(frozen=True)
@@ -141,7 +73,11 @@ class Search:
 
     def run(self, lease: Lease) -> Path | None:
         """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
-        request, problems = self.request, self.ledger.problems(self.record.name)
+        request = self.request
+        left = outbox_of(request.places.root, self.record, request.places.ledger_url)
+        if handed := hand_in(left, partial(_commit, self.ledger, self.record.name), say=partial(click.echo, err=True)):
+            request.say(f"{self.record.name}: {handed} outcomes that had waited for the ledger are acknowledged")
+        problems = self.ledger.problems(self.record.name)
         study = self._study(problems)
         watch = self._watch(study, problems)
         with _mirrored(request, self.ledger, self.record) as mirror:
@@ -162,11 +98,28 @@ class Search:
                         watch=watch,
                         view=view,
                         mirror=mirror,
+                        outbox=self._outbox(problems),
                         references=references,
                         ceiling=ceiling,
                     )
-                    cluster.run(next_job=driver.next_job, record=driver.record, finished=driver.finished, limit=driver.limit)
+                    cluster.run(
+                        next_job=driver.next_job,
+                        record=driver.record,
+                        finished=driver.finished,
+                        limit=driver.limit,
+                        waits=driver.waits,
+                        hear=driver.hear,
+                    )
             return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
+
+    def _outbox(self, problems: Sequence[Problem]) -> Outbox:
+        return Outbox(
+            outbox_of(self.request.places.root, self.record, self.request.places.ledger_url),
+            partial(_commit, self.ledger, self.record.name),
+            problems=problems,
+            patience=self.request.patience,
+            say=partial(click.echo, err=True),
+        )
 
     def _references(self) -> ReferenceJobs:
         """None where they are not wanted, or a short time is better spent on the search."""
@@ -238,6 +191,7 @@ class Search:
                 execution,
                 self.record.known,
                 store.mark(),
+                self.request.patience,
             ),
         )
 
@@ -264,6 +218,10 @@ def drive(request: Request) -> Ended | Interrupted:
             _say_how_to_go_on(record, stop)
             return stop
         return Ended(read_history(ledger, record, store=request.places.store), best, time.monotonic() - began)
+
+
+def _commit(ledger: Ledger, name: str, outcome: Outcome, attempts: Mapping[int, int]) -> None:
+    ledger.record(name, outcome, attempts=attempts)
 
 
 def close_behind(request: Request, status: int) -> None:

@@ -11,6 +11,9 @@ from ...spaces.attempts import LOST, SHORT
 from ...spaces.records import Job, Outcome
 from ...spaces.space import Setup
 
+WAITING = "waiting"
+"""The metric by which a worker says what it waits for, before its outcome."""
+
 
 def loaded(path: str, *, threads: int) -> Callable[[Setup, Job], Outcome]:
     """Return the function that does a job, `module:function`, with torch held to so many threads. Raises what importing it raises."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from ...spaces.errors import Failure, WrongInput, reason
+from ...spaces.errors import Away, Failure, WrongInput, reason
+from ...spaces.outages import insist
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,14 +47,19 @@ class Unusable(Failure):
     """The store itself cannot be read or written: whoever meets it is not to blame."""
 
 
+class StoreAway(Unusable, Away):
+    """The store does not answer, and may come back by itself."""
+
+
 class AdapterStore:
     """A content-addressed store at an fsspec URL; a plain path is a local folder, made where there is none unless `make` is False.
 
+    A store that is away is waited for in reads, writes and the comparison of marks, for `patience` seconds each.
     Raises `WrongInput` where there is no such file system or the folder cannot be made.
     """
 
-    def __init__(self, url: str, *, make: bool = True) -> None:
-        self.url = url
+    def __init__(self, url: str, *, make: bool = True, patience: float = 0.0) -> None:
+        self.url, self._patience = url, patience
         try:
             self._fs, root = fsspec.core.url_to_fs(url)
         except Exception as error:  # of whatever kind the file system's own package has
@@ -140,9 +146,8 @@ class AdapterStore:
 
     def bears(self, mark: str) -> bool:
         """Whether this is the store of that mark; raises `Unusable` where it cannot be read."""
-        with suppress(FileNotFoundError), self._reached(f"the store {self.url} cannot be read"):
-            return bool(self._fs.cat_file(f"{self._root}/{_MARK}") == mark.encode("ascii"))
-        return False
+        told = f"the store {self.url} cannot be read"
+        return self._content(f"{self._root}/{_MARK}", told) == mark.encode("ascii")
 
     def _leave(self, path: str, mark: str) -> None:
         """Write a mark; of two that do so at once on a disk, the first."""
@@ -160,13 +165,23 @@ class AdapterStore:
         return f"{self._root}/{digest[:2]}/{digest}.safetensors"
 
     def _read(self, digest: str) -> bytes | None:
-        path = self._path(digest)
-        with suppress(FileNotFoundError), self._reached(f"adapter {digest}: the store {self.url} cannot be read"):
-            data: bytes = self._fs.cat_file(path)
-            return data
-        return None
+        return self._content(self._path(digest), f"adapter {digest}: the store {self.url} cannot be read")
+
+    def _content(self, path: str, told: str) -> bytes | None:
+        """A file's bytes; None where there is none."""
+
+        def read() -> bytes | None:
+            with suppress(FileNotFoundError), self._reached(told):
+                data: bytes = self._fs.cat_file(path)
+                return data
+            return None
+
+        return insist(read, seconds=self._patience)
 
     def _write(self, digest: str, data: bytes) -> None:
+        insist(lambda: self._write_once(digest, data), seconds=self._patience)
+
+    def _write_once(self, digest: str, data: bytes) -> None:
         path, aside = self._path(digest), f"{self._root}/{_ASIDE}/{uuid.uuid4().hex}"
         try:
             with self._reached(f"the store {self.url} cannot be written", absent=True):
@@ -189,7 +204,8 @@ class AdapterStore:
             known = isinstance(error, OSError) if self._local else True
             if not known or (isinstance(error, FileNotFoundError) and not absent):
                 raise
-            raise Unusable(f"{told}: {reason(error)}; put that right and run again") from error
+            kind = StoreAway if may_come_back(error) else Unusable
+            raise kind(f"{told}: {reason(error)}; put that right and run again") from error
 
     def _place(self, data: bytes, path: str, aside: str) -> None:
         """Make `path` show `data`, by way of `aside` where half a file could be seen."""
@@ -231,6 +247,21 @@ class AdapterStore:
             raise WrongInput(
                 f"--store {self.url}: cannot be used: {reason(error)}; give a folder of yours with --store or --home"
             ) from error
+
+
+_LOST = {errno.EIO, errno.EBUSY, errno.ESTALE, errno.ENOTCONN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN}
+_LOST_ELSEWHERE = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "FSTimeoutError", "HttpError"}
+"""What botocore, aiohttp, fsspec and gcsfs call a server that does not answer; their packages need not be there.
+
+botocore's `ConnectionError` is none of Python's.
+"""
+
+
+def may_come_back(error: BaseException) -> bool:
+    """Whether an error says that a file system does not answer, rather than that it refuses."""
+    if isinstance(error, ConnectionError | TimeoutError) or (isinstance(error, OSError) and error.errno in _LOST):
+        return True
+    return bool({kind.__name__ for kind in type(error).__mro__} & _LOST_ELSEWHERE)
 
 
 def _encode(tensors: "Mapping[str, Tensor]", metadata: Mapping[str, str]) -> bytes:

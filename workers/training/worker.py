@@ -53,7 +53,7 @@ def session(setup: Setup) -> Session:
 
     Raises `Foreign` where model or task are not what the study was begun with, or the store is another machine's.
     """
-    store = AdapterStore(setup.store)
+    store = AdapterStore(setup.store, patience=setup.patience)
     require_same_store(setup, store)
     folder = None if setup.cache is None else Path(setup.cache)
     backbone = backbones.load(setup.model, setup.execution, hashes=HashCache(folder))

@@ -4,7 +4,7 @@ import click
 
 from ...request import Request
 from ..exits import DONE, exit_code
-from ..options import Asks, example, json_option, search_options
+from ..options import Asks, duration, example, json_option, search_options
 
 _EXAMPLE = "  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --space my.yaml --budget 10k --time 30m"
 
@@ -12,6 +12,14 @@ _EXAMPLE = "  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --spa
 @click.command("run", cls=Asks, epilog=example(_EXAMPLE))
 @search_options
 @click.option("--full-hash", is_flag=True, help="Hash the model's files anew, whatever their size and times say.")
+@click.option(
+    "--patience",
+    metavar="DURATION",
+    callback=duration,
+    default="20m",
+    show_default=True,
+    help="Wait this long for a database or store that is away; what was computed is kept meanwhile.",
+)
 @click.option("--quiet", is_flag=True, help="No progress, only the result.")
 @json_option
 def command(request: Request) -> int:

@@ -19,6 +19,11 @@ from .tables import VERSION_TABLE, metadata
 PATIENCE = 30.0
 """Seconds that a writer waits for another's transaction."""
 
+_NETWORK = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+"""libpq's own names: after so many seconds (the last: milliseconds) a server that does not answer counts as away, rather than never."""
+_PASSING = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
+"""PostgreSQL's states that pass by themselves: connection lost, serialisation or deadlock, too many clients, shutting down, starting up."""
+
 _SQLITE = "sqlite:///"
 _LOCK = 5_501_025_040_220_502  # any fixed number: who holds it in PostgreSQL may change the schema
 
@@ -31,7 +36,7 @@ def open_database(url: str) -> sa.Engine:
     """
     target = target_of(url)
     try:
-        engine = _sqlite(target) if target.drivername == "sqlite" else sa.create_engine(target, pool_pre_ping=True)
+        engine = _sqlite(target) if target.drivername == "sqlite" else _postgresql(target)
         with _closed_on_error(engine):
             _bring_up_to_date(engine)
     except ModuleNotFoundError as error:
@@ -89,6 +94,22 @@ def _sqlite(target: sa.URL) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _postgresql(target: sa.URL) -> sa.Engine:
+    patience = {name: value for name, value in _NETWORK.items() if name not in target.query}
+    return sa.create_engine(target, pool_pre_ping=True, connect_args=patience)
+
+
+def may_come_back(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database is away for a while, or busy, rather than refusing: what was asked may be asked again, in a new transaction."""
+    cause = original(error)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    state = getattr(cause, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_PASSING)
+    return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
 
 
 def _prepare(connection: sqlite3.Connection, record: object) -> None:

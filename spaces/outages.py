@@ -1,0 +1,48 @@
+"""What is done while something outside is away: it is asked again, for as long as is allowed, and whoever listens is told."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+import tenacity
+
+from .errors import Away
+
+T = TypeVar("T")
+Listener = Callable[[str], None]
+
+PATIENCE = 1200.0
+"""Seconds for which a database or a store may be away, unless told otherwise."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds between two tries, doubled from the one to the other."""
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """While inside, in this thread, `listener` is told before each pause what is waited for."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def insist(act: Callable[[], T], *, seconds: float) -> T:
+    """Return what `act` returns, which is tried again while it raises `Away`; after so many seconds its `Away` is raised."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Away),
+        wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE),
+        stop=tenacity.stop_after_delay(seconds),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    return retrying(act)
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    listener, error = _LISTENER.get(), state.outcome.exception() if state.outcome else None
+    if listener is not None and error is not None:
+        listener(str(error))

@@ -1,0 +1,254 @@
+"""The database, the store and MLflow go away for a while, and come back: what was computed waits, and is acknowledged once."""
+
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.running.dispatch import Dispatch
+from ulpt_search.search.running.outbox import Commit, Letter, Outbox, hand_in
+from ulpt_search.spaces.errors import Away, Failure
+from ulpt_search.spaces.outages import heard_by, insist
+from ulpt_search.spaces.records import Job, Outcome, Problem
+from ulpt_search.workers.training.store import AdapterStore, Unusable
+
+from . import ledgers, mlflow_server, moto_store, postgres, tiny
+from .mirror_records import runs
+from .moto_store import Bucket
+from .processes import Program
+
+FIRST = Outcome(0, (ledgers.result(0),), (Problem(1, "no such thing"),))
+SECOND = Outcome(1, (ledgers.result(2),), (Problem(1, "no such thing"),))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[postgres.Server]:
+    with postgres.restartable() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    with moto_store.bucket(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def commit_to(ledger: Ledger) -> Commit:
+    def commit(outcome: Outcome, attempts: Mapping[int, int]) -> None:
+        ledger.record("demo", outcome, attempts=attempts)
+
+    return commit
+
+
+def counted(ledger: Ledger) -> tuple[list[int], list[tuple[int, str]]]:
+    return [result.trial for result in ledger.results("demo")], [(one.trial, one.error) for one in ledger.problems("demo")]
+
+
+def test_what_comes_back_while_postgresql_is_down_waits_on_disk_and_counts_once(database: postgres.Server, tmp_path: Path) -> None:
+    ledger, said = ledgers.make(Ledger.open(postgres.emptied(database.url)), trials=3), list[str]()
+    box = Outbox(tmp_path, commit_to(ledger), patience=60, say=said.append)
+    database.end()
+    for outcome in (FIRST, SECOND):
+        box.add(outcome)
+        assert list(box.acknowledged()) == []
+    assert box.away
+    assert [Letter.read(file).outcome for file in sorted(tmp_path.glob("*.json"))] == [FIRST, SECOND]
+    database.start()
+    deadline, told = time.monotonic() + 30, list[Outcome]()
+    while len(told) < 2 and time.monotonic() < deadline:
+        told += box.acknowledged()
+        time.sleep(0.05)
+    assert told == [FIRST, SECOND]
+    assert not box.away
+    assert list(tmp_path.iterdir()) == []
+    assert counted(ledger) == ([0, 2], [(1, "no such thing")] * 2)
+    assert len(said) == 2
+    assert "waiting for it, 1:00 at most" in said[0]
+    assert "the ledger is back" in said[1]
+
+
+def test_a_driver_that_ends_meanwhile_leaves_it_to_the_next(database: postgres.Server, tmp_path: Path) -> None:
+    ledger, said = ledgers.make(Ledger.open(postgres.emptied(database.url)), trials=3), list[str]()
+    database.end()
+    try:
+        box = Outbox(tmp_path, commit_to(ledger), patience=60, say=said.append)
+        box.add(FIRST)
+        assert list(box.acknowledged()) == []
+    finally:
+        database.start()
+    (tmp_path / "000009.json").write_text('{"outcome": 3}')
+    commit = commit_to(ledger)
+    assert hand_in(tmp_path, commit, say=said.append) == 1
+    assert hand_in(tmp_path, commit, say=said.append) == 0
+    assert counted(ledger) == ([0], [(1, "no such thing")])
+    assert "not handed in" in said[-1]
+    assert [file.name for file in tmp_path.iterdir()] == ["000009.refused"]
+
+
+def test_a_commit_whose_answer_was_lost_counts_once(ledger_url: str, tmp_path: Path) -> None:
+    """The first commit arrives, its word does not: the driver cannot know, and says the same again."""
+    ledger, lost = ledgers.make(Ledger.open(ledger_url), trials=3), Counter[int]()
+
+    def commit(outcome: Outcome, attempts: Mapping[int, int]) -> None:
+        commit_to(ledger)(outcome, attempts)
+        lost[outcome.job] += 1
+        if lost[outcome.job] == 1:
+            raise Away("server closed the connection unexpectedly; run again")
+
+    now = [0.0]
+    box = Outbox(tmp_path, commit, patience=60, say=print, clock=lambda: now[0])
+    told = list[Outcome]()
+    for outcome in (FIRST, SECOND):
+        box.add(outcome)
+        told += box.acknowledged()
+    for _ in range(4):
+        now[0] += 20
+        told += box.acknowledged()
+    assert told == [FIRST, SECOND]
+    assert counted(ledger) == ([0, 2], [(1, "no such thing")] * 2)
+
+
+def test_a_database_that_stays_away_ends_the_search_by_its_limit(tmp_path: Path) -> None:
+    now = [0.0]
+
+    def commit(outcome: Outcome, attempts: Mapping[int, int]) -> None:
+        raise Away("the ledger cannot be used: refused; run again")
+
+    box = Outbox(tmp_path, commit, patience=60, say=lambda told: None, clock=lambda: now[0])
+    box.add(FIRST)
+    for _ in range(6):
+        assert list(box.acknowledged()) == []
+        now[0] += 10
+    with pytest.raises(Away, match="refused; run again"):
+        list(box.acknowledged())
+    hurried = Outbox(tmp_path, commit, patience=60, say=lambda told: None, clock=lambda: now[0])
+    hurried.add(FIRST)
+    with pytest.raises(Away):  # the time of `--time` is over
+        list(hurried.acknowledged(hurry=True))
+
+
+def test_a_run_has_patience_while_its_ledger_is_away() -> None:
+    away = [True]
+    run = Dispatch(lambda: None, lambda outcome: None, lambda: False, patience=0.0, waits=lambda: away[0])
+    for name in "abc":
+        assert run.suggest(name) is None
+        time.sleep(0.01)
+    away[0] = False
+    run.suggest("d")
+    time.sleep(0.01)
+    with pytest.raises(BaseException):  # noqa: B017,PT011 (`Halt`, with the reason below)
+        run.suggest("e")
+    assert "no job to run" in str(run.reason)
+
+
+def test_a_worker_that_waits_for_its_store_is_not_late() -> None:
+    now, heard = [0.0], list[str]()
+    run = Dispatch(lambda: Job(0, (), 8), lambda outcome: None, lambda: False, 1.0, lambda job: 100.0, lambda: now[0], hear=heard.append)
+    run.suggest("a")
+    for _ in range(5):
+        now[0] += 60
+        assert run.overdue() == []
+        run.wait("a", "the store cannot be written")
+    now[0] += 101
+    assert run.overdue() == ["a"]
+    assert heard == ["the store cannot be written"] * 5
+
+
+@pytest.mark.slow
+def test_a_store_that_goes_away_is_waited_for(bucket: Bucket) -> None:
+    heard, told = list[str](), threading.Event()
+    store = AdapterStore(bucket.url, patience=120)
+    before = store.keep(b"before")
+    bucket.end()
+
+    def hear(why: str) -> None:
+        heard.append(why)
+        told.set()
+
+    def back() -> None:
+        assert told.wait(60)
+        bucket.start()
+
+    thread = threading.Thread(target=back)
+    thread.start()
+    with heard_by(hear):
+        meanwhile = store.keep(b"meanwhile")
+    thread.join()
+    assert (store.read(before), store.read(meanwhile)) == (b"before", b"meanwhile")
+    assert f"the store {bucket.url} cannot be" in heard[0]
+
+
+def test_a_store_that_refuses_is_not_waited_for(bucket: Bucket) -> None:
+    with pytest.raises(Unusable, match="cannot be written") as refused:
+        AdapterStore("s3://there-is-no-such-bucket/mine", patience=600).keep(b"x")
+    assert not isinstance(refused.value, Away)
+    with pytest.raises(Failure, match=r"^no$"):
+        insist(lambda: _raise(Failure("no")), seconds=600)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_a_server_that_swallows_everything_counts_as_away(database: postgres.Server) -> None:
+    """A network that is cut answers nothing at all: a bound of libpq's own ends the wait."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        ledger = ledgers.make(Ledger.open(postgres.emptied(database.url)))
+        url = f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres?connect_timeout=2"
+        began = time.monotonic()
+        with pytest.raises(ValueError, match="cannot be opened"):
+            Ledger.open(url)
+        assert time.monotonic() - began < 30
+        ledger.close()
+
+
+@pytest.mark.slow
+def test_everything_goes_away_in_the_middle_of_a_search(database: postgres.Server, bucket: Bucket, tmp_path: Path, short: Path) -> None:
+    tiny.prepare(tmp_path)
+    (tmp_path / "mlflow").mkdir()
+    ledger = Ledger.open(postgres.emptied(database.url))
+    with mlflow_server.server(tmp_path / "mlflow") as mlflow:
+        places = ("--ledger", database.url, "--store", bucket.url, "--tracking-uri", mlflow.uri)
+        options = ("--no-references", "--workers", "1", "--set", "model.dtype=float32", "--patience", "2m")
+        program = Program([*tiny.COMMAND, *places, *options], folder=tmp_path, temporary=short)
+        program.until(lambda: _results(ledger) >= 2, seconds=240)
+        mlflow.kill()
+        bucket.end()
+        database.end()
+        time.sleep(8)
+        database.start()
+        before = _results(ledger)
+        time.sleep(8)
+        bucket.start()
+        program.until(lambda: _results(ledger) > before, seconds=120)
+        mlflow.start()
+        status, _, err = program.end(seconds=240)
+        assert status == 0, err
+        assert "the ledger is back after" in err
+        keys = Counter((result.trial, result.step, result.split) for result in ledger.results("tiny"))
+        assert max(keys.values()) == 1
+        assert ledger.problems("tiny") == []
+        store = AdapterStore(bucket.url)
+        assert all(store.read(result.adapter) for result in ledger.results("tiny"))
+        assert {run.info.status for run in runs(mlflow.uri, ledger.study("tiny"))} == {"FINISHED"}
+        assert program.left() == []
+
+
+def _results(ledger: Ledger) -> int:
+    return len(ledger.results("tiny")) if any(record.name == "tiny" for record in ledger.studies()) else 0
