@@ -1,15 +1,23 @@
-"""SIGKILLs at random moments over everything that a search is made of, and what of it is left.
+"""SIGKILLs at random moments over everything that a search is made of or stands on, and what of it is left.
 
-    python -m ulpt_search.benchmarks.chaos [--kills 20] [--seed 0] [--longest 40]
+    python -m ulpt_search.benchmarks.chaos [--kills 20] [--nodes 1] [--seed 0] [--pace 8] [--burst 10] [--trials 6] [--share 60]
 
-Tiny studies of one worker, one after the other. Each is searched once undisturbed; then again, while driver, supervisor, worker, raylet
-and gcs are killed at random, and the same command is given again whenever it ended. Prints JSON: kills by victim; acknowledged results
-that were lost or changed, results that came twice, commands that had to be ended since nothing came of them any more, processes and
-temporary files that were left, MLflow runs that say RUNNING, checks of `verify` that failed, studies whose results are others than
-undisturbed; and the seconds from a kill to the next new result, median and longest.
+Studies of a few trials on a model of kilobytes, one after the other, with the ledger on a PostgreSQL server and their runs on an MLflow
+server. Each is searched once undisturbed; then again under fire: after pauses that are drawn from an exponential distribution of `pace`
+seconds (starts and ends of commands are hit as well as what lies between) one of the driver, its supervisor, a worker, the raylet, the
+gcs, the MLflow server and PostgreSQL is killed, and the same command is given again whenever it ended. After each `burst` the search is
+left alone until it has got on. With two nodes a Ray cluster of two is joined, and a node is killed in place of raylet and gcs. A study
+takes at most `share` kills and is then left to end.
+
+Prints JSON: kills by victim; acknowledged results that were lost or changed, results that came twice, searches that did not get on within
+15 minutes in peace, processes and temporary files that were left, MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks,
+and studies whose results differ from the undisturbed ones (one worker: not a digit may differ but in the order of rows; with two workers
+what is proposed depends on who came back first, so only their number is compared); and the seconds from the last kill to the next new
+result, median and longest.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -26,16 +34,15 @@ from pathlib import Path
 
 import psutil
 
-from ulpt_search.search.home import Home
+from ulpt_search.benchmarks.chaos_site import Searched, Site, site
 from ulpt_search.search.keeping.checking import check_study
-from ulpt_search.search.ledger.ledger import Ledger
-from ulpt_search.search.ledger.reading import read_study
 from ulpt_search.spaces.records import Result
-from ulpt_search.tests import tiny
 
-VICTIMS = ("driver", "supervisor", "worker", "raylet", "gcs_server")
-STUCK = 600.0
-"""Seconds without a new result, or an end, after which a command is stuck."""
+STUCK = 900.0
+"""Seconds in peace without a new result, or an end, after which a command is stuck."""
+GONE = 30.0
+"""Seconds after a command's end within which all that it started must be gone."""
+FAULTS = ("lost", "twice", "stuck", "processes", "files", "running", "checks", "tracebacks", "other results")
 
 
 @dataclass
@@ -44,171 +51,160 @@ class Found:
 
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
         """Return plain values for JSON."""
-        names = ("lost", "twice", "stuck", "processes", "files", "running", "checks", "other results")
         again = {"median": round(statistics.median(self.seconds), 1), "longest": round(max(self.seconds), 1)} if self.seconds else {}
-        return {"kills": dict(self.kills), **{name: self.faults[name] for name in names}, "seconds to go on": again}
+        faults = {name: self.faults[name] for name in FAULTS}
+        own = {"kills": dict(self.kills), "all kills": self.kills.total(), **faults, "exits": dict(self.ends)}
+        return {**own, "times it got on": len(self.seconds), "seconds to go on": again, "told": self.told[:20]}
 
 
-class Searched:
-    """A study of a folder, and the command that searches it."""
+@dataclass
+class Fire:
+    """One study under fire: the command, what is known of it, and when it was hit last."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.temporary = Path(tempfile.mkdtemp(prefix="c-", dir="/tmp"))
-        folder.mkdir()
-        tiny.prepare(folder)
-        self._command = [sys.executable, *tiny.COMMAND, "--workers", "1", "--seed", str(seed), "--quiet", "--no-references"]
+    study: Searched
+    site: Site
+    found: Found
+    chance: random.Random
+    command: "subprocess.Popen[bytes]"
+    known: list[Result] = field(default_factory=list)
+    hit: float = 0.0
 
-    @property
-    def home(self) -> Home:
-        """Where it keeps its state."""
-        return Home.at(self.folder / "home")
+    def shoot(self, *, pace: float) -> None:
+        """Wait a while, giving the command again where it ends; then kill something."""
+        until = time.monotonic() + self.chance.expovariate(1 / pace)
+        while time.monotonic() < until and not self.over():
+            self.look()
+            time.sleep(0.3)
+        if self.over():
+            return
+        victim = self.chance.choice(self.site.victims)
+        moment = time.monotonic()
+        if self.site.kill(victim, self.command, pause=self.chance.uniform(0, 5)):
+            self.found.kills[victim] += 1
+            self.hit = moment
 
-    def measure_as(self, other: "Searched") -> None:
-        """Take over how fast the machine was found to be: under another load another dtype may be the fastest, and results differ."""
-        if other.home.speeds.exists():
-            self.home.prepare()
-            self.home.cache.mkdir()
-            shutil.copy(other.home.speeds, self.home.speeds)
+    def get_on(self) -> None:
+        """Leave the search alone until there is a new result, or it is over."""
+        had, began = len(self.known), time.monotonic()
+        while len(self.known) <= had and not self.over():
+            self.look()
+            if time.monotonic() - began > STUCK:
+                self.found.faults["stuck"] += 1
+                os.killpg(self.command.pid, signal.SIGKILL)
+                return
+            time.sleep(0.3)
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        """Give the command, in a session of its own."""
-        log = (self.folder / "log").open("ab")
-        environment = {**os.environ, "TMPDIR": str(self.temporary)}
-        return subprocess.Popen(self._command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    def look(self) -> None:
+        """Take note of what is new, and give the command again where it has ended before the search had."""
+        now = self.study.results()
+        if now:
+            self.found.faults["lost"] += now[: len(self.known)] != self.known
+            if self.hit and len(now) > len(self.known):
+                self.found.seconds.append(time.monotonic() - self.hit)
+                self.hit = 0.0
+            self.known = now
+        if self.command.poll() not in (None, 0):
+            self.found.ends[str(self.command.returncode)] += 1
+            check_nothing_left(self.command, self.study, self.found)
+            self.command = self.study.start()
 
-    def results(self) -> list[Result]:
-        """Return what is acknowledged."""
-        if not self.home.has_ledger:
-            return []
-        ledger = Ledger.open(self.home.ledger_url)
-        return ledger.results("tiny") if any(record.name == "tiny" for record in ledger.studies()) else []
-
-    def outcome(self) -> set[tuple[object, ...]]:
-        """Return what was found, without what no two runs share: seconds, and the names of files that hold them."""
-        trials = {trial.number: trial for trial in Ledger.open(self.home.ledger_url).trials("tiny")}
-        told = [(trials[one.trial], one) for one in self.results()]
-        return {(t.method, str(sorted(t.hyperparameters.items())), t.seed, r.step, r.split, round(r.score, 6)) for t, r in told}
+    def over(self) -> bool:
+        """Whether the command came to the search's end."""
+        return self.command.poll() == 0
 
 
 def main() -> None:
     """Kill as often as asked for; studies that end are followed by others."""
     parser = argparse.ArgumentParser()
-    for name, default in (("kills", 20), ("seed", 0), ("longest", 40)):
+    for name, default in (("kills", 20), ("nodes", 1), ("seed", 0), ("pace", 8), ("burst", 10), ("trials", 6), ("share", 60)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
-    chance, found, number = random.Random(options.seed), Found(), 0
-    with tempfile.TemporaryDirectory(prefix="chaos-") as root:
-        while found.kills.total() < options.kills:
-            calm = Searched(Path(root, f"calm-{number}"), number)
-            _end(calm.start(), calm, found)
-            shaken = Searched(Path(root, f"shaken-{number}"), number)
-            shaken.measure_as(calm)
-            _shake(shaken, chance, found, kills=options.kills, longest=options.longest)
-            _judge(shaken, calm, found)
-            for study in (calm, shaken):
-                shutil.rmtree(study.temporary)
-            number += 1
-            print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
-    print(json.dumps({"studies": number, **found.to_json()}, indent=1))
+    options, found = parser.parse_args(), Found()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as root, site(Path(root), nodes=options.nodes) as place:
+        for number in range(options.kills):
+            if found.kills.total() < options.kills:
+                _study(Path(root), place, options, found, number)
+                print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
+    print(json.dumps(found.to_json(), indent=1))
     sys.exit(bool(found.faults.total()))
 
 
-def _shake(study: Searched, chance: random.Random, found: Found, *, kills: int, longest: int) -> None:
-    """Search until the study is over, killing one thing after the other."""
-    command = study.start()
-    while True:
-        time.sleep(chance.uniform(1, longest))
-        if command.poll() == 0:
-            return
-        known = study.results()
-        victim, began = chance.choice(VICTIMS), time.monotonic()
-        killed = found.kills.total() < kills and command.poll() is None and _kill(command, victim)
-        found.kills[victim] += killed
-        command = _go_on(command, study, found, known=len(known))
-        if killed and len(study.results()) > len(known):
-            found.seconds.append(time.monotonic() - began)
-        now = study.results()
-        found.faults["lost"] += now[: len(known)] != known
+def _study(root: Path, place: Site, options: argparse.Namespace, found: Found, number: int) -> None:
+    """Search one study twice, in peace and under fire, and compare."""
+    seed = options.seed + number
+    pair = [
+        Searched(root / f"{name}-{number}", place, name=f"{name}-{number}", seed=seed, trials=options.trials, workers=options.nodes)
+        for name in ("calm", "shaken")
+    ]
+    calm, shaken = pair
+    peace = Fire(calm, place, found, random.Random(seed), calm.start())
+    while not peace.over() and not found.faults["stuck"]:
+        peace.get_on()
+    shaken.measure_as(calm)
+    fire = Fire(shaken, place, found, random.Random(seed), shaken.start())
+    ends = min(options.kills, found.kills.total() + options.share)
+    while found.kills.total() < ends and not fire.over():
+        for _ in range(min(options.burst, ends - found.kills.total())):
+            fire.shoot(pace=options.pace)
+        fire.get_on()
+    while not fire.over() and not found.faults["stuck"]:
+        fire.get_on()
+    check_nothing_left(fire.command, shaken, found)
+    judge(shaken, calm, found, one_worker=options.nodes == 1)
+    for study in pair:
+        shutil.rmtree(study.temporary)
 
 
-def _kill(command: "subprocess.Popen[bytes]", victim: str) -> bool:
-    """Kill one; False where there is none of that kind at the moment."""
-    supervisor = psutil.Process(command.pid)
-    try:
-        family = supervisor.children(recursive=True)
-        named = {"raylet": "raylet", "gcs_server": "gcs_server", "worker": "ray::ImplicitFunc"}
-        if victim in named:
-            who = [process for process in family if process.name().startswith(named[victim])]
-        else:
-            who = [supervisor] if victim == "supervisor" else supervisor.children()
-        who[0].kill()
-    except (psutil.NoSuchProcess, IndexError):
-        return False
-    return True
-
-
-def _go_on(command: "subprocess.Popen[bytes]", study: Searched, found: Found, *, known: int) -> "subprocess.Popen[bytes]":
-    """Wait until there is something new, giving the command again where it ended unfinished."""
-    began = time.monotonic()
-    while len(study.results()) <= known and time.monotonic() - began < STUCK:
-        if command.poll() == 0:
-            return command
-        if command.poll() is not None:
-            _check_nothing_left(command, study, found)
-            command = study.start()
-        time.sleep(0.5)
-    if time.monotonic() - began >= STUCK:
-        found.faults["stuck"] += 1
-        os.killpg(command.pid, signal.SIGKILL)
-    return command
-
-
-def _end(command: "subprocess.Popen[bytes]", study: Searched, found: Found) -> None:
-    try:
-        command.wait(STUCK)
-    except subprocess.TimeoutExpired:
-        found.faults["stuck"] += 1
-        os.killpg(command.pid, signal.SIGKILL)
-    _check_nothing_left(command, study, found)
-
-
-def _check_nothing_left(command: "subprocess.Popen[bytes]", study: Searched, found: Found) -> None:
-    """Ten seconds after a command has ended nothing of it may run, or lie in the temporary folder."""
-    deadline = time.monotonic() + 10
+def check_nothing_left(command: "subprocess.Popen[bytes]", study: Searched, found: Found) -> None:
+    """Soon after a command has ended nothing of it may run, or lie in the temporary folder."""
+    deadline = time.monotonic() + GONE
     while time.monotonic() < deadline and (_session(command.pid) or any(study.temporary.iterdir())):
         time.sleep(0.2)
-    found.faults["processes"] += len(_session(command.pid))
-    found.faults["files"] += len(list(study.temporary.iterdir()))
+    left, files = _session(command.pid), [path.name for path in study.temporary.iterdir()]
+    found.faults["processes"] += len(left)
+    found.faults["files"] += len(files)
+    found.told += [*left, *files]
 
 
-def _session(leader: int) -> list[int]:
+def _session(leader: int) -> list[str]:
     found = []
     for process in psutil.process_iter():
-        try:
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
+                found.append(process.name())
     return found
 
 
-def _judge(study: Searched, calm: Searched, found: Found) -> None:
+def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) -> None:
     """What the study holds in the end."""
     from mlflow import MlflowClient
 
-    results = study.results()
-    keys = Counter((one.trial, one.step, one.split) for one in results)
+    history = study.history()
+    keys = Counter((one.trial, one.step, one.split) for one in history.results)
     found.faults["twice"] += sum(count - 1 for count in keys.values())
-    found.faults["checks"] += sum(not check.fine for check in check_study(read_study(study.home, "tiny")))
-    found.faults["other results"] += study.outcome() != calm.outcome()
+    failed = [f"{check.name}: {check.detail}" for check in check_study(history) if not check.fine]
+    found.faults["checks"] += len(failed)
+    ours, theirs = study.curve(), calm.curve()
+    other = ours != theirs if one_worker else len(ours) != len(theirs)
+    found.faults["other results"] += other
     client = MlflowClient(tracking_uri=study.home.tracking_uri)
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
     found.faults["running"] += sum(run.info.status == "RUNNING" for run in runs)
+    traces = study.log.read_text(encoding="utf8", errors="replace").count("Traceback (most recent call last)")
+    found.faults["tracebacks"] += traces
+    if failed or other or traces:
+        found.told += [*failed, *sorted(map(str, set(ours) ^ set(theirs)))[:6], *_traced(study)]
+
+
+def _traced(study: Searched) -> list[str]:
+    """The last lines of the log's tracebacks."""
+    text = study.log.read_text(encoding="utf8", errors="replace")
+    return [part.strip()[-1500:] for part in text.split("Traceback (most recent call last)")[1:3]]
 
 
 if __name__ == "__main__":
