@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import fsspec
 import pytest
 
 BUCKET = "adapters"
@@ -45,9 +46,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     for key, value in {**PUBLIC, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
         monkeypatch.setenv(key, value)
     import boto3
-    from s3fs import S3FileSystem
 
-    S3FileSystem.clear_instance_cache()  # an earlier bucket's client goes on to ask at the earlier port
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # an earlier bucket's client goes on to ask at the earlier port
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     made = Bucket(server)
     yield made
