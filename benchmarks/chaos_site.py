@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Site:
         if victim == "postgresql":
             return self._restart(self._kill_database, self.database.start, pause)
         if victim == "mlflow":
-            return self._restart(self.mlflow.kill, self.mlflow.start, pause)
+            return self._restart(self.mlflow.kill, partial(self.mlflow.start, seconds=0), pause)  # no search waits for it, either
         if victim == "node":
             return self._restart(self._kill_node, self._add_node, pause)
         return _kill_part(command, victim, elsewhere=self.cluster is not None)
