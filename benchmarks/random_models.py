@@ -45,16 +45,16 @@ SHAPES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 
 
-def config_of(name: str) -> PretrainedConfig:
-    """The configuration of a size."""
+def config_of(name: str, *, vocabulary: int | None = None) -> PretrainedConfig:
+    """The configuration of a size, with another vocabulary where one is asked for."""
     kind, fields = SHAPES[name]
-    made: PretrainedConfig = AutoConfig.for_model(kind, **fields)
+    made: PretrainedConfig = AutoConfig.for_model(kind, **{**fields, "vocab_size": vocabulary or fields["vocab_size"]})
     return made
 
 
-def model_of(name: str, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+def model_of(name: str, *, dtype: torch.dtype, device: torch.device, vocabulary: int | None = None) -> PreTrainedModel:
     """A frozen model with weights N(0, 0.02²), norms of 1, drawn on its device; on the meta device without numbers."""
-    config = config_of(name)
+    config = config_of(name, vocabulary=vocabulary)
     with torch.device("meta"):
         model: PreTrainedModel = LOADERS[family_of(config)].from_config(config, dtype=dtype)
     if device.type != "meta":

@@ -3,17 +3,24 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 from transformers import AutoConfig, WhisperConfig
 
+from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
+from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.model.backbone import LOADERS, load, shape_of
+from ulpt_search.workers.model.identity import _weights
 from ulpt_search.workers.model.precision import cast
+from ulpt_search.workers.model.shared_weights import MAPS, private
+from ulpt_search.workers.training.heap import release
 
 from . import families, zoo
 
@@ -32,6 +39,58 @@ def test_bfloat16_is_what_transformers_loads(name: str) -> None:
     assert found.keys() == wanted.keys()
     assert [key for key in wanted if found[key].dtype != wanted[key].dtype] == []
     assert [key for key in wanted if not torch.equal(found[key], wanted[key])] == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_bfloat16_folder_is_the_same_model_in_any_precision(dtype: Any, tmp_path: Path) -> None:
+    """Its identity and its shape, with the sizes that methods start from, are those of the numbers in its files."""
+    folder = narrow(families.folder("llama"), tmp_path / "model")
+    found = load(ModelSpec(str(folder), dtype=dtype, device="cpu"))
+    assert {tensor.dtype for tensor in found.model.parameters()} == {getattr(torch, dtype)}
+    plain = LOADERS["decoder"].from_pretrained(folder, dtype=torch.float32)
+    assert found.shape == replace(read_shape(plain), positions=found.shape.positions, handling=found.shape.handling)
+    assert found.fingerprint == _weights(plain)
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3_text", "gptj", "m2m_100", "falcon_h1"])
+def test_a_bfloat16_folder_brings_its_tables_in_float32(name: str, tmp_path: Path) -> None:
+    folder = narrow(families.folder(name), tmp_path / "model")
+    found = dict(load(ModelSpec(str(folder), dtype="float32", device="cpu")).model.named_buffers())
+    wanted = dict(LOADERS[families.backbone(name).kind].from_pretrained(folder, dtype=torch.float32).named_buffers())
+    assert found.keys() == wanted.keys()
+    assert [key for key in wanted if not torch.equal(found[key], wanted[key])] == []
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="this system does not say what is mapped")
+def test_loading_takes_the_files_own_memory_and_no_float32_copy(tmp_path: Path) -> None:
+    model = model_of("tiny", dtype=torch.bfloat16, device=torch.device("cpu"), vocabulary=256_000)
+    model.save_pretrained(tmp_path)
+    families.tokenizer(families.FAMILIES["llama"]).save_pretrained(tmp_path)
+    size = (tmp_path / "model.safetensors").stat().st_size
+    del model
+    spec = ModelSpec(str(tmp_path), dtype="bfloat16", device="cpu")
+    load(ModelSpec(str(families.folder("llama")), dtype="bfloat16", device="cpu"))  # libraries load at their first use
+    release()
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM starts again from here
+    found = load(spec)
+    assert private(found.model.parameters()) == 0
+    # the file's pages, and what a product in bfloat16 makes of the largest of them; a copy in float32 would be two files more
+    assert status("VmHWM") - before < 2.5 * size
+
+
+def narrow(folder: Path, to: Path) -> Path:
+    """A copy of a folder with its weights in bfloat16."""
+    shutil.copytree(folder, to)
+    weights = safetensors.torch.load_file(to / "model.safetensors")
+    safetensors.torch.save_file({name: tensor.bfloat16() for name, tensor in weights.items()}, to / "model.safetensors", {"format": "pt"})
+    return to
+
+
+def status(name: str) -> int:
+    """A number of bytes that Linux keeps of this process."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
 def test_there_and_back_is_the_same() -> None:
@@ -82,8 +141,6 @@ def test_an_encoder_decoder_without_a_start_token_is_refused_on_paper(tmp_path: 
 
 def test_sides_of_padding_do_not_reach_descriptions() -> None:
     """Seen with a folder that says `padding_side: left`: descriptions were pooled as if padded on the right."""
-    from dataclasses import replace
-
     from ulpt_search.workers.model.readouts.cosine import Cosine
 
     from . import toy

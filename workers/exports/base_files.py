@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from huggingface_hub import try_to_load_from_cache
 
 from ..model.backbone import Backbone
 from ..model.identity import ModelFiles
+from ..model.precision import stored_in
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
 
@@ -38,20 +38,8 @@ def copy_tokenizer(backbone: Backbone, out: Path) -> None:
 
 
 def dtype_of(backbone: Backbone) -> torch.dtype:
-    """What the base's files hold: bfloat16 or float16 where all of their numbers are, else float32."""
-    files = [path for path in ModelFiles.of(backbone.source).weights.paths if path.suffix == ".safetensors"]
-    found = {kind for path in files for kind in _kinds(path)}
-    return _NARROW.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
-
-
-_NARROW = {"BF16": torch.bfloat16, "F16": torch.float16}
-
-
-def _kinds(path: Path) -> set[str]:
-    """What a safetensors file calls the kinds of its numbers; whole numbers are left out."""
-    with safetensors.safe_open(path, "pt") as file:
-        kinds = {str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    return {kind for kind in kinds if "F" in kind}
+    """What the base's files hold."""
+    return stored_in(ModelFiles.of(backbone.source).weights.paths)
 
 
 def copy_config(backbone: Backbone, out: Path, *, dtype: torch.dtype) -> None:

@@ -124,7 +124,7 @@ def _write_and_prove(
     readme.write(folder, card, backbone, start=getattr(backbone.model.config, "decoder_start_token_id", None))
     card = replace(card, files=manifest(folder))
     card.write(folder)
-    verdict = verify(folder, model=backbone.source, fresh=fresh)
+    verdict = verify(folder, model=backbone.source, fresh=fresh, base=backbone if style == "peft" else None)
     if verdict.failed is not None:
         raise Failure(f"export: {style} refused, {verdict.failed.name}: {verdict.failed.detail}; nothing was written")
     said = {check.name: check.detail for check in verdict.checks}

@@ -59,15 +59,16 @@ class Verdict:
         return next((check for check in self.checks if check.fine is False), None)
 
 
-def verify(folder: str | Path, *, model: str | None = None, fresh: Fresh | None = None) -> Verdict:
+def verify(folder: str | Path, *, model: str | None = None, fresh: Fresh | None = None, base: Backbone | None = None) -> Verdict:
     """Repeat an export's proof, wherever the folder is now; `model` says where the frozen model is, if it has moved.
 
-    `fresh`, to share its processes among several. Raises `WrongInput` where the folder is no export.
+    `fresh`, to share its processes among several; `base`, of a PEFT export the frozen model, where it is loaded already. Raises
+    `WrongInput` where the folder is no export.
     """
     path = Path(folder).resolve()
     card = Card.read(path)
     with ExitStack() as stack:
-        proof = _Proof(path, card, model, fresh or stack.enter_context(Fresh()))
+        proof = _Proof(path, card, model, fresh or stack.enter_context(Fresh()), base)
         checks = tuple(_tried(proof))
     return Verdict(str(folder), card.format, all(check.fine for check in checks), checks, card.evidence.note if card.evidence else "")
 
@@ -93,6 +94,8 @@ class _Proof:
     card: Card
     model: str | None
     fresh: Fresh
+    held: Backbone | None = None
+    """The frozen model, where it is loaded already: of a large one, a second copy may not fit."""
 
     def checks(self) -> dict[str, Callable[[], str]]:
         """The steps in their order: each may rely on those before it."""
@@ -152,7 +155,7 @@ class _Proof:
 
     @cached_property
     def _backbone(self) -> Backbone:
-        return base_of(self.card, self.folder, model=self.model)
+        return self.held or base_of(self.card, self.folder, model=self.model)
 
     @cached_property
     def _encoded(self) -> Any:

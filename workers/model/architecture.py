@@ -1,5 +1,6 @@
 """Reading a transformers model: which modules are its layers, linears, norms and attentions, under names common to all families."""
 
+import copy
 import inspect
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -240,7 +241,9 @@ def _gain(module: nn.Module) -> float:
         return 1.0
     signs = torch.ones_like(weight)
     signs[::2] = -1
-    scaled: torch.Tensor = (module(signs[None]) - module(-signs[None])) / 2
+    precise = module if weight.dtype == torch.float32 else copy.deepcopy(module).float()  # the same, whatever its numbers lie in
+    signs = signs.float()
+    scaled: torch.Tensor = (precise(signs[None]) - precise(-signs[None])) / 2
     return rms(scaled, fallback=1.0)
 
 

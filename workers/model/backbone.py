@@ -40,7 +40,8 @@ from .devices import device_of, first, pick_dtype
 from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
-from .precision import cast
+from .precision import as_stored, cast
+from .sizes import pieces
 from .text_part import KEYS, is_whole, text_config
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -164,9 +165,9 @@ def load(
     try:
         with quiet():
             files = ModelFiles.of(source)
-            options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False}
+            options = {"config": config, "output_loading_info": True, "trust_remote_code": False}
             options |= {"key_mapping": dict(KEYS)} if part else {}
-            model, report = (loader or LOADERS[kind]).from_pretrained(source, config=config, **options)
+            model, report = as_stored(partial((loader or LOADERS[kind]).from_pretrained, source, **options), files.weights.paths)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, EOFError, SafetensorError, UnpicklingError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
@@ -257,7 +258,9 @@ def _settle(model: PreTrainedModel, missing: Iterable[str], spec: ModelSpec) -> 
 def _check(model: PreTrainedModel, name: str) -> None:
     if getattr(model, "is_quantized", False):
         raise WrongInput(f"model {name}: quantised weights cannot serve as the frozen backbone; give an unquantised copy")
-    broken = next((key for key, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())), None)
+    broken = next(
+        (key for key, tensor in model.named_parameters() if not all(bool(piece.isfinite().all()) for piece in pieces(tensor))), None
+    )
     if broken is not None:
         raise WrongInput(f"model {name}: {broken} holds NaN or infinity, so nothing can be trained on it; give an intact copy")
 

@@ -21,6 +21,7 @@ from ...spaces.identity import Content, FrozenSide, Numerics
 from ...spaces.shape import Family
 from .attention import NAMES
 from .hash_cache import THREADS, Files, HashCache
+from .sizes import pieces
 
 TEMPLATES: Mapping[Family, str] = {
     "encoder": "2: text, or a pair as the tokenizer joins it, with its token types; mean over the text, cosine to descriptions over 0.05",
@@ -57,7 +58,7 @@ class ModelFiles:
 def frozen_side(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, files: ModelFiles, *, cache: HashCache, name: str
 ) -> FrozenSide:
-    """Return the identity of a model as it was loaded in float32. Raises `WrongInput` where its files have changed since `files`."""
+    """Return the identity of a model as its files hold it. Raises `WrongInput` where they have changed since `files`."""
     config = sha256_of_json(_of_passes(model.config))
     library = transformers.__version__
     weights = Content(
@@ -173,6 +174,8 @@ def _outputs(model: PreTrainedModel) -> Tensor:
 
 
 def sha256_of_tensor(tensor: Tensor) -> str:
-    """sha256 of a CPU tensor's bytes."""
-    flat = tensor.detach().contiguous().flatten()
-    return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()
+    """sha256 of the bytes of a CPU tensor's numbers in float32 where they are less precise, so that it is the same in whatever they lie."""
+    found, narrow = hashlib.sha256(), tensor.is_floating_point() and tensor.dtype.itemsize < torch.float32.itemsize
+    for piece in pieces(tensor.contiguous()):
+        found.update((piece.float() if narrow else piece).flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()

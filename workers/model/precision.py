@@ -1,13 +1,56 @@
-"""Weights in another precision, the way transformers itself loads them: a few numbers stay in float32 whatever the rest is in."""
+"""Weights in the precision of their files or in another, the way transformers itself loads them.
 
-from collections.abc import Iterator
+A few numbers stay in float32 whatever the rest is in.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
+import safetensors
 import torch
 from torch import Tensor, nn
 
 TABLES = ("inv_freq", "embed_positions")
 """Last part of the name of rotary frequencies and tables: in bfloat16 they would turn far positions by radians."""
+
+
+_NARROW = {"BF16": torch.bfloat16, "F16": torch.float16}
+
+
+def stored_in(files: Sequence[Path]) -> torch.dtype:
+    """What a checkpoint holds: bfloat16 or float16 where all of its numbers are that, else float32; whole numbers do not count."""
+    found = {kind for path in files for kind in (_kinds(path) if path.suffix == ".safetensors" else {"F32"}) if "F" in kind}
+    return _NARROW.get(found.pop(), torch.float32) if len(found) == 1 else torch.float32
+
+
+def _kinds(path: Path) -> set[str]:
+    """What a safetensors file calls the kinds of its numbers."""
+    with safetensors.safe_open(path, "pt") as file:
+        return {str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 - not a mapping
+
+
+def as_stored(load: Callable[..., Any], files: Sequence[Path]) -> Any:
+    """Call `load(dtype=…)`, which returns a model and a report, with what these files hold: in float32 it would be twice as large.
+
+    Numbers that no file holds, such as a table of positions, are wanted as float32 computes them: families whose own are rounded on
+    the way are loaded in float32 all the same.
+    """
+    dtype = stored_in(files)
+    model, report = load(dtype=dtype)
+    if dtype == torch.float32 or not any(_rounded(model)):
+        return model, report
+    del model
+    return load(dtype=torch.float32)
+
+
+def _rounded(model: nn.Module) -> Iterator[str]:
+    """Names of numbers beside the weights that are in less than float32."""
+    held = model.state_dict().keys()
+    for name, tensor in model.named_buffers():
+        if name not in held and tensor.is_floating_point() and tensor.dtype.itemsize < torch.float32.itemsize:
+            yield name
 
 
 def cast(model: nn.Module, dtype: torch.dtype, device: torch.device | None = None) -> None:
