@@ -1,22 +1,27 @@
 """Which methods work on which family of models: train, and leave as native, peft and merged files that are proven by loading them.
 
-    python -m ulpt_search.benchmarks.families > docs/models.md             # every family, every method: some 20 CPU minutes
+    python -m ulpt_search.benchmarks.families --records benchmarks/families.jsonl > docs/models.md    # every family: some 15 CPU minutes
     python -m ulpt_search.benchmarks.families --families bert,gpt2 --json
-    python -m ulpt_search.benchmarks.families --records FILE               # goes on where an earlier run with this file has stopped
 
 Each family is a tiny model of its real class of the installed transformers, random weights, made in memory and written as a user's
-folder. First its frozen scores, in padded batches of embeddings, are compared with the plain model's; then each method is counted and
-its formats looked up from the model's configuration alone, as `plan` does; what that allows is trained in one pack and exported, and
-the export verified in a fresh process, all by the code that a search runs. A cell works, is refused on paper in one line, or fails.
+folder. First its frozen scores, in padded batches of embeddings, are compared with the plain model's, and a pack of adapters at every
+kind of place with each of them alone (`family_gates.py`); then each method is counted and its formats looked up from the model's
+configuration alone, as `plan` does; what that allows is trained in one pack and exported, and the export verified in a fresh process,
+all by the code that a search runs. A cell works, is refused on paper in one line, or fails.
+
+Records know the code and the libraries that they were made by: a run goes on where one of the same has stopped, and refuses to mix.
 """
 
 import argparse
+import hashlib
 import json
 import random
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,8 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from ulpt_search.benchmarks import tiny_families
-from ulpt_search.benchmarks.families_page import page
+from ulpt_search.benchmarks.families_page import COLUMNS, page
+from ulpt_search.benchmarks.family_gates import Gates, gates, unlike
 from ulpt_search.spaces.axes import Choice, Value
 from ulpt_search.spaces.errors import WrongInput, reason
 from ulpt_search.spaces.records import Assignment, Job, Trial
@@ -40,8 +46,10 @@ from ulpt_search.workers.training import worker
 
 METHODS = ("ulpt", "prompt", "prefix", "lora", "ia3", "bitfit", "ln_tuning", "adapter", "head")
 """Two kinds of prompts, extra keys and values, changes of linears of every form that exports differ by, norms, and a head."""
-COLUMNS = ("train", "native", "peft", "merged")
 LABELS, STEPS, TOKENS = ("red", "green", "blue"), 4, 32
+SOURCES = ("spaces", "workers", "benchmarks/tiny_families.py", "benchmarks/families.py", "benchmarks/family_gates.py")
+"""What decides what comes out."""
+LIBRARIES = ("transformers", "peft", "torch")
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,25 @@ class Family:
     frozen: float | None
     """Largest difference of its frozen scores from the plain model's, as a share of the largest; None where it is refused whole."""
     table: tuple[Cell, ...]
+    gates: Gates | None = None
+    """None where it is refused whole."""
 
     def to_json(self) -> dict[str, Any]:
         """`cells` and `failed` are numbers of cells; `table` has them one by one."""
         failed = sum(cell.state == "failed" for cell in self.table)
         refused = sum(cell.state == "refused" for cell in self.table)
-        return {**asdict(self), "cells": len(self.table), "refused": refused, "failed": failed}
+        closed = self.gates is not None and not self.gates.open
+        return {**asdict(self), "cells": len(self.table), "refused": refused, "failed": failed, "closed": closed, **made_by()}
+
+
+@cache
+def made_by() -> dict[str, Any]:
+    """The code, as the sha256 of its sources, and the libraries."""
+    root, code = Path(__file__).parents[1], hashlib.sha256()
+    files = [file for source in SOURCES for file in ([root / source] if source.endswith(".py") else sorted((root / source).rglob("*.py")))]
+    for file in files:
+        code.update(f"{file.relative_to(root)}\n{file.read_text(encoding='utf8')}".encode())
+    return {"code": code.hexdigest()[:16], "libraries": {name: version(name) for name in LIBRARIES}}
 
 
 def main() -> None:
@@ -82,14 +103,17 @@ def main() -> None:
     options = parser.parse_args()
     transformers_logging.disable_progress_bar()
     rows = list(_rows(options.families.split(","), options.methods.split(","), options.records))
-    click.echo(json.dumps({"families": rows}, indent=1) if options.json else page(rows, COLUMNS), nl=options.json)
-    sys.exit(any(row["failed"] for row in rows))
+    click.echo(json.dumps({"families": rows}, indent=1) if options.json else page(rows), nl=options.json)
+    sys.exit(any(row["failed"] or row["closed"] for row in rows))
 
 
 def _rows(names: Sequence[str], methods: Sequence[str], records: Path | None) -> Iterator[dict[str, Any]]:
     """What is found of each family, or was before."""
     lines = records.read_text(encoding="utf8").splitlines() if records and records.exists() else []
     known = {row["name"]: row for row in map(json.loads, lines)}
+    strange = next((row["name"] for row in known.values() if any(row[key] != value for key, value in made_by().items())), None)
+    if strange is not None:
+        raise WrongInput(f"--records {records}: {strange} was tried by other code or libraries than these; name another file, or move it away")
     with Fresh() as fresh:
         for name in names:
             row = known.get(name) or tried(name, methods, fresh).to_json()
@@ -97,6 +121,7 @@ def _rows(names: Sequence[str], methods: Sequence[str], records: Path | None) ->
                 with records.open("a", encoding="utf8") as file:
                     file.write(json.dumps(row) + "\n")
             lost = [f"  {cell['method']} {cell['column']}: {cell['why']}" for cell in row["table"] if cell["state"] == "failed"]
+            lost += [f"  gates: {row['gates']}"] if row["closed"] else []
             print(f"{name}: {len(lost)} failed", *lost, sep="\n", file=sys.stderr, flush=True)
             yield row
 
@@ -110,7 +135,7 @@ def tried(name: str, methods: Sequence[str], fresh: Fresh) -> Family:
             shape, far = replace(shape_of(setup.model), labels=len(LABELS)), _compared(setup)
         except WrongInput as refusal:
             return Family(name, kind, None, tuple(Cell(m, column, "refused", str(refusal)) for m in methods for column in COLUMNS))
-        return Family(name, kind, far, tuple(_cells(setup, shape, methods, Path(room), fresh)))
+        return Family(name, kind, far, tuple(_cells(setup, shape, methods, Path(room), fresh)), _gated(setup))
 
 
 def _setup(name: str, room: Path) -> Setup:
@@ -136,6 +161,12 @@ def _row(chance: random.Random, number: int) -> dict[str, str]:
 def _compared(setup: Setup) -> float:
     opened = worker.session(setup)
     return require_same_scores(opened.backbone, opened.trainer.readout, opened.splits["validation"])
+
+
+def _gated(setup: Setup) -> Gates:
+    opened = worker.session(setup)
+    data = opened.splits["validation"]
+    return gates(opened.trainer, data, list(unlike(data.lengths)))
 
 
 def _cells(setup: Setup, shape: Shape, methods: Sequence[str], room: Path, fresh: Fresh) -> Iterator[Cell]:

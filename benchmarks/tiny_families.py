@@ -19,7 +19,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrain
 from ulpt_search.workers.model.architecture import family_of
 from ulpt_search.workers.model.backbone import LOADERS
 
-WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
+WIDTH, LAYERS, HEADS, POSITIONS, PRETRAINED = 32, 2, 4, 64, 48
 SPECIAL = ("<pad>", "<unk>", "</s>", "<s>")
 SIZE = 80
 
@@ -72,6 +72,11 @@ def _latent(**more: Any) -> dict[str, Any]:
     ranks = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "v_head_dim": 8}
     experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_shared_experts": 1}
     return _wide(num_key_value_heads=4, first_k_dense_replace=1, **ranks, **experts, **more)
+
+
+def _turning(kind: str, **more: Any) -> dict[str, Any]:
+    """Rotary positions whose frequencies are others for rows beyond those of pretraining."""
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 1e4, **more}}
 
 
 def _t5(**more: Any) -> dict[str, Any]:
@@ -127,6 +132,7 @@ FAMILIES: dict[str, Tiny] = {
     "falcon-alibi": Tiny("falcon", _wide(multi_query=False, parallel_attn=False, alibi=True, bias=True)),
     "mpt": Tiny("mpt", {"d_model": WIDTH, "n_layers": 2, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": POSITIONS}),
     "llama": Tiny("llama", _grouped()),
+    "llama-dynamic": Tiny("llama", _grouped(**_turning("dynamic", factor=4.0), max_position_embeddings=PRETRAINED)),
     "mistral": Tiny("mistral", _grouped(sliding_window=4)),
     "ministral": Tiny("ministral", _grouped(sliding_window=4)),
     "mixtral": Tiny("mixtral", _grouped(num_local_experts=4, num_experts_per_tok=2, sliding_window=4)),
@@ -149,6 +155,11 @@ FAMILIES: dict[str, Tiny] = {
     ),
     "phi": Tiny("phi", _wide(partial_rotary_factor=0.5)),
     "phi3": Tiny("phi3", _wide(num_key_value_heads=2, sliding_window=4)),
+    "phi3-longrope": Tiny(
+        "phi3",
+        _wide(num_key_value_heads=2, **_turning("longrope", short_factor=[1.0] * 4, long_factor=[3.0] * 4),
+              original_max_position_embeddings=PRETRAINED),
+    ),
     "phimoe": Tiny("phimoe", _grouped(num_local_experts=4, num_experts_per_tok=2)),
     "stablelm": Tiny("stablelm", _wide(num_key_value_heads=2)),
     "starcoder2": Tiny("starcoder2", _wide(num_key_value_heads=2, sliding_window=4)),

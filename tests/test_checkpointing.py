@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from ulpt_search.benchmarks.family_gates import fitting, shaken
 from ulpt_search.workers.model.backbone import Backbone
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.sites import Sites
 from ulpt_search.workers.training.trainer import Trainer, bound_values
 
 from . import families, toy
-from .test_alive import ROWS, fitting, shaken
+from .test_alive import ROWS
 from .test_families import rows
 
 QUICK = ("bert", "llama")

@@ -15,14 +15,14 @@ from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Family, Linear, Norm, Shape
-from .fused import parts_of
+from .fused import LATENT, parts_of
 from .sizes import rms
 
 # Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
 ROLES = {
     "self.query": "q", "self.key": "k", "self.value": "v", "attention.output.dense": "o",
     "intermediate.dense": "up", "output.dense": "down",
-    "q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "o", "gate_proj": "gate", "up_proj": "up", "down_proj": "down",
+    "q_proj": "q", "k_proj": "k", "v_proj": "v", "q_b_proj": "q", "o_proj": "o", "gate_proj": "gate", "up_proj": "up", "down_proj": "down",
     "out_proj": "o", "fc1": "up", "fc2": "down",
     "SelfAttention.q": "q", "SelfAttention.k": "k", "SelfAttention.v": "v", "SelfAttention.o": "o",
     "EncDecAttention.q": "cross_q", "EncDecAttention.k": "cross_k", "EncDecAttention.v": "cross_v", "EncDecAttention.o": "cross_o",
@@ -206,8 +206,11 @@ def _of_a_table(model: nn.Module, name: str) -> bool:
 
 
 def _attentions(model: PreTrainedModel, block: Sequence[Linear]) -> Iterator[Attention]:
-    """The self-attention of a block of linears: the module that holds its key (or fused) projection."""
-    linears = {part.role: part for linear in block for part in (linear, *linear.parts)}
+    """The self-attention of a block of linears: the module that holds its key (or fused) projection.
+
+    None where keys and values come out of a latent: they are of different widths, and kept as what they come from.
+    """
+    linears = {part.role: part for linear in block if linear.role != LATENT for part in (linear, *linear.parts)}
     key = linears.get("k") or linears.get("qkv")
     heads = int(getattr(model.config, "num_attention_heads", None) or 0)
     if key is None or not heads:

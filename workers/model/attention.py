@@ -93,7 +93,7 @@ def attention(
         mixed = _eager(query, key, value, bias, scale)
     else:
         mixed = _fused(query, key, value, bias, scale)
-    return mixed.transpose(1, 2), None
+    return mixed.transpose(1, 2).contiguous(), None  # as transformers' own hand it over: some families view it in another form
 
 
 def _refuse_unknown(module: nn.Module, options: Mapping[str, Any]) -> None:

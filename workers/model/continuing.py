@@ -115,8 +115,9 @@ class Cached:
 
     def _told(self, positions: Tensor) -> dict[str, Tensor]:
         """Positions (rows, tokens) as the family counts them; nothing where it is not told."""
-        first, shifts = self._backbone.conventions.first_position, self._texts.shifts
-        return {} if first is None else {"position_ids": positions + first + (0 if shifts is None else shifts[:, None])}
+        ways, shifts = self._backbone.conventions, self._texts.shifts
+        moved = positions if shifts is None else positions + shifts[:, None]
+        return {} if ways.first_position is None else {"position_ids": ways.places(moved)}
 
     @property
     def _cache(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """How a family's forward wants to be called, so that a text handed over as embeddings means what its token ids do."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,6 +17,8 @@ SCALES = ("embed_scale", "embedding_multiplier")
 """What modules call a factor of token embeddings."""
 LIMITS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 """What configurations call the number of positions; the last is MPT's, whose biases by distance are a table, too."""
+TURNING = ("dynamic", "longrope")
+"""Kinds of rotary positions whose frequencies depend on how long the longest row is."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Conventions:
     """How many tokens, virtual ones included, it has positions for."""
     scale: float
     """What its own call on token ids multiplies their embeddings by; it leaves embeddings that it is given as they are."""
+    turns: bool = False
+    """Whether its rotary frequencies follow the furthest position of the whole batch, padding among them."""
+
+    def places(self, positions: Tensor) -> Tensor:
+        """The family's numbers of positions counted from 0; padding beyond the last place, which nobody reads, gets the last."""
+        return positions.clamp(max=self.room - 1) + (self.first_position or 0)
 
     def inputs(
         self, embeds: Tensor, *, fronts: Tensor, lengths: Tensor, shifts: Tensor | None = None, types: Tensor | None = None
@@ -41,8 +51,9 @@ class Conventions:
         """
         columns = torch.arange(embeds.shape[1], device=embeds.device)[None]
         given = {"inputs_embeds": embeds, "attention_mask": (columns < (fronts + lengths)[:, None]).long()}
-        if shifts is not None and self.first_position is not None:
-            given["position_ids"] = columns + (self.first_position + shifts)[:, None]
+        if self.first_position is not None and (shifts is not None or self.turns):
+            moved = columns if shifts is None else columns + shifts[:, None]
+            given["position_ids"] = self.places(moved).expand(len(embeds), -1)
         if types is not None and self.segments:
             given["token_type_ids"] = _behind(fronts, types, columns)
         return given
@@ -57,7 +68,8 @@ def conventions_of(model: PreTrainedModel) -> Conventions:
     if model not in _KNOWN:
         told = "position_ids" in inspect.signature(model.forward).parameters
         first = _first(model) if told else None
-        _KNOWN[model] = Conventions(first, segments_of(model), positions_of(model) or UNLIMITED, _scale(model))
+        room, turns = positions_of(model) or UNLIMITED, bool(_turning(model))
+        _KNOWN[model] = Conventions(first, segments_of(model), room, _scale(model), turns)
     return _KNOWN[model]
 
 
@@ -69,8 +81,20 @@ def segments_of(model: PreTrainedModel) -> bool:
 
 def positions_of(model: PreTrainedModel) -> int | None:
     """How many tokens, virtual ones included, a model has positions for; None where it needs none. Works on the meta device, too."""
-    limit = next((int(value) for name in LIMITS if (value := getattr(model.config, name, None)) and value > 0), None)
-    return None if limit is None else limit - _first(model)
+    limits = [int(value) for name in LIMITS if (value := getattr(model.config, name, None)) and value > 0][:1]
+    limits += [int(rope["original_max_position_embeddings"]) for rope in _turning(model) if rope.get("original_max_position_embeddings")]
+    return min(limits) - _first(model) if limits else None
+
+
+def _turning(model: PreTrainedModel) -> list[Mapping[str, Any]]:
+    """The rotary settings of a model, one a kind of layer, by which frequencies depend on the furthest position of a batch.
+
+    Up to the length of pretraining they are those of pretraining, so no row is told more positions than that: beyond, a row would
+    be computed in one way beside long rows and in another beside short ones.
+    """
+    told = getattr(model.config, "rope_parameters", None) or {}
+    kinds = [told, *(value for value in told.values() if isinstance(value, Mapping))]
+    return [kind for kind in kinds if kind.get("rope_type") in TURNING]
 
 
 def _first(model: PreTrainedModel) -> int:

@@ -21,6 +21,9 @@ HALVES = ("phi3", "glm", "glm4", "phi4_multimodal")
 """All of the gate, then all of up."""
 CODEGEN_QUARTERS = 4
 """CodeGen was laid out for this many devices: each quarter has its heads' q, then v, then k."""
+LATENT = "kv_b_proj"
+"""Where attention is latent (DeepSeek, MiniCPM3): what makes of a token's latent each head's key, but for its rotary part, and value.
+Queries are those of `q_proj`, or of `q_b_proj`, which reads a latent of its own; the linears that make latents keep their own names."""
 
 
 def parts_of(config: PretrainedConfig, linear: Linear, weight: Tensor) -> tuple[Linear, ...]:
@@ -38,6 +41,12 @@ def _shares(config: PretrainedConfig, linear: Linear) -> Iterator[tuple[str, Sha
     if linear.role == "gate_up" and kind in HALVES:
         half = linear.outputs // 2
         yield from (("gate", Share(0, half)), ("up", Share(half, half)))
+    if linear.role == LATENT:
+        key, value = int(getattr(config, "qk_nope_head_dim", 0)), int(getattr(config, "v_head_dim", 0))
+        if key and value and linear.outputs % (key + value) == 0:
+            heads = linear.outputs // (key + value)
+            yield from (("k", Share(0, key, key + value, heads)), ("v", Share(key, value, key + value, heads)))
+        return
     if linear.role != "qkv":
         return
     heads = int(config.num_attention_heads)

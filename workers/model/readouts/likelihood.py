@@ -132,12 +132,12 @@ class Likelihood(Readout):
         ends, (rows, columns) = texts.ends, texts.embeds.shape[:2]
         along = torch.arange(columns + len(tables.nodes), device=ends.device).expand(rows, -1)
         positions = torch.cat([along[:, :columns], ends[:, None] + tables.depths], 1)
-        first = (self._backbone.conventions.first_position or 0) + (0 if texts.shifts is None else texts.shifts[:, None])
+        moved = positions if texts.shifts is None else positions + texts.shifts[:, None]
         branches = self._backbone.embed(tables.nodes).to(texts.embeds.dtype).expand(rows, -1, -1)
         given = {
             "inputs_embeds": torch.cat([texts.embeds, branches], 1),
             "attention_mask": ((along < ends[:, None]) | (along >= columns)).long(),
-            "position_ids": positions + first,
+            "position_ids": self._backbone.conventions.places(moved),
         }
         places = torch.cat([ends[:, None] - 1, along[:, columns:]], 1)
         head = self._answers.head
