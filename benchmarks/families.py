@@ -102,18 +102,18 @@ def main() -> None:
     parser.add_argument("--records", type=Path, help="A JSONL file that keeps what was found, family by family.")
     options = parser.parse_args()
     transformers_logging.disable_progress_bar()
-    rows = list(_rows(options.families.split(","), options.methods.split(","), options.records))
+    rows = list(recorded(options.families.split(","), options.methods.split(","), options.records))
     click.echo(json.dumps({"families": rows}, indent=1) if options.json else page(rows), nl=options.json)
     sys.exit(any(row["failed"] or row["closed"] for row in rows))
 
 
-def _rows(names: Sequence[str], methods: Sequence[str], records: Path | None) -> Iterator[dict[str, Any]]:
+def recorded(names: Sequence[str], methods: Sequence[str], records: Path | None) -> Iterator[dict[str, Any]]:
     """What is found of each family, or was before."""
     lines = records.read_text(encoding="utf8").splitlines() if records and records.exists() else []
     known = {row["name"]: row for row in map(json.loads, lines)}
     strange = next((row["name"] for row in known.values() if any(row[key] != value for key, value in made_by().items())), None)
     if strange is not None:
-        raise WrongInput(f"--records {records}: {strange} was tried by other code or libraries than these; name another file, or move it away")
+        raise WrongInput(f"--records {records}: {strange} was tried by other code or libraries; name another file, or move it away")
     with Fresh() as fresh:
         for name in names:
             row = known.get(name) or tried(name, methods, fresh).to_json()

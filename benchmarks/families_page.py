@@ -1,7 +1,4 @@
-"""`docs/models.md` from what `benchmarks/families.py` found and kept.
-
-    python -m ulpt_search.benchmarks.families_page > docs/models.md
-"""
+"""`docs/models.md` from what `benchmarks/families.py` found and kept: `python -m ulpt_search.benchmarks.families_page > docs/models.md`."""
 
 import json
 import sys
@@ -34,10 +31,10 @@ END = """
 
 - Where one linear computes several of q, k and v, or a gate and what it multiplies, each name is its outputs of it: a LoRA on `v` changes
   no other output, and leaves as PEFT and merged files exactly. `qkv` and `gate_up` name the whole.
-- Latent attention (DeepSeek, MiniCPM3, GLM-4 Lite, Youtu): `q` are the queries (of `q_b_proj`, where they come from a latent); `k` and `v` are
-  the outputs of `kv_b_proj` that are each head's key, but for its rotary part, and value. The rotary part of the keys is one for all heads
-  and stands in `kv_a_proj_with_mqa`, which keeps its name, as `q_a_proj` and the whole `kv_b_proj` do. Such keys and values differ in width
-  and are kept as the latent that they come from, so prefixes are refused.
+- Latent attention (DeepSeek, Kimi, MiniCPM3, Mistral 4): `q` are the queries (of `q_b_proj`, where they come from a latent); `k` and
+  `v` are the outputs of `kv_b_proj` that are each head's key, but for its rotary part, and value. The rotary part of the keys is one for
+  all heads and stands in `kv_a_proj_with_mqa`, which keeps its name, as `q_a_proj` and the whole `kv_b_proj` do. Such keys and values
+  differ in width and are kept as the latent that they come from, so prefixes are refused.
 - Mixtures of experts: experts are one tensor for all, to which tokens come in an order of their own. No method touches them, or the
   router; attention, shared experts and layers without experts are adapted as everywhere. `plan` and `methods` name what is left alone.
 

@@ -1,7 +1,7 @@
-"""What must hold in every family before anything trained on it means anything: a row beside other trials' rows is what it is alone, in
-its scores and in what it teaches, and every tensor of every adapter acts.
+"""What must hold in every family before anything trained on it means anything.
 
-That token ids and embeddings give the same scores, padded or not, is `workers/model/frozen_scores.py`'s to say, of any model that is loaded.
+A row beside other trials' rows is what it is alone, in its scores and in what it teaches, and every tensor of every adapter acts. That
+token ids and embeddings give the same scores, padded or not, is `workers/model/frozen_scores.py`'s to say, of any model that is loaded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ class Gates:
     @property
     def open(self) -> bool:
         """Whether all of it holds."""
-        return max(self.scores, self.gradients) <= WITHIN and not self.dead and not self.idle
+        return self.scores <= WITHIN and self.gradients <= WITHIN and not self.dead and not self.idle
 
 
 def fitting(backbone: Backbone) -> list[Config]:

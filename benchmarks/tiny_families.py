@@ -15,6 +15,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from ulpt_search.workers.model.architecture import family_of
 from ulpt_search.workers.model.backbone import LOADERS
@@ -24,11 +25,14 @@ SPECIAL = ("<pad>", "<unk>", "</s>", "<s>")
 SIZE = 80
 
 
+ROPE = {"rope_type": "default", "rope_theta": 1e4}
 LIMIT, SIDES = {"max_position_embeddings": POSITIONS}, ("encoder", "decoder")
+CHUNKS = ["chunked_attention", "full_attention"]
 LAYER_TYPES = ["sliding_attention", "full_attention"]
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}
 GRANITE = {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "attention_multiplier": 0.3, "logits_scaling": 8.0}
 WINDOWS: dict[str, Any] = {"sliding_window": 4, "layer_types": LAYER_TYPES}
+MIXED: dict[str, Any] = {"layer_types": ["linear_attention", "full_attention"]}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def _gpt(**more: Any) -> dict[str, Any]:
 def _latent(**more: Any) -> dict[str, Any]:
     ranks = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "v_head_dim": 8}
     experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_shared_experts": 1}
-    return _wide(num_key_value_heads=4, first_k_dense_replace=1, **ranks, **experts, **more)
+    return _wide(**{"num_key_value_heads": 4, "first_k_dense_replace": 1, **ranks, **experts, **more})
 
 
 def _turning(kind: str, **more: Any) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def _t5(**more: Any) -> dict[str, Any]:
     return {"d_model": WIDTH, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, **more}
 
 
-FAMILIES: dict[str, Tiny] = {
+KNOWN: dict[str, Tiny] = {
     "bert": Tiny("bert", _wide(), segments=True),
     "electra": Tiny("electra", _wide(embedding_size=16), segments=True),
     "roberta": Tiny("roberta", _wide(), pad=1),
@@ -116,6 +120,18 @@ FAMILIES: dict[str, Tiny] = {
         segments=True,
     ),
     "xlnet": Tiny("xlnet", {"d_model": WIDTH, "n_layer": 2, "n_head": 4, "d_inner": 48}),
+    "ernie": Tiny("ernie", _wide(), segments=True),
+    "big_bird": Tiny("big_bird", _wide(attention_type="original_full"), segments=True),
+    "mobilebert": Tiny("mobilebert", _wide(embedding_size=WIDTH, intra_bottleneck_size=16, true_hidden_size=16), segments=True),
+    "nystromformer": Tiny("nystromformer", _wide(), segments=True),
+    "xlm-roberta-xl": Tiny("xlm-roberta-xl", _wide(), pad=1),
+    "roberta-prelayernorm": Tiny("roberta-prelayernorm", _wide(), pad=1),
+    "xmod": Tiny("xmod", _wide(languages=["en_XX"], default_language="en_XX"), pad=1),
+    "ibert": Tiny("ibert", _wide(), pad=1),
+    "fnet": Tiny("fnet", _wide(), segments=True),
+    "longformer": Tiny("longformer", _wide(attention_window=4), pad=1),
+    "openai-gpt": Tiny("openai-gpt", _gpt()),
+    "ctrl": Tiny("ctrl", _gpt(dff=48)),
     "gpt2": Tiny("gpt2", _gpt()),
     "gpt_neo": Tiny(
         "gpt_neo",
@@ -124,22 +140,52 @@ FAMILIES: dict[str, Tiny] = {
     ),
     "gptj": Tiny("gptj", _gpt(rotary_dim=4, n_inner=48)),
     "gpt_neox": Tiny("gpt_neox", _wide(rotary_pct=0.5)),
+    "gpt_neox_japanese": Tiny("gpt_neox_japanese", _wide(intermediate_multiple_size=2)),
     "gpt_bigcode": Tiny("gpt_bigcode", _gpt(multi_query=True)),
+    "gpt_bigcode-heads": Tiny("gpt_bigcode", _gpt(multi_query=False)),
     "codegen": Tiny("codegen", _gpt(rotary_dim=4, n_inner=48)),
     "opt": Tiny("opt", _wide(ffn_dim=48, word_embed_proj_dim=16), pad=1),
     "bloom": Tiny("bloom", {"hidden_size": WIDTH, "n_layer": 2, "n_head": 4}, pad=3),
     "falcon": Tiny("falcon", _wide(multi_query=True, parallel_attn=True, alibi=False)),
+    "falcon-grouped": Tiny("falcon", _wide(new_decoder_architecture=True, num_kv_heads=2, alibi=False)),
     "falcon-alibi": Tiny("falcon", _wide(multi_query=False, parallel_attn=False, alibi=True, bias=True)),
     "mpt": Tiny("mpt", {"d_model": WIDTH, "n_layers": 2, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": POSITIONS}),
     "llama": Tiny("llama", _grouped()),
     "llama-dynamic": Tiny("llama", _grouped(**_turning("dynamic", factor=4.0), max_position_embeddings=PRETRAINED)),
     "mistral": Tiny("mistral", _grouped(sliding_window=4)),
+    "ministral3": Tiny("ministral3", _grouped(sliding_window=4)),
+    "llama4_text": Tiny("llama4_text", _grouped(num_local_experts=4, intermediate_size_mlp=48, attention_chunk_size=4, layer_types=CHUNKS)),
+    "apertus": Tiny("apertus", _grouped()),
+    "arcee": Tiny("arcee", _grouped()),
+    "internlm3": Tiny("internlm3", _grouped()),
+    "seed_oss": Tiny("seed_oss", _grouped()),
+    "bitnet": Tiny("bitnet", _grouped()),
+    "hunyuan_v1_dense": Tiny("hunyuan_v1_dense", _grouped()),
+    "hunyuan_v1_moe": Tiny("hunyuan_v1_moe", _grouped(num_experts=4, moe_topk=2)),
+    "ernie4_5_moe": Tiny("ernie4_5_moe", _grouped(moe_num_experts=4, moe_k=2, moe_intermediate_size=16, moe_num_shared_experts=1)),
+    "dots1": Tiny("dots1", _experts(n_routed_experts=4, n_shared_experts=1, n_group=1, topk_group=1, first_k_dense_replace=1)),
+    "glm4_moe": Tiny("glm4_moe", _experts(n_routed_experts=4, n_shared_experts=1, n_group=1, topk_group=1, first_k_dense_replace=1)),
+    "minimax_m2": Tiny("minimax_m2", _grouped(num_local_experts=4, num_experts_per_tok=2)),
+    "afmoe": Tiny("afmoe", _experts(num_experts=4, num_local_experts=4, num_shared_experts=1, num_dense_layers=1, **WINDOWS)),
+    "lfm2": Tiny("lfm2", _grouped(layer_types=["conv", "full_attention"])),
+    "jamba": Tiny("jamba", _grouped(num_experts=4, num_experts_per_tok=2, attn_layer_period=2, attn_layer_offset=1, mamba_d_state=4)),
+    "falcon_mamba": Tiny("falcon_mamba", {"hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 4}),
+    "olmo_hybrid": Tiny(
+        "olmo_hybrid",
+        _wide(num_key_value_heads=2, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8,
+              **MIXED),
+    ),
+    "modernbert-decoder": Tiny("modernbert-decoder", _wide(local_attention=4, global_attn_every_n_layers=2)),
     "ministral": Tiny("ministral", _grouped(sliding_window=4)),
     "mixtral": Tiny("mixtral", _grouped(num_local_experts=4, num_experts_per_tok=2, sliding_window=4)),
     "qwen2": Tiny("qwen2", _wide(num_key_value_heads=2, use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen2_moe": Tiny("qwen2_moe", _wide(num_key_value_heads=2, **EXPERTS)),
     "qwen3": Tiny("qwen3", _grouped()),
     "qwen3_moe": Tiny("qwen3_moe", _experts(num_experts=4)),
+    "qwen3_5_text": Tiny(
+        "qwen3_5_text",
+        _grouped(linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8, linear_value_head_dim=8, **MIXED),
+    ),
     "qwen3_next": Tiny(
         "qwen3_next",
         _experts(num_experts=4, shared_expert_intermediate_size=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=8,
@@ -152,6 +198,16 @@ FAMILIES: dict[str, Tiny] = {
         "gemma3n_text",
         _grouped(sliding_window=4, vocab_size_per_layer_input=SIZE, hidden_size_per_layer_input=8, num_kv_shared_layers=0, laurel_rank=4,
                  layer_types=LAYER_TYPES, activation_sparsity_pattern=[0.0, 0.0], altup_num_inputs=2),
+    ),
+    "gemma4_text": Tiny(
+        "gemma4_text",
+        _grouped(sliding_window=4, layer_types=LAYER_TYPES, hidden_size_per_layer_input=0, num_kv_shared_layers=0, global_head_dim=8,
+                 vocab_size_per_layer_input=SIZE),
+    ),
+    "gemma4_text-layers": Tiny(
+        "gemma4_text",
+        _grouped(sliding_window=4, layer_types=LAYER_TYPES, hidden_size_per_layer_input=8, num_kv_shared_layers=0, global_head_dim=8,
+                 vocab_size_per_layer_input=SIZE),
     ),
     "phi": Tiny("phi", _wide(partial_rotary_factor=0.5)),
     "phi3": Tiny("phi3", _wide(num_key_value_heads=2, sliding_window=4)),
@@ -174,6 +230,12 @@ FAMILIES: dict[str, Tiny] = {
     "cohere2": Tiny("cohere2", _wide(num_key_value_heads=2, logit_scale=0.25, **WINDOWS)),
     "deepseek_v2": Tiny("deepseek_v2", _latent(head_dim=4)),
     "deepseek_v3": Tiny("deepseek_v3", _latent(n_group=2, topk_group=1)),
+    "minicpm3": Tiny("minicpm3", _latent(rope_parameters=ROPE)),
+    "glm4_moe_lite": Tiny("glm4_moe_lite", _latent(head_dim=4, n_group=2, topk_group=1)),
+    "youtu": Tiny("youtu", _latent(head_dim=4)),
+    "mistral4": Tiny("mistral4", _latent(qk_nope_head_dim=12)),
+    "deepseek_v32": Tiny("deepseek_v32", _latent(n_group=2, topk_group=1, index_n_heads=2, index_head_dim=8, index_topk=4)),
+    "kimi_linear": Tiny("kimi_linear", _latent(q_lora_rank=None, linear_head_dim=8, linear_num_heads=4, **MIXED)),
     "gpt_oss": Tiny("gpt_oss", _grouped(num_local_experts=4, num_experts_per_tok=2, **WINDOWS)),
     "glm": Tiny("glm", _grouped()),
     "glm4": Tiny("glm4", _grouped()),
@@ -203,6 +265,14 @@ FAMILIES: dict[str, Tiny] = {
     "mbart": Tiny("mbart", _both(scale_embedding=True), pad=1),
     "pegasus": Tiny("pegasus", _both(scale_embedding=True, encoder_layerdrop=0.5)),
     "marian": Tiny("marian", _both(scale_embedding=True)),
+    "blenderbot": Tiny("blenderbot", _both()),
+    "plbart": Tiny("plbart", _both(scale_embedding=True), pad=1),
+    "mvp": Tiny("mvp", _both(), pad=1),
+    "nllb-moe": Tiny("nllb-moe", _both(num_experts=4, encoder_sparse_step=2, decoder_sparse_step=2), pad=1),
+    "t5gemma": Tiny(
+        "t5gemma",
+        {"decoder_start_token_id": 2, **{side: {**_grouped(**WINDOWS), "vocab_size": SIZE} for side in SIDES}},
+    ),
     "blenderbot-small": Tiny("blenderbot-small", _both()),
     "m2m_100": Tiny("m2m_100", _both(), pad=1),
     "led": Tiny("led", _both(attention_window=[4, 4], **{f"max_{side}_position_embeddings": POSITIONS for side in SIDES})),
@@ -214,6 +284,9 @@ FAMILIES: dict[str, Tiny] = {
          **{f"{side}_ffn_dim": 48 for side in SIDES}},
     ),
 }  # fmt: skip
+"""Of the latest transformers that this project is tried with."""
+FAMILIES = {name: tiny for name, tiny in KNOWN.items() if tiny.kind in CONFIG_MAPPING_NAMES}
+"""Those that the installed transformers has."""
 
 
 def tokenizer(tiny: Tiny) -> PreTrainedTokenizerFast:

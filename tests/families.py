@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from ulpt_search.benchmarks.tiny_families import FAMILIES, LAYER_TYPES, POSITIONS, SIZE, model, tokenizer, write
+from ulpt_search.benchmarks.tiny_families import FAMILIES, KNOWN, LAYER_TYPES, POSITIONS, SIZE, model, tokenizer, write
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model.backbone import Backbone, load
 
 from . import litter
 
-__all__ = ["FAMILIES", "LAYER_TYPES", "POSITIONS", "SIZE", "backbone", "folder", "model", "tokenizer"]
+__all__ = ["FAMILIES", "KNOWN", "LAYER_TYPES", "POSITIONS", "SIZE", "backbone", "folder", "model", "tokenizer"]
 
 
 @cache

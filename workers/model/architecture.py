@@ -28,6 +28,16 @@ ROLES = {
     "EncDecAttention.q": "cross_q", "EncDecAttention.k": "cross_k", "EncDecAttention.v": "cross_v", "EncDecAttention.o": "cross_o",
     "encoder_attn.q_proj": "cross_q", "encoder_attn.k_proj": "cross_k", "encoder_attn.v_proj": "cross_v",
     "encoder_attn.out_proj": "cross_o",
+    "self_attn.gate_proj": "attn_gate", "feed_forward.w1": "gate", "feed_forward.w3": "up", "feed_forward.w2": "down",
+    "feed_forward.intermediate": "up", "feed_forward.output": "down",
+    "ngram_self_attn.query_proj": "q", "ngram_self_attn.key_proj": "k", "ngram_self_attn.value_proj": "v",
+    "self_attn.query_proj": "q", "self_attn.key_proj": "k", "self_attn.value_proj": "v",
+    "cross_attn.query_proj": "cross_q", "cross_attn.key_proj": "cross_k", "cross_attn.value_proj": "cross_v",
+    "cross_attn.out_proj": "cross_o",
+    **{f"{attention}.{part}_proj": f"cross_{part}" for attention in ("cross_attn", "cross_attention") for part in ("q", "k", "v", "o")},
+    "cross_attention.out_proj": "cross_o",
+    "multi_head_attention.Wq": "q", "multi_head_attention.Wk": "k", "multi_head_attention.Wv": "v", "multi_head_attention.dense": "o",
+    "ffn.0": "up", "ffn.2": "down",
     "wi": "up", "wi_0": "gate", "wi_1": "up", "wo": "down",
     "attn.c_attn": "qkv", "attn.c_proj": "o", "mlp.c_fc": "up", "mlp.c_proj": "down",
     "Wqkv": "qkv", "attn.Wo": "o", "mlp.Wi": "up", "mlp.Wo": "down",
@@ -66,6 +76,10 @@ def read_shape(model: PreTrainedModel) -> Shape:
     if model.config.model_type in TOKENS_FIRST:
         raise WrongInput(
             f"model: a {model.config.model_type} computes tokens first, rows second, so trials cannot share it; give another model"
+        )
+    if getattr(model.config, "hidden_size_per_layer_input", 0):
+        raise WrongInput(
+            f"model: every layer of a {model.config.model_type} looks token ids up again, which a virtual token has not; give another model"
         )
     if not any(linears):
         looked = "members of an nn.ModuleList that hold an nn.Linear or a Conv1D"
@@ -115,17 +129,17 @@ def _has_pooler(model: PreTrainedModel) -> bool:
 def has_rows(model: PreTrainedModel, name: str) -> bool:
     """Whether each trial has its own rows at a module of this name, and something comes of what is changed there.
 
-    Experts see tokens in an order of their own and routers give more than one tensor; DeBERTa's projections see its table of
-    distances, too; Longformer's attention sees tokens first, rows second; Mamba uses weights without calling their linears: `dt_proj`,
-    and in kernels for GPUs `out_proj`, which PEFT refuses, too.
+    Experts see tokens in an order of their own; routers choose, see padding, and give more than one tensor. DeBERTa's projections see
+    its table of distances, too; Longformer's attention sees tokens first, rows second; Mamba uses weights without calling their
+    linears: `dt_proj`, and in kernels for GPUs `out_proj`, which PEFT refuses, too.
     """
     parent = model.get_submodule(name.rpartition(".")[0])
-    if ".experts." in name or hasattr(parent, "one_sided_attn_window_size"):
+    if ".experts." in name or ".router." in name or hasattr(parent, "one_sided_attn_window_size"):
         return False
     if hasattr(parent, "A_log") and hasattr(parent, "D") and name.endswith(".out_proj"):
         return False
     shared = ("query_proj", "key_proj") if getattr(model.config, "share_att_key", False) else ()
-    return not name.endswith(("pos_proj", "pos_q_proj", ".router", "dt_proj", *shared))
+    return not name.endswith(("pos_proj", "pos_q_proj", ".router", ".gate.wg", "dt_proj", *shared))
 
 
 def _rows(embeddings: nn.Module, ids: Sequence[int]) -> list[list[float]]:
@@ -184,11 +198,14 @@ def _linears(model: PreTrainedModel, layer: int, prefix: str, block: nn.Module) 
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module is a LayerNorm or an RMSNorm with a learnt scale; one that multiplies by a gate behind it is something else."""
+    """Whether a module is a LayerNorm or an RMSNorm with a learnt scale.
+
+    One that multiplies by a gate behind it is something else, and Falcon-Mamba has some with a buffer that only kernels read.
+    """
     weight = getattr(module, "weight", None)
     if "gate" in inspect.signature(module.forward).parameters:
         return False
-    return "norm" in type(module).__name__.lower() and isinstance(weight, torch.Tensor) and weight.ndim == 1
+    return "norm" in type(module).__name__.lower() and isinstance(weight, nn.Parameter) and weight.ndim == 1
 
 
 def _norms(model: nn.Module, blocks: list[tuple[str, nn.Module]]) -> Iterator[Norm]:
