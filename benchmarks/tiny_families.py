@@ -84,7 +84,8 @@ def _turning(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def _t5(**more: Any) -> dict[str, Any]:
-    return {"d_model": WIDTH, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0, **more}
+    sizes = {"d_model": WIDTH, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
+    return {**sizes, "decoder_start_token_id": 0, **more}
 
 
 KNOWN: dict[str, Tiny] = {
@@ -180,7 +181,7 @@ KNOWN: dict[str, Tiny] = {
     "mixtral": Tiny("mixtral", _grouped(num_local_experts=4, num_experts_per_tok=2, sliding_window=4)),
     "qwen2": Tiny("qwen2", _wide(num_key_value_heads=2, use_sliding_window=True, sliding_window=4, max_window_layers=1)),
     "qwen2_moe": Tiny("qwen2_moe", _wide(num_key_value_heads=2, **EXPERTS)),
-    "qwen3": Tiny("qwen3", _grouped()),
+    "qwen3": Tiny("qwen3", _wide(num_key_value_heads=2, head_dim=12)),
     "qwen3_moe": Tiny("qwen3_moe", _experts(num_experts=4)),
     "qwen3_5_text": Tiny(
         "qwen3_5_text",
@@ -254,12 +255,12 @@ KNOWN: dict[str, Tiny] = {
     "xglm": Tiny("xglm", {"d_model": WIDTH, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48, **LIMIT}, pad=1),
     "biogpt": Tiny("biogpt", _wide(), pad=1),
     "t5": Tiny("t5", _t5()),
-    "mt5": Tiny("mt5", _t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
+    "mt5": Tiny("mt5", _t5(d_kv=12, feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
     "umt5": Tiny("umt5", _t5()),
     "longt5": Tiny("longt5", _t5(local_radius=3, encoder_attention_type="local")),
     "switch_transformers": Tiny(
         "switch_transformers",
-        _t5(num_decoder_layers=2, num_experts=4, **{f"num_sparse_{side}_layers": 1 for side in SIDES}),
+        _t5(num_decoder_layers=2, num_experts=4, expert_capacity=2, **{f"num_sparse_{side}_layers": 1 for side in SIDES}),
     ),
     "bart": Tiny("bart", _both(scale_embedding=True), pad=1),
     "mbart": Tiny("mbart", _both(scale_embedding=True), pad=1),

@@ -27,13 +27,13 @@ from ulpt_search.workers.training.trainer import bound_values
 from . import families, pairs, toy
 from .door import call, values
 from .exporting import trained
-from .test_families import SERVED, rows
+from .test_families import SAMPLE, rows
 
 CLOSE = 1e-3
 """Largest difference beside the adapter's effect, as a proof allows it."""
 QUICK = ("bert", "roberta", "albert", "gpt2", "mistral", "deberta-v2", "mamba", "falcon_h1", "t5", "umt5", "bart", "marian")
 """One family of each kind of reason, and of none."""
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SERVED]
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in dict.fromkeys((*SAMPLE, *QUICK))]
 LENGTH = 48
 
 

@@ -17,7 +17,7 @@ from ulpt_search.workers.model.pooling import Body
 from ulpt_search.workers.model.readouts.encoding import Encoded, encode
 
 from . import families
-from .test_families import SERVED, rows
+from .test_families import SAMPLE, rows
 
 CLASSES = {"score": "last", "pooler": "pooler"}
 """What the own class is -> where it reads."""
@@ -40,7 +40,7 @@ def given(data: Encoded, row: int) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | ({} if types is None else {"token_type_ids": types})
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", SAMPLE)
 def test_states_are_the_plain_models(name: str) -> None:
     backbone, data = texts(name)
     how = Head().place(backbone.shape)
@@ -53,13 +53,13 @@ def test_states_are_the_plain_models(name: str) -> None:
 
 def classes() -> list[str]:
     """Families whose class for classification is promised to be one linear map."""
-    promised = ((name, families.backbone(name).shape) for name in SERVED)
+    promised = ((name, families.backbone(name).shape) for name in SAMPLE)
     return [name for name, shape in promised if shape.handling.classifies == "score" or (shape.handling.classifies and shape.pooler)]
 
 
 def test_a_class_that_is_one_linear_map_gives_our_scores() -> None:
     found = classes()
-    assert len(found) > 20
+    assert len(found) > 12
     assert {"bert", "llama", "gpt2"} <= set(found)
     assert not {"roberta", "distilbert", "modernbert", "t5", "bart"} & set(found), "they have layers of their own between"
     for name in found:

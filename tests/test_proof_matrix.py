@@ -17,7 +17,7 @@ from ulpt_search.workers.model.backbone import tokenizer_of
 
 from . import families, zoo
 from .exporting import fits, setup, task_folder, trained
-from .test_families import SERVED
+from .test_families import SAMPLE
 from .test_proof import agree, made, refusals
 
 EFFECTS = {
@@ -89,7 +89,9 @@ def lora(name: str) -> Trial:
     return Trial(0, "lora", values, seed=3, parameters=count("lora", values, families.backbone(name).shape))
 
 
-@pytest.mark.parametrize("name", [name if name in PADS else pytest.param(name, marks=pytest.mark.slow) for name in SERVED])
+@pytest.mark.parametrize(
+    "name", [name if name in PADS else pytest.param(name, marks=pytest.mark.slow) for name in dict.fromkeys((*SAMPLE, *PADS))]
+)
 def test_what_a_family_computes_at_padding_is_its_own_business(name: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     try:
         config = lora(name)
