@@ -14,8 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from ulpt_search.workers.model.architecture import family_of
 from ulpt_search.workers.model.backbone import LOADERS
@@ -286,7 +285,7 @@ KNOWN: dict[str, Tiny] = {
     ),
 }  # fmt: skip
 """Of the latest transformers that this project is tried with."""
-FAMILIES = {name: tiny for name, tiny in KNOWN.items() if tiny.kind in CONFIG_MAPPING_NAMES}
+FAMILIES = {name: tiny for name, tiny in KNOWN.items() if tiny.kind in CONFIG_MAPPING}
 """Those that the installed transformers has."""
 
 
