@@ -1,13 +1,14 @@
 """SIGKILLs at random moments over everything that a search is made of or stands on, and what of it is left.
 
     python -m ulpt_search.benchmarks.chaos [--kills 20] [--nodes 1] [--seed 0] [--pace 8] [--burst 10] [--trials 6] [--share 60]
+        [--minutes 600]
 
 Studies of a few trials on a model of kilobytes, one after the other, with the ledger on a PostgreSQL server and their runs on an MLflow
-server. Each is searched once undisturbed; then again under fire: after pauses that are drawn from an exponential distribution of `pace`
-seconds (starts and ends of commands are hit as well as what lies between) one of the driver, its supervisor, a worker, the raylet, the
-gcs, the MLflow server and PostgreSQL is killed, and the same command is given again whenever it ended. After each `burst` the search is
-left alone until it has got on. With two nodes a Ray cluster of two is joined, and a node is killed in place of raylet and gcs. A study
-takes at most `share` kills and is then left to end.
+server. Each is searched under fire, and a second time undisturbed. Under fire means: after pauses drawn from an exponential distribution
+of `pace` seconds (starts and ends of commands are hit as well as what lies between) one of the driver, its supervisor, a worker, the
+raylet, the gcs, the MLflow server and PostgreSQL is killed, and the same command is given again whenever it ended. After each `burst` the
+search is left alone until it has got on. With two nodes a Ray cluster of two is joined, and a node is killed in place of raylet and gcs. A
+study takes at most `share` kills and is then left to end; after `minutes` nothing is killed any more.
 
 Prints JSON: kills by victim; acknowledged results that were lost or changed, results that came twice, searches that did not get on within
 15 minutes in peace, processes and temporary files that were left, MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks,
@@ -19,6 +20,7 @@ result, median and longest.
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -54,6 +56,8 @@ class Found:
     ends: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    until: float = math.inf
+    """When the killing ends, on the monotonic clock."""
 
     def to_json(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -122,12 +126,15 @@ class Fire:
 def main() -> None:
     """Kill as often as asked for; studies that end are followed by others."""
     parser = argparse.ArgumentParser()
-    for name, default in (("kills", 20), ("nodes", 1), ("seed", 0), ("pace", 8), ("burst", 10), ("trials", 6), ("share", 60)):
+    defaults = {"kills": 20, "nodes": 1, "seed": 0, "pace": 8, "burst": 10, "trials": 6, "share": 60, "minutes": 600}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    options, found = parser.parse_args(), Found()
+    options = parser.parse_args()
+    found = Found(until=time.monotonic() + 60 * options.minutes)
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # servers and nodes end with us
     with tempfile.TemporaryDirectory(prefix="chaos-") as root, site(Path(root), nodes=options.nodes) as place:
         for number in range(options.kills):
-            if found.kills.total() < options.kills:
+            if found.kills.total() < options.kills and time.monotonic() < found.until:
                 _study(Path(root), place, options, found, number)
                 print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
     print(json.dumps(found.to_json(), indent=1))
@@ -136,24 +143,25 @@ def main() -> None:
 
 def _study(root: Path, place: Site, options: argparse.Namespace, found: Found, number: int) -> None:
     """Search one study twice, in peace and under fire, and compare."""
-    seed = options.seed + number
+    seed, told = options.seed + number, found.faults["stuck"]
     pair = [
         Searched(root / f"{name}-{number}", place, name=f"{name}-{number}", seed=seed, trials=options.trials, workers=options.nodes)
         for name in ("calm", "shaken")
     ]
     calm, shaken = pair
-    peace = Fire(calm, place, found, random.Random(seed), calm.start())
-    while not peace.over() and not found.faults["stuck"]:
-        peace.get_on()
-    shaken.measure_as(calm)
     fire = Fire(shaken, place, found, random.Random(seed), shaken.start())
     ends = min(options.kills, found.kills.total() + options.share)
-    while found.kills.total() < ends and not fire.over():
+    while found.kills.total() < ends and not fire.over() and time.monotonic() < found.until:
         for _ in range(min(options.burst, ends - found.kills.total())):
             fire.shoot(pace=options.pace)
         fire.get_on()
-    while not fire.over() and not found.faults["stuck"]:
+        print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
+    while not fire.over() and found.faults["stuck"] == told:
         fire.get_on()
+    calm.measure_as(shaken)
+    peace = Fire(calm, place, found, random.Random(seed), calm.start())
+    while not peace.over() and found.faults["stuck"] == told:
+        peace.get_on()
     check_nothing_left(fire.command, shaken, found)
     judge(shaken, calm, found, one_worker=options.nodes == 1)
     for study in pair:

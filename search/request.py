@@ -43,6 +43,8 @@ class Request:
     """Whether full fine-tuning is, too, once the search has nothing else to do. Not under a time limit, which it would not keep."""
     patience: float = PATIENCE
     """Seconds for which database and store may be away."""
+    measure: bool = False
+    """Whether the machine's speed is measured although it is known."""
     full_hash: bool = False
     check: bool = False
     """Of `plan`: load the model, and compare its frozen scores."""

@@ -35,3 +35,10 @@ def reason(error: BaseException) -> str:
     told = (error.strerror if isinstance(error, OSError) else None) or str(error)
     lines = [one_line(line) for line in told.splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return what an error began with, such as `database is locked`, rather than the layers around it."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error

@@ -1,7 +1,9 @@
 """The database, the store and MLflow go away for a while, and come back: what was computed waits, and is acknowledged once."""
 
+import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -12,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.request import Request
 from ulpt_search.search.running.dispatch import Dispatch
+from ulpt_search.search.running.driver import close_behind
 from ulpt_search.search.running.outbox import Commit, Letter, Outbox, hand_in
 from ulpt_search.spaces.errors import Away, Failure
 from ulpt_search.spaces.outages import heard_by, insist
@@ -216,6 +220,30 @@ def test_a_server_that_swallows_everything_counts_as_away(database: postgres.Ser
             Ledger.open(url)
         assert time.monotonic() - began < 30
         ledger.close()
+
+
+def test_a_killed_driver_whose_mlflow_is_away_too_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    close_behind(Request("tiny", 200, "home", tracking_uri="http://someone:secret@127.0.0.1:9"), 128 + 9)
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert "Connection refused" in told
+    assert "secret" not in told
+
+
+def test_what_mlflow_was_told_outlasts_the_start_of_a_cluster() -> None:
+    """MLflow is imported by a thread while Ray starts, and what that does to the environment is undone; retries of minutes came back so."""
+    lines = """
+    import os
+    from ulpt_search.search.running.process_state import environment
+    from ulpt_search.search.tracking.mirror import Mirror
+    Mirror(tracking_uri="", artifacts=None, study=None)
+    with environment({"RAY_X": "1"}):
+        from ulpt_search.search.tracking import runs
+    print(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"], os.environ["MLFLOW_DISABLE_TELEMETRY"])
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(ledgers.program(lines), env=own, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["0", "true"]
 
 
 @pytest.mark.slow

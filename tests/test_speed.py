@@ -1,6 +1,9 @@
 """The fastest way to train here: how it is chosen, that it is remembered, and that every way computes the same."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +13,13 @@ import torch
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.resources import Resources
 from ulpt_search.search.running.speed import Pace, Speed, SpeedCache, fastest
+from ulpt_search.spaces.identity import Numerics
 from ulpt_search.spaces.schema import load_space
 from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
 from ulpt_search.workers.catalogue import axes_of
 from ulpt_search.workers.model.backbone import load
-from ulpt_search.workers.training.speed_measurement import Fastest, grow, measure, smallest
+from ulpt_search.workers.model.devices import native_dtypes
+from ulpt_search.workers.training.speed_measurement import BUSY, Fastest, _candidates, _Stage, cheapest, grow, measure, smallest
 
 from . import toy, zoo
 
@@ -56,8 +61,9 @@ def test_measured_on_the_real_thing() -> None:
 def test_a_slow_model_is_tried_in_one_way_only(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def rate(_: object, size: int) -> float:
+    def rate(stage: _Stage, size: int) -> float:
         tried.append(size)
+        stage.rates_by_the_clock[size] = 1.0
         return 1.0
 
     monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.KERNEL_SECONDS", 0.0)
@@ -83,18 +89,75 @@ def space() -> Space:
     return load_space("smoke", catalogue=axes_of)
 
 
-def ask(space: Space, file: Path) -> tuple[Speed | None, list[str]]:
+def ask(space: Space, file: Path, *, begun: Numerics | None = None, anew: bool = False) -> tuple[Speed | None, list[str]]:
     said: list[str] = []
-    backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
-    return fastest(backbone, toy.task(), space, threads=1, memory=SpeedCache(file), say=said.append), said
+    backbone, memory = load(ModelSpec(zoo.saved("encoder"), device="cpu")), SpeedCache(file)
+    return fastest(backbone, toy.task(), space, threads=1, memory=memory, say=said.append, begun=begun, anew=anew), said
 
 
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else this machine does, its measurements are believed."""
+    monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.BUSY", 0.0)
+
+
+@pytest.mark.usefixtures("calm")
 def test_remembered(space: Space, tmp_path: Path) -> None:
     first, said = ask(space, tmp_path / "cache" / "speed.json")
     again, nothing = ask(space, tmp_path / "cache" / "speed.json")
     assert first == again
     assert len(said) == 2
     assert nothing == []
+    assert len(ask(space, tmp_path / "cache" / "speed.json", anew=True)[1]) == 2, "--measure"
+
+
+def test_near_ties_always_end_alike() -> None:
+    """A load that slows one turn a little must not change how a study computes."""
+    plain, fused = Execution("float32", "eager"), Execution("float32", "sdpa")
+    assert cheapest({plain: 1.05, fused: 1.0}) == plain
+    assert cheapest({plain: 1.0, fused: 1.05}) == plain
+    assert cheapest({plain: 2.0, fused: 1.0}) == fused
+
+
+def test_the_dtype_is_the_hardware_s_and_no_measurement_s() -> None:
+    backbone = load(ModelSpec(zoo.saved("encoder"), device="cpu"))
+    assert {way.dtype for way in _candidates(backbone, "auto")} == {native_dtypes(backbone.device)[-1]}
+    assert {way.dtype for way in _candidates(backbone, "float32")} == {"float32"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_a_measurement_on_a_busy_machine_is_doubted_and_taken_again(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KERNEL_SECONDS", "SECONDS"):
+        monkeypatch.setattr(f"ulpt_search.workers.training.speed_measurement.{name}", 0.0)
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})  # what is started from here on shares this one processor with us
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        speed, said = ask(space, tmp_path / "speed.json")
+    finally:
+        os.sched_setaffinity(0, before)
+        for process in spinning:
+            process.kill()
+            process.wait()
+    assert speed is not None
+    assert speed.found.share < BUSY
+    assert speed.found.doubtful
+    assert "this machine is busy" in said[-1]
+    assert Fastest.from_json(speed.found.to_json()).doubtful
+    monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.BUSY", 2.0)
+    assert "again, for this machine was busy the last time" in ask(space, tmp_path / "speed.json")[1][0]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_study_that_was_begun_goes_on_computing_as_it_did(space: Space, tmp_path: Path, anew: bool) -> None:
+    file = tmp_path / "speed.json"
+    for way in ("eager", "sdpa"):
+        speed, _ = ask(space, file, begun=Numerics("float32", way, "cpu", "2.6", "4.56"), anew=anew)
+        assert speed is not None
+        assert speed.found.execution == Execution("float32", way)  # type: ignore[arg-type]
+    elsewhere, _ = ask(space, file, begun=Numerics("float32", "sdpa", "NVIDIA H100", "2.6", "4.56"))
+    assert elsewhere is not None
+    assert elsewhere.found.execution.dtype == native_dtypes(torch.device("cpu"))[-1]
 
 
 def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
@@ -108,6 +171,7 @@ def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
     assert memory.pace(replace(space, training=replace(space.training, batch=99)), threads=1) is None
 
 
+@pytest.mark.usefixtures("calm")
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}'])
 def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path: Path) -> None:
     file = tmp_path / "speed.json"

@@ -18,6 +18,7 @@ import click
 
 from ...dashboards.live import LiveView
 from ...spaces import plugins
+from ...spaces.errors import innermost, reason
 from ...spaces.records import Outcome, Problem
 from ...spaces.references import CEILING
 from ...spaces.secrecy import masked
@@ -34,7 +35,7 @@ from ..tracking.run_records import Status
 from .cluster import Cluster
 from .deliverables import deliver
 from .driving import Driver
-from .former_studies import adopt, require_same_counts
+from .former_studies import adopt, begun_with, require_same_counts
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
 from .outbox import Outbox, hand_in, outbox_of
@@ -206,7 +207,8 @@ def drive(request: Request) -> Ended | Interrupted:
     request.name(space)
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
-    inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker))
+    begun = begun_with(request.places, request.name(space))
+    inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)
     request.places.prepare()
     ledger = Ledger.open(request.places.ledger_url)
     record = _record(ledger, request, space, inspection)
@@ -225,11 +227,16 @@ def _commit(ledger: Ledger, name: str, outcome: Outcome, attempts: Mapping[int, 
 
 
 def close_behind(request: Request, status: int) -> None:
-    """End the MLflow runs of a driver that was killed, or ended itself at once, and could not do so."""
-    if status in (128 + 9, AGAIN):
-        from ..tracking.runs import close_orphans
+    """End the MLflow runs of a driver that was killed, or ended itself at once, and could not do so; says where MLflow is away, too."""
+    if status not in (128 + 9, AGAIN):
+        return
+    from ..tracking.runs import close_orphans
 
+    try:
         close_orphans(request.places.tracking_uri)
+    except Exception as error:  # mlflow's, its database's or the network's: the next run or `ui` ends them as well
+        told = masked(f"MLflow at {request.places.tracking_uri}: {reason(innermost(error))}")
+        click.echo(f"{told}; the runs of the driver that ended still say RUNNING, until the next run or `ulpt-search ui`", err=True)
 
 
 def _record(ledger: Ledger, request: Request, space: Space, inspection: Inspection) -> StudyRecord:

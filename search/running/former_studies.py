@@ -4,14 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...spaces.errors import WrongInput
-from ...spaces.identity import Difference
+from ...spaces.identity import Difference, Numerics
 from ...spaces.records import Trial
 from ...spaces.space import Space
 from ..brain.feasibility import Count
-from ..ledger.ledger import StudyRecord
+from ..home import Home
+from ..ledger.ledger import Ledger, StudyRecord
 from .inspection import Inspection
 
 Sides = tuple[Sequence[Difference], Sequence[Difference]]
+
+
+def begun_with(places: Home, study: str) -> Numerics | None:
+    """Return how a study computes that is there already; None where there is none, or it is older than identities.
+
+    Raises `WrongInput` where the ledger cannot be opened.
+    """
+    if not places.has_ledger:
+        return None
+    known = next((record.known for record in Ledger.open(places.ledger_url).studies() if record.name == study), None)
+    return known.numerics if known else None
 
 
 def adopt(record: StudyRecord, space: Space, inspection: Inspection) -> Sides:

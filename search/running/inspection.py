@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...spaces.axes import Hyperparameters
-from ...spaces.identity import Identity
+from ...spaces.identity import Identity, Numerics
 from ...spaces.records import Split
 from ...spaces.references import ReferenceKind
 from ...spaces.shape import Shape
@@ -71,11 +71,12 @@ def judge_methods(space: Space, shape: Shape, *, budget: int, text: int | None =
     return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of, defaults=defaults_of, light=is_head)
 
 
-def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspection:
+def inspect_inputs(request: Request, space: Space, *, threads: int, begun: Numerics | None = None) -> Inspection:
     """Load the model and the task of a space once, look at both, and let them go again.
 
     Raises `WrongInput` where one cannot be used, no method fits, or frozen scores are not those of the plain model; only then is it
-    measured how a worker with so many `threads` trains fastest, unless on another's cluster, of which this machine says nothing.
+    measured how a worker with so many `threads` trains fastest, in the way in which the study was `begun` where there is one, unless on
+    another's cluster, of which this machine says nothing.
     """
     from ...workers.model.backbone import load
     from ...workers.model.fitting import fit_task
@@ -112,7 +113,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int) -> Inspectio
     compare_frozen_scores(backbone, readout, task, space)
     speed = None
     if request.address is None:
-        speed = fastest(backbone, task, space, threads=threads, memory=SpeedCache(request.places.speeds), say=request.say)
+        memory = SpeedCache(request.places.speeds)
+        speed = fastest(backbone, task, space, threads=threads, memory=memory, say=request.say, begun=begun, anew=request.measure)
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
     notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)

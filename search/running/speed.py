@@ -1,7 +1,8 @@
 """How fast this machine trains a model in which way: measured before the first search in a home, remembered there for all later ones.
 
-A study that is continued on the same machine, torch and number of threads finds the same answer. Elsewhere it is measured anew, and may
-come to another dtype: `--set model.dtype=float32` holds a study to one.
+A measurement on a busy machine is doubted: it is said, what jobs really take is learnt as they come back (`job_costs.py`), and the next
+command measures again. How a study computes is its own from the first command on: no later measurement changes it, as long as the
+device is of that kind and knows the dtype.
 """
 
 import json
@@ -9,16 +10,18 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
 from ...spaces.errors import reason
 from ...spaces.hashing import sha256_of_json
-from ...spaces.space import Space, TaskSpec
+from ...spaces.identity import Numerics
+from ...spaces.space import Execution, Space, TaskSpec
+from ...workers.model.attention import Kernel
 from ...workers.model.devices import native_dtypes
 from ...workers.training.memory_here import fits
 from ...workers.training.speed_measurement import Fastest, measure
@@ -92,25 +95,51 @@ class Speed:
 
 
 def fastest(
-    backbone: "Backbone", task: "Task", space: Space, *, threads: int, memory: SpeedCache, say: Callable[[str], None]
+    backbone: "Backbone",
+    task: "Task",
+    space: Space,
+    *,
+    threads: int,
+    memory: SpeedCache,
+    say: Callable[[str], None],
+    begun: Numerics | None = None,
+    anew: bool = False,
 ) -> Speed | None:
-    """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without."""
-    key = _key(backbone, task, space, threads)
-    known = memory.read(key)
-    if known is not None:
-        return Speed(known)
-    say(f"trying what trains {space.model.name} fastest here, once")
+    """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without.
+
+    A study that was `begun` keeps its numerics. What is remembered is measured again where it is doubted, or `anew` is asked for.
+    """
+    key, kept = _key(backbone, task, space, threads), _kept(begun, backbone.device, space)
+    known = None if anew else memory.read(key)
+    if known is not None and not known.doubtful:
+        return Speed(known if kept is None else replace(known, execution=kept))
+    again = " again, for this machine was busy the last time" if known else ", once"
+    say(f"trying what trains {space.model.name} fastest here{again}")
     tokens, dtype = space.task.max_tokens, space.model.dtype
     size = partial(fits, backbone, space.model, space.training, tokens=tokens)
     try:
-        found = measure(backbone, task, space.training, dtype=dtype, threads=threads, max_tokens=tokens, fits=size)
+        found = measure(backbone, task, space.training, dtype=dtype, threads=threads, max_tokens=tokens, fits=size, begun=kept)
     except RuntimeError as error:
         say(f"could not be measured, so the defaults are taken: {reason(error)}")
         return None
     with suppress(OSError):  # a full disk is for the ledger to speak of
         memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
     say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
+    if found.doubtful:
+        say(
+            f"this machine is busy: the measurement got {found.share:.0%} of its processors, so times are guesses until jobs come back;"
+            " the next command measures again"
+        )
     return Speed(found)
+
+
+def _kept(begun: Numerics | None, device: torch.device, space: Space) -> Execution | None:
+    """How a study that was begun computes; None where this device cannot do it that way, or the space asks for another dtype."""
+    if begun is None or (begun.device == "cpu") != (device.type == "cpu") or begun.dtype not in native_dtypes(device):
+        return None
+    if begun.attention not in get_args(Kernel) or space.model.dtype not in ("auto", begun.dtype):
+        return None
+    return Execution(begun.dtype, begun.attention)  # type: ignore[arg-type] # one of those that were just looked for
 
 
 def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:

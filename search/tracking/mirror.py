@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...spaces.errors import Failure, reason
+from ...spaces.errors import Failure, innermost, reason
 from ...spaces.secrecy import masked
 from .run_records import Snapshot, Status
+from .surroundings import be_quiet
 
 if TYPE_CHECKING:
     from ..ledger.ledger import StudyRecord
@@ -29,6 +30,7 @@ class Mirror:
 
     def __init__(self, *, tracking_uri: str, artifacts: Path | None, study: "StudyRecord") -> None:
         """`artifacts` is the folder for pictures and adapters; None leaves the place to the tracking server."""
+        be_quiet()
         self._uri, self._artifacts, self._study = tracking_uri, artifacts, study
         self._tracking: Tracking | None = None
         self._thread: threading.Thread | None = None
@@ -119,13 +121,6 @@ class Mirror:
 
 def _told(error: BaseException) -> str:
     """What went wrong, and where on a disk."""
-    cause = _innermost(error)
+    cause = innermost(error)
     place = f"{cause.filename}: " if isinstance(cause, OSError) and cause.filename else ""
     return f"{place}{reason(cause)}"
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """`database is locked` rather than the layers around it."""
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    return error

@@ -7,7 +7,6 @@ depend only on their run, so writing a value a second time changes nothing.
 import hashlib
 import json
 import logging
-import os
 import time
 import uuid
 import warnings
@@ -37,22 +36,12 @@ from .run_records import (
     study_run,
     trial_runs,
 )
+from .surroundings import be_quiet
 
 if TYPE_CHECKING:
     from ..ledger.ledger import StudyRecord
 
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    # Whoever calls us pauses and asks again; mlflow's own retries would block one call for minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # A connection kept open would go on writing into a database file that was deleted.
-    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
-}.items():
-    os.environ.setdefault(_name, _value)
+be_quiet()
 
 with warnings.catch_warnings():
     # mlflow asks SQLAlchemy for a loader strategy that 2.1 deprecates. The warning comes when a mapped class is first

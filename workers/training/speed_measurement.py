@@ -1,15 +1,15 @@
-"""The fastest way to train a model on this machine, found by trying: dtype, attention kernel, trials in a pack.
+"""The fastest way to train a model on this machine: the dtype that its hardware multiplies, an attention kernel and a pack found by trying.
 
 Which kernel is fastest cannot be read off a processor's name: PyTorch's fused attention is several times slower than two plain
 products in bfloat16 on some CPUs, and faster in float32 on others. So a few training steps of the real model on the real task
-decide, in turns, and whoever asks remembers the answer.
+decide, in turns, and whoever asks remembers the answer. What else the machine does meanwhile must not decide: on a CPU ways are
+compared by the processor's time that they took, and how much of it they got says what the speed by the clock is worth.
 """
 
-import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import Any, Literal, get_args
 
@@ -30,11 +30,15 @@ from ..tasks import Rows, Task
 from .trainer import Trainer
 
 PACKS = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
+MARGIN = 1.1
+"""Another kernel than the first is taken where it is this much cheaper: near ties always end alike."""
 GAIN = 1.05
 """A larger pack is taken where it is this much faster: small ones let the search decide sooner."""
 SECONDS, KERNEL_SECONDS = 5.0, 15.0
 """Larger packs, and before them dtypes and kernels, are tried for this long: of a large model on a CPU, only the first."""
 ROWS, REPEATS = 256, 3
+BUSY = 0.7
+"""A measurement that got less of its processors than this says more of the machine's other work than of its speed."""
 TRIED, HEADED = ("ulpt", {"prompt_length": 10}), ("ulpt+head", {"ulpt.prompt_length": 10})
 """What a trial is, and what it is where nothing but a head reads the task."""
 
@@ -46,6 +50,13 @@ class Fastest:
     execution: Execution
     pack: int
     rate: float
+    share: float = 1.0
+    """How much of its processors' time the measurement got."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the machine was too busy with something else for the rate to be believed."""
+        return self.share < BUSY
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -57,7 +68,7 @@ class Fastest:
         execution, pack = Execution(**data["execution"]), int(data["pack"])
         if execution.dtype not in get_args(Dtype) or execution.attention not in get_args(Kernel) or pack < 1:
             raise ValueError(f"no way to train: {data}")
-        return cls(execution, pack, float(data["rate"]))
+        return cls(execution, pack, float(data["rate"]), float(data.get("share", 1.0)))
 
     def __str__(self) -> str:
         """What a person is told."""
@@ -74,23 +85,25 @@ def measure(
     threads: int,
     max_tokens: int = 128,
     fits: Callable[[int], bool] = lambda size: True,
+    begun: Execution | None = None,
 ) -> Fastest:
-    """Find the fastest way; takes seconds, and leaves the model in whatever dtype it tried last.
+    """Find the fastest way; takes seconds, and leaves the model in whatever way it tried last.
 
-    `dtype` other than `auto` is kept to. `threads` are those a worker will have. Packs that do not fit in memory are not tried.
+    `dtype` other than `auto` is kept to, and so is the way in which a study was `begun`. `threads` are those a worker will have. Packs
+    that do not fit in memory are not tried.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         some = encode(backbone, _some(task.train), max_tokens=max_tokens, template=task.template)
         stage = _Stage(backbone, readout_of(backbone, task), training, some)
-        execution = _kernel(stage, dtype)
+        execution = begun or _kernel(stage, dtype)
         stage.use(execution)
         rates = grow(stage.rate, within(PACKS.get(backbone.device.type, PACKS["cpu"]), fits), seconds=SECONDS)
     finally:
         torch.set_num_threads(before)
     pack = smallest(rates)
-    return Fastest(execution, pack, rates[pack])
+    return Fastest(execution, pack, stage.rates_by_the_clock[pack], stage.share(threads))
 
 
 def grow(rate: Callable[[int], float], sizes: Sequence[int], *, seconds: float) -> dict[int, float]:
@@ -121,7 +134,7 @@ def smallest(rates: dict[int, float]) -> int:
 
 
 def _kernel(stage: "_Stage", dtype: str) -> Execution:
-    """The fastest of the dtypes and kernels that there was time for, a pack of one each, in turns."""
+    """The cheapest of the kernels that there was time for, a pack of one each, in turns; of each the best turn counts."""
     candidates, began = list(_candidates(stage.backbone, dtype)), time.perf_counter()
     seconds: dict[Execution, list[float]] = defaultdict(list)
     for candidate in candidates * REPEATS:
@@ -129,17 +142,23 @@ def _kernel(stage: "_Stage", dtype: str) -> Execution:
             break
         stage.use(candidate)
         seconds[candidate].append(1 / stage.rate(1))
-    return min(seconds, key=lambda candidate: statistics.median(seconds[candidate]))
+    return cheapest({candidate: min(tried) for candidate, tried in seconds.items()})
+
+
+def cheapest(seconds: Mapping[Execution, float]) -> Execution:
+    """The first way, unless another is cheaper by more than `MARGIN`: then the cheapest."""
+    first, best = next(iter(seconds)), min(seconds, key=lambda candidate: seconds[candidate])
+    return best if seconds[best] * MARGIN < seconds[first] else first
 
 
 def _candidates(backbone: Backbone, dtype: str) -> Iterator[Execution]:
-    """What to try, first what would be taken without trying."""
+    """What to try, first what would be taken without trying. The dtype is the hardware's: a load must not decide on numerics."""
     kernels: tuple[Literal["eager", "sdpa"], ...] = ("eager", "sdpa") if backbone.device.type == "cpu" else ("sdpa", "eager")
-    for one in reversed(native_dtypes(backbone.device)) if dtype == "auto" else (dtype,):
-        yield from (Execution(one, kernel) for kernel in kernels)  # type: ignore[arg-type] # a ModelSpec's dtype is one of these
+    one = native_dtypes(backbone.device)[-1] if dtype == "auto" else dtype
+    yield from (Execution(one, kernel) for kernel in kernels)  # type: ignore[arg-type] # a ModelSpec's dtype is one of these
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Stage:
     """A model with a few rows of its task, to be timed on."""
 
@@ -147,6 +166,17 @@ class _Stage:
     readout: Readout
     training: Training
     data: Encoded
+    rates_by_the_clock: dict[int, float] = field(default_factory=dict)
+    """Trial-steps a second by size of the pack, as tried last."""
+    wall: float = 0.0
+    computing: float = 0.0
+    """Seconds of all that was timed, by the clock and of all processors."""
+
+    def share(self, threads: int) -> float:
+        """How much of `threads` processors the timed work got; 1 where that says nothing, for it ran on a device."""
+        if self.backbone.device.type != "cpu" or not self.wall:
+            return 1.0
+        return min(1.0, self.computing / (self.wall * threads))
 
     def use(self, execution: Execution) -> None:
         """Set the model up that way."""
@@ -154,15 +184,23 @@ class _Stage:
         attend_by(self.backbone.model, name_of(execution.attention))
 
     def rate(self, size: int) -> float:
-        """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up."""
+        """Trial-steps per second of a pack of this many ULPT trials, after a step to warm up; on a CPU, per second of one processor."""
         chosen = parts(*HEADED) if self.backbone.shape.answers.needs_head else parts(*TRIED)
         built = [build_parts(k, chosen, self.backbone.shape, k) for k in range(size)]
         pack, rule, seeds = Pack(built, device=self.backbone.device), AdamW(), list(range(size))
         trainer, state = Trainer(self.backbone, self.readout, self.training), rule.start(pack)
-        first = trainer.train(pack, rule, state, seeds, self.data, start=0, stop=1).seconds
-        if first > SECONDS:
-            return size / first
-        return 2 * size / trainer.train(pack, rule, state, seeds, self.data, start=1, stop=3).seconds
+
+        def timed(start: int, stop: int) -> tuple[float, float]:
+            began = time.process_time()
+            wall = trainer.train(pack, rule, state, seeds, self.data, start=start, stop=stop).seconds
+            return wall, time.process_time() - began
+
+        steps, (wall, computing) = 1, timed(0, 1)
+        if wall <= SECONDS:
+            steps, (wall, computing) = 2, timed(1, 3)
+        self.wall, self.computing = self.wall + wall, self.computing + computing
+        self.rates_by_the_clock[size] = steps * size / wall
+        return steps * size / (computing if self.backbone.device.type == "cpu" else wall)
 
 
 def _some(rows: Rows) -> Rows:

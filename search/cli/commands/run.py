@@ -12,6 +12,7 @@ _EXAMPLE = "  ulpt-search run --space ulpt --budget 1e4\n  ulpt-search run --spa
 @click.command("run", cls=Asks, epilog=example(_EXAMPLE))
 @search_options
 @click.option("--full-hash", is_flag=True, help="Hash the model's files anew, whatever their size and times say.")
+@click.option("--measure", is_flag=True, help="Measure this machine's speed anew; a study that was begun goes on computing as it did.")
 @click.option(
     "--patience",
     metavar="DURATION",
