@@ -2,7 +2,9 @@
 
 import torch
 
+from ulpt_search.benchmarks.tiny_families import empty
 from ulpt_search.spaces.space import ModelSpec
+from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.model.backbone import load
 from ulpt_search.workers.model.seeds import generator
 from ulpt_search.workers.model.sizes import rms
@@ -33,3 +35,9 @@ def test_the_real_model_gives_one_scale() -> None:
     finally:
         torch.set_num_threads(threads)
     assert scales[0] == scales[1]
+
+
+def test_a_weight_that_is_not_learnt_makes_no_norm_to_train() -> None:
+    """Falcon-Mamba's norms of B, C and the step have a buffer of ones that kernels alone read."""
+    shape = read_shape(empty("falcon_mamba"))
+    assert [(norm.layer, norm.role) for norm in shape.norms] == [(0, "norm"), (1, "norm"), (-1, "backbone_norm_f")]

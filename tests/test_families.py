@@ -42,7 +42,7 @@ SAMPLE = (
     "bert", "roberta", "modernbert", "deberta", "deberta-v2", "mpnet", "electra", "distilbert",
     "gpt2", "gptj", "opt", "bloom", "falcon", "mpt", "phi3", "phi3-longrope", "llama", "llama-dynamic", "mistral", "gemma2", "gpt_oss",
     "olmo2",
-    "granite", "cohere", "mixtral", "deepseek_v3", "qwen3_next", "mamba", "falcon_h1", "t5", "bart", "pegasus", "led",
+    "granite", "cohere", "mixtral", "afmoe", "deepseek_v3", "qwen3_next", "mamba", "falcon_h1", "t5", "bart", "pegasus", "led",
     "switch_transformers",
 )  # fmt: skip
 """One of each way to be different, for the default suite; `benchmarks/families.py` tries, and keeps what it finds of, every family."""

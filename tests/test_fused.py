@@ -190,8 +190,9 @@ class Split(nn.Module):
         self.outputs = linear.outputs
         for part in linear.parts:
             own, bias = nn.Linear(part.inputs, part.outputs, bias=part.bias), bias_of(whole, part)
-            own.weight = nn.Parameter(weight_of(whole, part).clone(), requires_grad=False)
-            own.bias = None if bias is None else nn.Parameter(bias.clone(), requires_grad=False)
+            own.weight.data = weight_of(whole, part).clone()
+            if bias is not None:
+                own.bias.data = bias.clone()
             self.add_module(part.role, own)
 
     def forward(self, x: Tensor) -> Tensor:

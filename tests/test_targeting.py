@@ -113,6 +113,8 @@ def test_all_linears_are_all_of_the_blocks() -> None:
     [
         ("mixtral", ("experts.gate_up_proj", "experts.down_proj")),
         ("deberta-v2", ("self.query_proj", "self.key_proj")),
+        ("hunyuan_v1_moe", ("gate.wg", "experts.gate_up_proj", "experts.down_proj")),
+        ("deepseek_v3", ("experts.gate_up_proj", "experts.down_proj")),
         ("llama", ()),
     ],
 )
