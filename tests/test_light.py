@@ -108,3 +108,37 @@ def test_what_they_take_says_nothing_of_what_others_cost() -> None:
     keeper.returned(Executor().run(job))
     assert costs.price(Work(4, 100)) == before
     assert keeper.free() == (NOTHING,)
+
+
+def test_in_a_limited_time_the_best_of_the_others_climb_before_more_are_tried() -> None:
+    """The light ones set the top; once every method was tried, those ahead go there, however few, and new trials come after them."""
+    study = study_of(200)
+    executor, seen = Executor(), list[Job]()
+    while not any(job.stop == LAST and job.assignments[0].trial.method != LIGHT for job in seen):
+        study.tell_time(left(3000.0, step=0.05))
+        job = study.next_job()
+        assert job is not None
+        seen.append(job)
+        study.record(executor.run(job))
+    tried = [assignment.trial.number for job in seen for assignment in job.assignments if assignment.start == 0]
+    assert len(tried) <= 16  # every method as it stands, the light one in some variants
+    study.tell_time(left(3000.0, step=0.05))
+    job = study.next_job()
+    assert job is not None
+    assert job.assignments[0].start == 0, "then the search goes on in breadth"
+
+
+def test_where_nobody_else_gets_to_the_top_the_rest_of_the_time_is_used_all_the_same() -> None:
+    """All light ones are tried, and others below the top, where they change no curve but are told to the sampler."""
+    study, executor, now = study_of(32), Executor(), 0.0
+    study.tell_time(left(60.0, step=0.1))
+    seen = list[Job]()
+    while (job := study.next_job()) is not None:
+        seen.append(job)
+        now += 0.5 + 0.1 * sum(a.trial.method != LIGHT for a in job.assignments) * (job.stop - job.assignments[0].start)
+        study.record(executor.run(job))
+        study.tell_time(replace(left(60.0 - now, step=0.1), total=60.0))
+    searched = [assignment.trial.method for job in seen for assignment in job.assignments if assignment.trial.purpose == "search"]
+    assert searched.count(LIGHT) >= 3
+    assert len(searched) > searched.count(LIGHT)
+    assert 50.0 <= now <= 60.0

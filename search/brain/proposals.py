@@ -37,6 +37,10 @@ class Proposals:
         self.exhausted = False
         """Whether everything in the space has been tried."""
 
+    def opened(self, trials: int) -> bool:
+        """Whether so many trials hold all of the opening."""
+        return trials >= len(self._opening)
+
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
         self._history[result.step].add(trial, result)

@@ -204,7 +204,7 @@ class Study:
         now = self._situation(time)
         due = self._due_finals(now)
         table = self._timetable(now, time, due=due)
-        job = self._search_job(now, worth=table.worth_starting)
+        job = self._search_job(now, worth=table.worth_starting, deep=table.scouting and self._proposals.opened(self._records.search_trials))
         fitting = table.search(job) if job else None
         if fitting or self._searching():
             return fitting
@@ -220,19 +220,19 @@ class Study:
             self._first(schedule.promotions(now), table.search)
             or self._first([schedule.seed_by_seed(due, now)], replace(table, due=due).final)
             or self._first(schedule.promotions(now), table.fill)
-            or self._first([self._new_trials(now) if table.worth_filling() else None], table.fill)
+            or self._first([self._new_trials(replace(now, rushed=True)) if table.worth_filling() else None], table.fill)
         )
 
     def _first(self, jobs: Iterable[PlannedJob | None], fit: Callable[[PlannedJob], PlannedJob | None]) -> PlannedJob | None:
         return next((fitting for job in jobs if job and (fitting := fit(job))), None)
 
-    def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True) -> PlannedJob | None:
+    def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True, deep: bool = False) -> PlannedJob | None:
         """The next job of the search: the same whatever time is left, so that a longer search begins as a shorter one does.
 
-        New trials cost a proposal: `worth` is asked before.
+        New trials cost a proposal: `worth` is asked before. `deep`: promotions come first, however few.
         """
         job = schedule.lost_trials(now, often=False) or schedule.full_promotion(now)
-        if job or (now.planned and (job := next(schedule.promotions(now), None))):
+        if job or ((deep or now.planned) and (job := next(schedule.promotions(now), None))):
             return job
         if now.missing:
             job = self._new_trials(now) if worth() else None
@@ -260,7 +260,7 @@ class Study:
             arrived=now.heavy(self.trials[result.trial] for result in results if result.step == reached),
             climbing=now.heavy(a.trial for job in under_way if job.stop == top for a in job.assignments),
             launched=self._launched,
-            finishing=self._finishing,
+            finishing=self._finishing and now.heavy(self.finalists) > 0,
         )
 
     def _new_trials(self, now: Situation) -> PlannedJob | None:

@@ -55,6 +55,14 @@ class Timetable:
         cold = self.launched <= len(self.time.free) and not self.now.running and self.time.seconds > 10 * self.time.idle
         return cold or (self.top == 0 and self.time.seconds > 0)
 
+    @property
+    def scouting(self) -> bool:
+        """Whether light trials have set the top and no other is there or on its way.
+
+        Then promotions come before new trials: what never reaches the top is not on the curve, whatever it scored below.
+        """
+        return bool(self.now.light) and self.top > 0 and not self.arrived and not self.climbing
+
     def search(self, plan: PlannedJob) -> PlannedJob | None:
         """Return as much of a search job as leaves time for what follows.
 
@@ -67,8 +75,9 @@ class Timetable:
         return replace(plan, trials=plan.trials[:1]) if self.open else None
 
     def worth_starting(self) -> bool:
-        """Whether there is time for a new trial at all."""
-        return self.open or self.leaves_time(1, start=0, stop=self.now.rungs[0], new=True)
+        """Whether there is time for a new trial at all, be it a light one."""
+        light = bool(self.now.light) and not self.now.rushed
+        return self.open or self.leaves_time(0 if light else 1, start=0, stop=self.now.rungs[0], new=True)
 
     def worth_filling(self) -> bool:
         """Whether a new trial is wanted merely because time is left."""
