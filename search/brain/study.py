@@ -204,7 +204,7 @@ class Study:
         now = self._situation(time)
         due = self._due_finals(now)
         table = self._timetable(now, time, due=due)
-        job = self._search_job(now, worth=table.worth_starting, deep=table.scouting and self._proposals.opened(self._records.search_trials))
+        job = self._search_job(now, worth=table.worth_starting, deep=table.scouting)
         fitting = table.search(job) if job else None
         if fitting or self._searching():
             return fitting
@@ -229,9 +229,11 @@ class Study:
     def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True, deep: bool = False) -> PlannedJob | None:
         """The next job of the search: the same whatever time is left, so that a longer search begins as a shorter one does.
 
-        New trials cost a proposal: `worth` is asked before. `deep`: promotions come first, however few.
+        New trials cost a proposal: `worth` is asked before. `deep`: promotions come first, however few, but for the opening.
         """
-        job = schedule.lost_trials(now, often=False) or schedule.full_promotion(now)
+        opened = self._proposals.opened(self._records.search_trials)
+        opening = None if opened or not now.missing or not worth() else self._new_trials(now)
+        job = schedule.lost_trials(now, often=False) or opening or schedule.full_promotion(now)
         if job or ((deep or now.planned) and (job := next(schedule.promotions(now), None))):
             return job
         if now.missing:
@@ -264,8 +266,6 @@ class Study:
         )
 
     def _new_trials(self, now: Situation) -> PlannedJob | None:
-        if not now.missing:
-            return None
         queue = self._proposals.upcoming(now.missing, tried=self._records.tried, busy=now.busy())
         return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
 
