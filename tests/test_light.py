@@ -1,5 +1,6 @@
 """Trials that make no passes of the model: all the way at once, early, and never so many that the others starve."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -50,7 +51,7 @@ def test_the_others_do_not_starve_and_nobody_is_left_behind(trials: int) -> None
     check_whole(study, space(trials=trials))
     check_climb(study, RUNGS)
     own = [trial for trial in study.trials.values() if trial.purpose == "search"]
-    assert sum(trial.method == LIGHT for trial in own) <= max(3, 0.4 * trials)  # depth has three options
+    assert 1 <= sum(trial.method == LIGHT for trial in own) <= math.ceil(0.4 * trials)
     assert all(len({a.trial.method == LIGHT for a in job.assignments}) == 1 for job in jobs if job.stop == RUNGS[0])
     again = study_of(trials, before=study)
     assert again.finished

@@ -26,7 +26,7 @@ def judged(methods: dict[str, dict[str, Axis | Value]], shape: Shape, budget: in
 def begun(methods: dict[str, dict[str, Axis | Value]], shape: Shape = MINILM, *, budget: int = 10_000) -> list[Proposal]:
     """The opening of a space of these methods."""
     space = SearchSpace(judged(methods, shape, budget), seeds=3)
-    found = opening(space, count=lambda m, v: count(m, v, shape), budget=budget)
+    found = opening(space, count=lambda m, v: count(m, v, shape), budget=budget, light=10)
     assert all(space.contains(one) and count(one.method, one.hyperparameters, shape) <= budget for one in found)
     assert len({one.identity for one in found}) == len(found)
     return found
@@ -57,7 +57,7 @@ def test_what_is_over_the_budget_is_made_smaller_and_its_rate_is_left() -> None:
     assert (found["layers"], found["lr"]) == ("last:50%", defaults_of("ia3")["lr"])
 
 
-@pytest.mark.parametrize(("shape", "heads", "adapter"), [(MINILM, 5, 580), (replace(MINILM, labels=6), 8, 2148), (NUMBERS, 5, 194)])
+@pytest.mark.parametrize(("shape", "heads", "adapter"), [(MINILM, 6, 580), (replace(MINILM, labels=6), 9, 2148), (NUMBERS, 6, 194)])
 def test_the_shipped_space_begins_with_every_head_and_then_with_each_entry(shape: Shape, heads: int, adapter: int) -> None:
     """And what stands under a head is no larger than the probe of such a task, which has a weight for every label and number of a state."""
     found = begun({name: dict(axes) for name, axes in load_space("ulpt").methods.items()}, shape)
@@ -67,3 +67,14 @@ def test_the_shipped_space_begins_with_every_head_and_then_with_each_entry(shape
     composed = next(one for one in found if one.method == "lora_xs+head")
     size = count(composed.method, composed.hyperparameters, shape)
     assert size == adapter <= shape.labels * MINILM.width * (2 if shape.answers.apart else 1) + shape.labels
+
+
+def test_a_short_plan_has_room_for_others_than_heads() -> None:
+    """A quarter of it at most is light, the entry as it stands first."""
+    methods = {name: dict(axes) for name, axes in load_space("ulpt").methods.items()}
+    space = SearchSpace(judged(methods, MINILM, 10_000), seeds=3)
+    found = opening(space, count=lambda m, v: count(m, v, MINILM), budget=10_000, light=2)
+    assert [one.method for one in found[:3]].count("head") == 2
+    assert found[0].hyperparameters["batch"] == defaults_of("head")["batch"]
+    alone = SearchSpace({"head": space.methods["head"]}, seeds=3)
+    assert len(opening(alone, count=lambda m, v: count(m, v, MINILM), budget=10_000, light=2)) == 6

@@ -2,8 +2,8 @@
 
 A method's defaults are what its authors, or measurements here, found to work; so each entry is judged at its best-known values before the
 sampler is told anything. Of a choice that the space makes, its first option that fits stands for the default, of a range the value that
-is nearest to it. Of methods whose trials are light every option of every choice and three times and a third of every rate are tried as
-well, one changed at a time.
+is nearest to it. Of methods whose trials are light every option of every choice and a few other rates are tried as well, one changed at a
+time.
 """
 
 import math
@@ -15,17 +15,24 @@ from .feasibility import Count, Feasibility
 from .packing import depth, prompt_length
 from .search_space import Proposal, SearchSpace
 
-RATE = 3.0
+RATES = (0.1, 1 / 3, 3.0)
+"""Of light methods, times the default: with few rows a tenth is right for a head, with many three times as much."""
 
 
-def opening(search_space: SearchSpace, *, count: Count, budget: int) -> list[Proposal]:
-    """Return the configurations that a search begins with, all under the budget: light methods first, then by depth and prompt length."""
+def opening(search_space: SearchSpace, *, count: Count, budget: int, light: int) -> list[Proposal]:
+    """Return the configurations that a search begins with, all under the budget: light methods first, then by depth and prompt length.
+
+    Of light ones beside others no more than `light`, the first.
+    """
     found: dict[tuple[object, ...], Proposal] = {}
     for judged in search_space.methods.values():
         for values in _of(judged, count=count, budget=budget):
             one = Proposal(judged.method, values, seed=0)
             found.setdefault(one.identity, one)
-    return sorted(found.values(), key=lambda one: (one.method not in search_space.light, depth(one), prompt_length(one)))
+    quick = [one for one in found.values() if one.method in search_space.light]
+    others = [one for one in found.values() if one.method not in search_space.light]
+    others.sort(key=lambda one: (depth(one), prompt_length(one)))
+    return [*(quick[:light] if others else quick), *others]
 
 
 def _of(judged: Feasibility, *, count: Count, budget: int) -> Iterator[Hyperparameters]:
@@ -38,10 +45,10 @@ def _of(judged: Feasibility, *, count: Count, budget: int) -> Iterator[Hyperpara
 
 
 def _others(axis: Axis, here: Value) -> tuple[Value, ...]:
-    """Every option of a choice; of a rate that goes by factors three times as much and a third."""
+    """Every option of a choice; of a rate that goes by factors `RATES` times as much."""
     if isinstance(axis, Choice):
         return axis.options
-    factors = (1 / RATE, RATE) if isinstance(axis, Float) and axis.log else ()
+    factors = RATES if isinstance(axis, Float) and axis.log else ()
     return tuple(other for factor in factors if axis.contains(other := float(here) * factor))
 
 

@@ -32,7 +32,7 @@ class Proposals:
         self._history = {step: SamplerHistory() for step in steps}
         self._known: Counter[int] = Counter()
         self._heavy = search_space.heavy
-        self._opening = opening(search_space, count=count, budget=budget)
+        self._opening = opening(search_space, count=count, budget=budget, light=max(1, space.trials // LIGHT))
         self._queue: list[Proposal] = []
         self.exhausted = False
         """Whether everything in the space has been tried."""

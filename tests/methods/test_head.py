@@ -15,7 +15,8 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec, Training
 from ulpt_search.workers.catalogue import count, parts, rule
 from ulpt_search.workers.methods.head import Head
-from ulpt_search.workers.methods.maths.discriminant import discriminant
+from ulpt_search.workers.methods.maths import discriminant as ridges
+from ulpt_search.workers.methods.maths.discriminant import discriminant, rule_of
 from ulpt_search.workers.model import pooled_states
 from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.frozen_scores import own_scores
@@ -116,6 +117,21 @@ def test_the_order_of_rows_does_not_decide_the_temperature() -> None:
     shuffled = torch.randperm(400, generator=chance)
     sizes = [float(discriminant(h[order], y[order], labels=4)[0][0].norm()) for order in (torch.arange(400), shuffled)]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.25)
+
+
+def test_with_few_rows_the_penalty_is_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the rows, left out, prefers it; on rows of the same kind that nobody has seen it is the better one."""
+    chance = torch.Generator().manual_seed(0)
+    y = torch.arange(2120) % 4
+    h = torch.randn(4, 96, generator=chance)[y] + 4 * torch.randn(len(y), 96, generator=chance)
+
+    def loss() -> float:
+        (w,), c = rule_of(h[:120], y[:120], labels=4, rank=0, bias=True)
+        return float(cross_entropy(h[120:] @ w.T + c, y[120:]))
+
+    chosen = loss()
+    monkeypatch.setattr(ridges, "RIDGES", ridges.RIDGES[:1])
+    assert chosen < 0.98 * loss()
 
 
 def test_without_a_bias_what_all_states_share_moves_no_label() -> None:
