@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ... import __version__
-from .exits import exit_code
+from .exits import exit_code, explain, is_said
 from .plain_output import print_what_can_be_shown
 
 COMMANDS = (
@@ -49,6 +49,15 @@ class Door(click.Group):
             return None
         command: click.Command = importlib.import_module(f".commands.{cmd_name}", __package__).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Where it fails as no command should, a ledger with rows that nobody could have written is named instead."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not is_said(error) and (home := ctx.meta.get("ulpt_search.home")):
+                explain(home, ctx.meta.get("ulpt_search.ledger"), error)
+            raise
 
     def main(
         self,

@@ -34,6 +34,25 @@ def exit_code(action: Callable[[], object]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def is_said(error: Exception) -> bool:
+    """Whether an error was written to be read, or is one that an end may have."""
+    return isinstance(error, WrongInput | Failure | click.ClickException | click.exceptions.Exit | click.Abort | OSError)
+
+
+def explain(home: str, ledger: str | None, error: Exception) -> None:
+    """Raise `Failure` where the ledger holds what broke the command; returns where it does not, and the error is a defect of ours."""
+    from ..home import Home
+    from ..ledger.damage import require_sound
+
+    places = Home.at(home, ledger=ledger)
+    if not places.has_ledger:
+        return
+    try:
+        require_sound(places.ledger_url)
+    except (WrongInput, Failure) as damage:
+        raise damage from error
+
+
 def _interrupted(error: BaseException) -> int:
     from ..running.supervisor import Interrupted
 

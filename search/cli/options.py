@@ -27,12 +27,19 @@ def pack(ctx: click.Context, option: click.Parameter, text: str) -> int | None:
     return None if text == "auto" else read_count(text, name=option.opts[-1])
 
 
+def noted(ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Leave a place where whoever explains a failure finds it."""
+    ctx.meta[f"ulpt_search.{option.name}"] = text
+    return text
+
+
 def home_options(command: Command) -> Command:
     """Add `--home` and `--ledger`: where studies are kept."""
     text = "Ledger database; default: SQLite in the home."
-    command = click.option("--ledger", metavar="URL", envvar="ULPT_SEARCH_LEDGER", help=text)(command)
+    command = click.option("--ledger", metavar="URL", callback=noted, envvar="ULPT_SEARCH_LEDGER", help=text)(command)
     return click.option(
         "--home",
+        callback=noted,
         metavar="DIR",
         envvar="ULPT_SEARCH_HOME",
         default="ulpt-search-home",

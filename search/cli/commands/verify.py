@@ -23,10 +23,14 @@ def command(what: str, model: str | None, home: str, ledger: str | None, store: 
     if Path(what).is_dir():
         return _export(Path(what), model=model, as_json=as_json)
     from ...keeping.checking import check_study
+    from ...ledger.damage import require_sound
     from ...ledger.reading import read_study
     from ..printing import print_json, print_study_checks
 
-    checks = check_study(read_study(Home.at(home, ledger=ledger, store=store), what))
+    places = Home.at(home, ledger=ledger, store=store)
+    if places.has_ledger:
+        require_sound(places.ledger_url)
+    checks = check_study(read_study(places, what))
     print_json([check.to_json() for check in checks]) if as_json else print_study_checks(checks)
     return 0 if all(check.fine for check in checks) else 1
 
