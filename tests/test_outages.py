@@ -247,6 +247,7 @@ def test_what_mlflow_was_told_outlasts_the_start_of_a_cluster() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_everything_goes_away_in_the_middle_of_a_search(database: postgres.Server, bucket: Bucket, tmp_path: Path, short: Path) -> None:
     tiny.prepare(tmp_path)
     (tmp_path / "mlflow").mkdir()

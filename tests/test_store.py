@@ -316,3 +316,10 @@ def test_url_of_a_folder_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     relative = AdapterStore("s")
     monkeypatch.chdir("/")
     assert relative.has(digest), "a relative path means the folder it was given in"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x08" + b"\x00" * 7 + b"{}      ", b"\xff" * 40], ids=["none", "short", "bare", "huge"])
+def test_a_file_of_the_right_hash_may_still_hold_no_adapter(content: bytes, tmp_path: Path) -> None:
+    store = AdapterStore(str(tmp_path))
+    with pytest.raises(Failure, match="its file holds no adapter"):
+        store.get(store.keep(content))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from ...spaces.errors import Failure
+from ...spaces.errors import Failure, reason
 from .migrations import tables
-from .migrations.database import open_database, plain
+from .migrations.database import open_database, original, plain
 
 _KINDS: tuple[tuple[type[sa.types.TypeEngine[object]], tuple[str, ...]], ...] = (
     (sa.JSON, ("text",)),
@@ -31,6 +31,8 @@ def require_sound(url: str) -> None:
         if found:
             more = f" (and in {len(found) - 1} more columns)" if len(found) > 1 else ""
             raise Failure(f"the ledger {plain(engine.url)} was damaged or changed: {found[0]}{more}; put a copy of it back")
+    except sa.exc.DBAPIError as error:
+        raise Failure(f"the ledger {plain(engine.url)} cannot be read: {reason(original(error))}; put a copy of it back") from error
     finally:
         engine.dispose()
 

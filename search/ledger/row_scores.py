@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from ...dashboards.points import RowScores
-from ...spaces.errors import Failure, WrongInput
+from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Result, Split
 from ...workers.training.row_scores import Scores, of_file
 from ...workers.training.store import AdapterStore
@@ -22,6 +22,12 @@ def row_scores(store: str, results: Iterable[Result]) -> RowScores:
 
 @lru_cache(maxsize=4096)
 def _of_adapter(store: str, digest: str) -> dict[str, Scores]:
+
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    return of_file(load(AdapterStore(store).read(digest)))
+    data = AdapterStore(store).read(digest)
+    try:
+        return of_file(load(data))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise Failure(f"adapter {digest[:12]}: its file holds no adapter ({reason(error)}); restore it from a copy") from error

@@ -94,13 +94,16 @@ class AdapterStore:
     def get(self, digest: str) -> "tuple[dict[str, Tensor], dict[str, str]]":
         """Return the tensors, on the CPU, and the metadata stored under `digest`.
 
-        Raises `Failure` where the file is missing or its bytes are no longer those it is named after, `Unusable` where the store
-        cannot be read.
+        Raises `Failure` where the file is missing, its bytes are no longer those it is named after, or they are none of ours, `Unusable`
+        where the store cannot be read.
         """
         import safetensors.torch
 
         data = self.read(digest)
-        return safetensors.torch.load(data), metadata_of(data)
+        try:
+            return safetensors.torch.load(data), metadata_of(data)
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise Failure(f"adapter {digest[:12]}: its file holds no adapter ({reason(error)}); restore it from a copy") from error
 
     def read(self, digest: str) -> bytes:
         """Return the bytes of the file named `digest`, for readers without torch; raises as `get` does."""
