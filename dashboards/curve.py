@@ -46,6 +46,10 @@ class Curve:
     """What no score can be below, and above."""
     remarks: tuple[str, ...] = ()
     """What was done to the task's data, each a sentence."""
+    compared: int = 0
+    """How many points there are at this step, where `points` leaves out what the frontier is not made of; default: all are in it."""
+    scored: int = 0
+    """Search trials that were scored at any step, where not all have a point; default: those that have one."""
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
@@ -75,7 +79,7 @@ class Curve:
     @property
     def competed(self) -> int:
         """Search trials that were scored at any step: those that what is shown was chosen from."""
-        return len({point.trial for point in self.drawn})
+        return self.scored or len({point.trial for point in self.drawn})
 
     @property
     def caption(self) -> str:
@@ -85,8 +89,8 @@ class Curve:
         return " · ".join(part for part in (self.task, self.model, compared) if part)
 
     def _compared(self) -> str:
-        everyone = max(self.trials, self.competed)
+        everyone, here = max(self.trials, self.competed), max(self.compared, len(self.points))
         if self.has_finals:
             return f"{count(len(self.points))} of {count(everyone)} over fresh seeds"
-        share = "" if everyone == len(self.points) else f"{count(len(self.points))} of "
+        share = "" if everyone == here else f"{count(here)} of "
         return f"{share}{count(everyone)} trials"

@@ -1,22 +1,24 @@
 """Which results of a study were computed otherwise than its first."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from ..spaces.identity import other_numerics
-from ..spaces.records import Result
 
 NAMED = 10
 """Trials that a line names."""
 
 
-def numerics_notes(results: Sequence[Result]) -> list[str]:
-    """Return one line for each difference in what computed the results; `results` in the order they were committed."""
-    told = [(result.trial, result.numerics) for result in results if result.numerics is not None]
-    odd: dict[str, dict[int, None]] = {}
-    for trial, numerics in told:
-        difference = other_numerics(told[0][1], numerics)
-        if difference:
-            odd.setdefault(difference, {})[trial] = None
+def numerics_notes(computed: Iterable[tuple[str, Sequence[int]]]) -> list[str]:
+    """Return one line for each difference in what computed the results.
+
+    `computed`: its names, the first result's first, each with the trials that it computed; those of the first are not looked at.
+    """
+    first, odd = "", defaultdict[str, set[int]](set)
+    for numerics, trials in computed:
+        first = first or numerics
+        if difference := other_numerics(first, numerics):
+            odd[difference] |= set(trials)
     return [f"trials {_named(sorted(trials))}: computed with {difference}" for difference, trials in odd.items()]
 
 

@@ -8,6 +8,7 @@ import pytest
 from ulpt_search.search.home import Home
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.reading import choose, read_study, summaries
+from ulpt_search.search.ledger.shown import open_study
 from ulpt_search.search.tracking.curve_files import Pages
 from ulpt_search.spaces.axes import Int
 from ulpt_search.spaces.errors import WrongInput
@@ -111,10 +112,11 @@ def test_states_follow_from_records(home: Home) -> None:
 
 
 def test_what_show_tells_programs(home: Home) -> None:
-    shown = read_study(home, "one").to_json()
-    assert (shown["name"], shown["budget"], shown["frontier"]) == ("one", 500, [0, 1])
-    assert shown["trials"][4]["problems"] == ["diverged"]
-    assert [entry["split"] for entry in shown["trials"][6]["results"]] == ["validation", "test"]
+    shown = open_study(home, "one")
+    assert (shown.head()["name"], shown.head()["budget"], shown.tail()["frontier"]) == ("one", 500, [0, 1])
+    told = list(shown.told(range(8)))
+    assert told[4]["problems"] == ["diverged"]
+    assert [entry["split"] for entry in told[6]["results"]] == ["validation", "test"]
 
 
 def test_the_curve_holds_what_the_finals_measured(home: Home) -> None:

@@ -3,8 +3,9 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ...dashboards.curve import Curve
-    from ...spaces.records import Trial
     from ...spaces.shape import Shape
     from ...workers.exports import Exported, Verdict
     from ..home import Home
     from ..keeping.checking import StudyCheck
     from ..keeping.clearing import Litter
-    from ..ledger.reading import History, Summary
+    from ..ledger.reading import Summary
+    from ..ledger.shown import Shown
     from ..request import Request
     from ..running.cost_estimate import CeilingCost, LabelText, SearchPlan
     from ..running.driver import Ended
@@ -33,13 +34,29 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 """Most rows of a table of trials; `show --skip` turns the page."""
+TOGETHER = 100
+"""Items of a long list that are printed at once."""
 _UNWRAPPED = 100_000
 """Columns in which no row of a table ever wraps."""
 
 
 def print_json(values: object) -> None:
     """Print values as JSON."""
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    click.echo(_dumped(values))
+
+
+def print_json_with(name: str, items: Iterable[object], *, head: Mapping[str, object], tail: Mapping[str, object]) -> None:
+    """Print one object, as `print_json` would: `head`, the list of the items called `name`, `tail`. Items are printed as they come."""
+    click.echo(f"{_dumped(head)[:-2]},\n  {json.dumps(name)}: [", nl=False)
+    before, end, left = "", "", iter(items)
+    while some := list(islice(left, TOGETHER)):
+        click.echo(before + ",".join("\n" + _dumped(item) for item in some).replace("\n", "\n    "), nl=False)
+        before, end = ",", "\n  "
+    click.echo(f"{end}],{_dumped(tail)[1:]}")
+
+
+def _dumped(values: object) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False)
 
 
 def print_reproduction(found: "Reproduction") -> None:
@@ -155,25 +172,23 @@ def print_studies(found: "Sequence[Summary]", home: "Home") -> None:
     _show(studies_table([study_row(**summary.to_json()) for summary in found], width=_columns()))
 
 
-def print_study(history: "History", trials: "Sequence[Trial]") -> None:
+def print_study(study: "Shown", numbers: Sequence[int]) -> None:
     """Print a study's settings and those of its trials that were asked for, in this order."""
     from ...dashboards.numerics import numerics_notes
     from ...dashboards.rows import trial_rows
     from ...dashboards.tables import trials_table
 
-    record, space = history.record, history.space
+    record, space = study.record, study.space
     settings = f"budget {record.budget:,}, seed {record.seed}, since {record.created[:16]}"
     click.echo(f"{record.name}: {space.task.name} with {space.model.name}, {settings}")
     click.echo("".join(f"{space.task.name}: {note}\n" for note in record.task_notes))
-    page = trials[:PAGE]
-    shown = {trial.number for trial in page}
-    results = [result for result in history.results if result.trial in shown]
-    rows = trial_rows(page, results, [problem for problem in history.problems if problem.trial in shown], last_step=space.training.steps)
+    page, every = study.page(numbers[:PAGE]), len(study.outlines)
+    rows = trial_rows(page.trials, page.results, page.problems, last_step=space.training.steps)
     _show(trials_table(rows, width=_columns()))
-    if len(page) < len(history.trials):
-        more = "; --skip, --sort and --method show others, --json all of them" if len(page) < len(trials) else ""
-        click.echo(f"\n{len(page)} of {len(history.trials)} trials{more}")
-    for line in numerics_notes(history.results):
+    if len(rows) < every:
+        more = "; --skip, --sort and --method show others, --json all of them" if len(rows) < len(numbers) else ""
+        click.echo(f"\n{len(rows)} of {every} trials{more}")
+    for line in numerics_notes(study.ledger.numerics(record.name)):
         click.echo(f"\n{line}")
 
 

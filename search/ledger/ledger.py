@@ -21,10 +21,13 @@ from ...spaces.errors import Away, Failure, WrongInput, did_you_mean, reason
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
+from ...spaces.space import Size
 from .claims import Lease, living, now, take
+from .front import Front, read_front
 from .migrations import tables
 from .migrations.database import may_come_back, open_database, original, plain
 from .moved import Moved
+from .outlines import PAGE, Outline, TrialPage, read_numerics, read_outlines, read_page
 from .study_record import Recognise, StudyRecord, check, compare, refuse
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
@@ -148,6 +151,28 @@ class Ledger:
             return Result(trial, step, said.setdefault(split, split), score, variance, loss, seconds, adapter, size, computed, others)
 
         return self._rows(name, tables.results, result, columns=Result, which=_highest() if highest else _ALL)
+
+    def front(self, name: str, *, size: Size) -> Front:
+        """Return what a study's frontier over this size is made of."""
+        with self._transaction() as connection:
+            return read_front(connection, _key(connection, name), size=size)
+
+    def outlines(self, name: str) -> list[Outline]:
+        """Return a study's trials in outline, by number."""
+        with self._transaction() as connection:
+            return read_outlines(connection, _key(connection, name))
+
+    def pages(self, name: str, numbers: Sequence[int]) -> Iterator[TrialPage]:
+        """Yield these trials of a study, in this order, with all that came of them, so many at a time."""
+        for start in range(0, len(numbers), PAGE):
+            with self._transaction() as connection:
+                page = read_page(connection, _key(connection, name), numbers[start : start + PAGE])
+            yield page
+
+    def numerics(self, name: str) -> list[tuple[str, list[int]]]:
+        """Return the names of what computed a study's results, the first one's first, and the trials of all others."""
+        with self._transaction() as connection:
+            return list(read_numerics(connection, _key(connection, name)))
 
     def brief_results(self, name: str) -> list[Result]:
         """Return the results as a study needs them to go on: in their order, with the adapters of each trial's highest step alone.

@@ -1,13 +1,13 @@
 """What the ledger remembers of a study, read without a model, without Ray and without writing anything."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...dashboards.curve import Curve
 from ...dashboards.points import RowScores, faint_points, incomplete, points, tables
-from ...dashboards.states import problems_by_trial, results_by_trial, states_of
+from ...dashboards.states import results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import ANYTHING, found
 from ...spaces.records import Problem, Result, State, Trial
@@ -18,7 +18,7 @@ from ..home import Home
 from .row_scores import row_scores
 
 if TYPE_CHECKING:
-    from .ledger import StudyRecord
+    from .ledger import Ledger, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,6 @@ class History:
         """Return where a trial stands, as far as records can tell."""
         return self.states[trial.number]
 
-    def to_json(self, trials: Sequence[Trial] | None = None) -> dict[str, Any]:
-        """Return what `show --json` prints: the study with these of its trials, by default all."""
-        shown = self.trials if trials is None else trials
-        results, problems = results_by_trial(self.results), problems_by_trial(self.problems)
-        told = [self._trial(trial, results.get(trial.number, ()), problems.get(trial.number, ())) for trial in shown]
-        beside = [reference.to_json() for reference in self.references]
-        return {**asdict(self.record), "trials": told, "frontier": [point.trial for point in self.curve.front], "references": beside}
-
-    def _trial(self, trial: Trial, results: Sequence[Result], problems: Sequence[Problem]) -> dict[str, Any]:
-        own = {"results": [result.to_json() for result in results], "problems": [problem.error for problem in problems]}
-        return {**trial.to_json(), "state": self.state(trial), **own}
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -126,13 +114,43 @@ def read_study(home: Home, name: str, *, curve_alone: bool = False) -> History:
 
     `curve_alone`: without the results that no curve is made of, which in a long search are most of them.
     """
+    ledger = open_ledger(home, name)
+    results = ledger.results(name, highest=curve_alone)
+    return History(ledger.study(name), ledger.trials(name), results, ledger.problems(name), home.store, ledger.references(name))
+
+
+def read_front(home: Home, name: str) -> Curve:
+    """Return a study's curve without the points that are not on its frontier: these are counted, and never read.
+
+    `WrongInput` names the nearest where there is no study of that name.
+    """
+    return front_of(open_ledger(home, name), name, home.store)
+
+
+def front_of(ledger: "Ledger", name: str, store: str) -> Curve:
+    """Return the same of a study in this ledger, whose adapters are in `store`."""
+    record = ledger.study(name)
+    front, problems = ledger.front(name, size=space_from_json(record.space).size), ledger.problems(name)
+    curve = History(record, front.trials, front.results, (), store, ledger.references(name)).curve
+    failed = list(states_in(ledger, record, problems).values()).count("failed")
+    compared = 0 if curve.has_finals else front.compared
+    return replace(curve, faint=(), trials=front.searched, failed=failed, compared=compared, scored=front.scored)
+
+
+def states_in(ledger: "Ledger", record: "StudyRecord", problems: Sequence[Problem]) -> dict[int, State]:
+    """Return where those trials stand that `problems` met: all that may have failed."""
+    met = list(ledger.pages(record.name, sorted({problem.trial for problem in problems})))
+    last = space_from_json(record.space).training.steps
+    return {number: state for page in met for number, state in states_of(page.trials, page.results, page.problems, last_step=last).items()}
+
+
+def open_ledger(home: Home, name: str) -> "Ledger":
+    """Open the ledger that the study `name` should be in. Raises `WrongInput` where there is none yet."""
     if not home.has_ledger:
         raise WrongInput(f"no study {name}: nothing has been searched under {home.root} yet; start with ulpt-search run, or give --home")
     from .ledger import Ledger
 
-    ledger = Ledger.open(home.ledger_url)
-    results = ledger.results(name, highest=curve_alone)
-    return History(ledger.study(name), ledger.trials(name), results, ledger.problems(name), home.store, ledger.references(name))
+    return Ledger.open(home.ledger_url)
 
 
 def summaries(home: Home) -> list[Summary]:
@@ -141,7 +159,8 @@ def summaries(home: Home) -> list[Summary]:
         return []
     from .ledger import Ledger
 
-    return [_summary(read_study(home, record.name, curve_alone=True)) for record in Ledger.open(home.ledger_url).studies()]
+    ledger = Ledger.open(home.ledger_url)
+    return [_summary(record, front_of(ledger, record.name, "")) for record in ledger.studies()]
 
 
 def choose(history: History, *, best: bool, trial: int | None, max_parameters: int | None) -> tuple[Trial, Result]:
@@ -187,17 +206,9 @@ def _span(numbers: list[int]) -> str:
     return f"{min(numbers)} to {max(numbers)}" if numbers else "none yet"
 
 
-def _summary(history: History) -> Summary:
-    record, space = history.record, history.space
-    return Summary(
-        study=record.name,
-        task=space.task.name,
-        model=space.model.name,
-        budget=record.budget,
-        trials=_count(history.trials, lambda trial: trial.purpose == "search"),
-        best=max((point.score for point in points(history.trials, history.results)), default=None),
-        created=record.created,
-    )
+def _summary(record: "StudyRecord", curve: Curve) -> Summary:
+    best = max((point.score for point in curve.front), default=None)
+    return Summary(record.name, curve.task, curve.model, record.budget, curve.trials, best, record.created)
 
 
 def _count(trials: Sequence[Trial], wanted: Callable[[Trial], bool]) -> int:

@@ -18,13 +18,13 @@ _FILE = click.Path(path_type=str, allow_dash=True)
 @click.option("--html", type=_FILE, metavar="FILE", help="Write an interactive page.")
 def command(study: str, home: str, ledger: str | None, as_json: bool, csv: str | None, picture: str | None, html: str | None) -> None:
     """Show a study's curve, cheapest first. Where FILE is a folder, the file in it is called after the study."""
-    from ...ledger.reading import read_study
+    from ...ledger.reading import read_front, read_study
     from ..curve_files import write_curve
     from ..printing import print_frontier, print_json
 
     places = Home.at(home, ledger=ledger)
     places.keep_caches()
-    curve = read_study(places, study, curve_alone=True).curve
+    curve = read_study(places, study, curve_alone=True).curve if picture or html else read_front(places, study)
     written = write_curve(curve, csv=csv, picture=picture, page=html)
     if as_json:
         print_json([point.to_json() for point in curve.front])

@@ -19,9 +19,9 @@ def command(
     study: str, home: str, ledger: str | None, as_json: bool, sort: str, top: int | None, skip: int, methods: tuple[str, ...]
 ) -> None:
     """Show a study's trials, and what failed and why."""
-    from ...ledger.reading import read_study
-    from ..printing import print_json, print_study
+    from ...ledger.shown import open_study
+    from ..printing import print_json_with, print_study
 
-    history = read_study(Home.at(home, ledger=ledger), study)
-    trials = select_trials(history, sort=sort, top=top, methods=methods)[skip:]
-    print_json(history.to_json(trials)) if as_json else print_study(history, trials)
+    shown = open_study(Home.at(home, ledger=ledger), study)
+    numbers = select_trials(shown, sort=sort, top=top, methods=methods)[skip:]
+    print_json_with("trials", shown.told(numbers), head=shown.head(), tail=shown.tail()) if as_json else print_study(shown, numbers)

@@ -7,10 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from ....spaces.errors import WrongInput, did_you_mean, reason
 from ....spaces.secrecy import masked
@@ -140,12 +136,15 @@ def _begin(connection: sa.Connection) -> None:
 
 def _bring_up_to_date(engine: sa.Engine) -> None:
     """Apply the steps that are missing, all or none, while nobody else does."""
+    with engine.begin() as connection:
+        if _is_current(connection):
+            return
+    from alembic import command  # a tenth of a second that most commands need not spend
+    from alembic.config import Config
+
     config = Config(attributes={"metadata": metadata, "version_table": VERSION_TABLE})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        if _is_current(connection, ScriptDirectory.from_config(config)):
-            return
     with engine.execution_options(writes=True).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
@@ -153,14 +152,26 @@ def _bring_up_to_date(engine: sa.Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _is_current(connection: sa.Connection, script: ScriptDirectory) -> bool:
+def _is_current(connection: sa.Connection) -> bool:
     """Whether no step is missing. Raises `WrongInput` where a step was applied that this version does not know."""
-    version = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    steps = [step.revision for step in script.walk_revisions()]
+    version, steps = _version(connection), _steps()
     if version is not None and version not in steps:
-        where, newest = plain(connection.engine.url), steps[0]
+        where, newest = plain(connection.engine.url), steps[-1]
         raise WrongInput(
             f"--ledger {where}: written by a newer ulpt-search (schema {version}, this one knows up to {newest});"
             " upgrade ulpt-search, or give another with --ledger or --home"
         )
-    return version == script.get_current_head()
+    return version == steps[-1]
+
+
+def _version(connection: sa.Connection) -> str | None:
+    """The last step that was applied, as Alembic has written it down."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version: str | None = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
+    return version
+
+
+def _steps() -> list[str]:
+    """The steps that this version knows, in their order: a step's file is called `vNUMBER_`, after its revision."""
+    return sorted(path.name[1:].partition("_")[0] for path in (Path(__file__).parent / "versions").glob("v*_*.py"))

@@ -88,6 +88,8 @@ results = sa.Table(
     sa.Column("others", sa.JSON(none_as_null=True)),
     sa.ForeignKeyConstraint(["study", "trial"], ["ulpt_trials.study", "ulpt_trials.number"]),
     sa.UniqueConstraint("study", "trial", "step", "split"),
+    # A curve asks for one step alone. Step before split, so that no planner takes it for the way to a trial's own results.
+    sa.Index("ulpt_results_by_step", "study", "step", "split"),
 )
 
 problems = sa.Table(
