@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..spaces.records import Point
 from ..spaces.space import Size
 
@@ -16,8 +19,14 @@ def frontier(points: Iterable[Point], *, size: Size = "parameters") -> list[Poin
 
     Of equal scores the smallest stays; of equal scores at equal sizes the lowest trial number. O(n log n).
     """
-    front: list[Point] = []
-    for point in sorted(points, key=lambda p: (size_of(p, size), -p.score, p.trial)):
-        if not front or point.score > front[-1].score:
-            front.append(point)
-    return front
+    known = list(points)
+    sizes, scores, trials = ([size_of(p, size) for p in known], [p.score for p in known], [p.trial for p in known])
+    return [known[place] for place in unbeaten(np.array(sizes, np.int64), np.array(scores, np.float64), np.array(trials, np.int64))]
+
+
+def unbeaten(sizes: NDArray[np.int64], scores: NDArray[np.float64], trials: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the places of those that are on the frontier, smallest first."""
+    order = np.lexsort((trials, -scores, sizes))  # the last counts most
+    ranked = scores[order]
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(ranked)))[: len(order)]
+    return order[ranked > before]

@@ -19,21 +19,23 @@ although they are part of the curve.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...spaces.space import Training
 
 SIMILAR = 4  # trials are near in size that use at least one in so many of a trial's parameters, and no more than it
 LEAST = 2.0  # rungs closer together than doubling would promote nearly everybody
 ROOM = 64  # results that a rung has room for at first; twice as many whenever it is full
+NONE = -1  # the row of a trial that has none
 
 Integers = NDArray[np.int64]
+Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Cell = TypeVar("Cell", bound=np.generic)
@@ -69,42 +71,40 @@ class Rung:
 
     def __init__(self, *, eta: float) -> None:
         self.eta = eta
-        self._rows: dict[int, int] = {}  # trial -> its row, unless withdrawn
-        self._gone: set[int] = set()
-        self._used = 0
+        self._rows: Counts = np.full(ROOM, NONE, np.int32)  # trial -> its row, unless withdrawn
+        self._gone: Mask = np.zeros(ROOM, np.bool_)  # trial -> whether it went on
+        self._entered = self._used = 0
         self._sizes: Integers = np.zeros(ROOM, np.int64)
         self._scores: Floats = np.zeros(ROOM)
-        self._trials: Integers = np.zeros(ROOM, np.int64)
+        self._trials: Counts = np.zeros(ROOM, np.int32)
         self._here: Mask = np.zeros(ROOM, np.bool_)  # not withdrawn
         self._waiting: Mask = np.zeros(ROOM, np.bool_)  # here, and not gone on
-        self._standings: Integers = np.zeros((4, ROOM), np.int64)  # ahead, peers, near ahead, near: as in `Standing`
+        self._standings: Counts = np.zeros((4, ROOM), np.int32)  # ahead, peers, near ahead, near: as in `Standing`
         self._ready: list[int] | None = []  # None: to be found out anew
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._entered
 
     def add(self, trial: int, *, size: int, score: float) -> None:
         """Enter a trial's result. Of equal scores the smaller one is ahead, then the earlier trial."""
-        if self._used == len(self._trials):
-            self._make_room()
-        row, self._used = self._used, self._used + 1
+        self._make_room(self._used + 1, trial + 1)
+        row, self._used, self._entered = self._used, self._used + 1, self._entered + 1
         self._rows[trial], self._ready = row, None
         self._trials[row], self._sizes[row], self._scores[row] = trial, size, score
         self._standings[:, : self._used] += self._counted_by(row)
-        self._here[row], self._waiting[row] = True, trial not in self._gone
+        self._here[row], self._waiting[row] = True, not self._gone[trial]
         self._standings[:, row] = self._count(row)
 
-    def load(self, trials: Sequence[int], *, sizes: Sequence[int], scores: Sequence[float], gone: Iterable[int]) -> None:
+    def load(self, trials: ArrayLike, *, sizes: ArrayLike, scores: ArrayLike, gone: ArrayLike) -> None:
         """Enter many trials' results at once into an empty rung, as `add` one after the other and `take` of those `gone` would."""
-        count, left = len(trials), set(gone)
-        while len(self._trials) < count:
-            self._make_room()
-        self._rows, self._used, self._ready = {trial: row for row, trial in enumerate(trials)}, count, None
-        self._gone = left - self._rows.keys()
-        self._trials[:count], self._sizes[:count], self._scores[:count] = trials, sizes, scores
-        self._here[:count] = True
-        self._waiting[:count] = [trial not in left for trial in trials]
-        self._standings[:, :count] = _standings(self._sizes[:count], self._scores[:count], self._trials[:count])
+        numbers, left = np.asarray(trials, np.int64), np.asarray(gone, np.int64)
+        count = len(numbers)
+        self._make_room(count, 1 + max(numbers.max(initial=0), left.max(initial=0)))
+        self._rows[numbers], self._gone[left] = np.arange(count), True
+        self._used, self._entered, self._ready = count, count, None
+        self._trials[:count], self._sizes[:count], self._scores[:count] = numbers, sizes, scores
+        self._here[:count], self._waiting[:count] = True, ~self._gone[numbers]
+        self._standings[:, :count] = _standings(self._sizes[:count], self._scores[:count], numbers)
 
     def standing(self, trial: int) -> Standing:
         """Return a trial's place among all results so far."""
@@ -118,17 +118,18 @@ class Rung:
 
     def take(self, trial: int) -> None:
         """Note that a trial goes on: it is not offered again, and stays a peer of the others."""
-        self._gone.add(trial)
-        if trial in self._rows:
+        self._make_room(0, trial + 1)
+        self._gone[trial] = True
+        if self._rows[trial] != NONE:
             self._waiting[self._rows[trial]], self._ready = False, None
 
     def withdraw(self, trial: int) -> None:
         """Forget a trial that failed further on: it is neither offered again nor anybody's peer."""
-        row = self._rows.pop(trial, None)
-        if row is not None:
+        row = int(self._rows[trial]) if trial < len(self._rows) else NONE
+        if row != NONE:
             self._standings[:, : self._used] -= self._counted_by(row)
             self._here[row] = self._waiting[row] = False
-            self._ready = None
+            self._rows[trial], self._entered, self._ready = NONE, self._entered - 1, None
 
     def _scan(self) -> list[int]:
         """The rule, of all rows at once."""
@@ -157,9 +158,13 @@ class Rung:
         ahead = (scores < score) | ((scores == score) & ((sizes > size) | (trials > trial)))
         return np.stack((ahead & peer, peer, ahead & near, near))
 
-    def _make_room(self) -> None:
-        self._sizes, self._scores, self._trials = _twice(self._sizes), _twice(self._scores), _twice(self._trials)
-        self._here, self._waiting, self._standings = _twice(self._here), _twice(self._waiting), _twice(self._standings)
+    def _make_room(self, rows: int, numbers: int) -> None:
+        """See to room for so many rows, and for trials of so many numbers."""
+        if rows > len(self._trials):
+            self._sizes, self._scores, self._trials = (_longer(one, rows) for one in (self._sizes, self._scores, self._trials))
+            self._here, self._waiting, self._standings = (_longer(one, rows) for one in (self._here, self._waiting, self._standings))
+        if numbers > len(self._rows):
+            self._rows, self._gone = _longer(self._rows, numbers, fill=NONE), _longer(self._gone, numbers)
 
 
 def _standings(sizes: Integers, scores: Floats, trials: Integers) -> Integers:
@@ -198,9 +203,10 @@ class _Better:
         return found
 
 
-def _twice(column: NDArray[Cell]) -> NDArray[Cell]:
-    """The same with as much room again behind it."""
-    return np.concatenate((column, np.zeros_like(column)), axis=-1)
+def _longer(column: NDArray[Cell], least: int, *, fill: int = 0) -> NDArray[Cell]:
+    """The same with at least as much room again behind it."""
+    room = max(least, 2 * column.shape[-1]) - column.shape[-1]
+    return np.concatenate((column, np.full((*column.shape[:-1], room), fill, column.dtype)), axis=-1)
 
 
 Ladder = Mapping[int, Rung]
@@ -211,11 +217,16 @@ def ladder(rungs: Sequence[int]) -> dict[int, Rung]:
     return {step: Rung(eta=eta) for step, eta in ratios(rungs).items()}
 
 
-def refill(ladder: Mapping[int, Rung], arrived: Mapping[int, Sequence[tuple[int, int, float]]], *, failed: Collection[int]) -> None:
-    """Enter into empty rungs what earlier commands left: (trial, size, score) by step; the failed have no place, others went on."""
-    reached = {trial: step for step in sorted(arrived) for trial, _, _ in arrived[step]}
+Arrived = tuple[Integers, Integers, Floats]
+"""Trials, sizes and scores of the results at a step, in the order they came."""
+
+
+def refill(ladder: Mapping[int, Rung], arrived: Mapping[int, Arrived], *, failed: Collection[int]) -> None:
+    """Enter into empty rungs what earlier commands left, by step; the failed have no place, others went on."""
+    reached = np.zeros(1 + max((trials.max(initial=0) for trials, _, _ in arrived.values()), default=0), np.int64)
+    for step in sorted(arrived):
+        reached[arrived[step][0]] = step
     for step, rung in ladder.items():
-        here = [entry for entry in arrived[step] if entry[0] not in failed]
-        if here:
-            trials, sizes, scores = zip(*here, strict=True)
-            rung.load(trials, sizes=sizes, scores=scores, gone=[trial for trial, last in reached.items() if last > step])
+        trials, sizes, scores = arrived[step]
+        here = ~np.isin(trials, list(failed))
+        rung.load(trials[here], sizes=sizes[here], scores=scores[here], gone=np.flatnonzero(reached > step))

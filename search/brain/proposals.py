@@ -43,8 +43,14 @@ class Proposals:
 
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
-        self._history[result.step].add(trial, result)
-        self._known[result.step] += not self._heavy.methods or trial.method in self._heavy.methods
+        if self.learns(result.step):
+            self._history[result.step].add(trial, result)
+            self._known[result.step] += not self._heavy.methods or trial.method in self._heavy.methods
+
+    def learns(self, step: int) -> bool:
+        """Whether anything may still follow from results at this step: it is the one that is modelled, or a higher one."""
+        modelled = self._modelled()
+        return modelled is None or step >= modelled
 
     def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
         """Return the queue, with at least `n` configurations unless the space is exhausted.

@@ -24,6 +24,7 @@ from .feasibility import Count, Feasibility
 from .pack_limits import PackLimits
 from .promotion import ladder, refill, rungs_of
 from .proposals import Proposals
+from .result_table import ResultTable
 from .schedule import PlannedJob, Situation
 from .search_space import SearchSpace
 from .time_left import TimeLeft
@@ -76,7 +77,7 @@ class Study:
 
     @property
     def results(self) -> Sequence[Result]:
-        """Every result once, in the order they came."""
+        """Every result once, in the order they came, as far as `ResultTable` keeps them."""
         return self._records.results
 
     @property
@@ -97,9 +98,9 @@ class Study:
     @property
     def finalists(self) -> Sequence[Trial]:
         """The search trials that are to be retrained, as of now; smallest first."""
-        results = self._records.search_results
-        if self._finalists[0] != len(results):
-            self._finalists = (len(results), finals.finalists(self.trials, results, size=self._space.size))
+        size, known = self._space.size, len(self._records.results)
+        if self._finalists[0] != known:
+            self._finalists = (known, finals.finalists(self.trials, self._records.front(size=size), size=size))
         return self._finalists[1]
 
     @property
@@ -249,9 +250,9 @@ class Study:
         return replace(now, wanted=records.search_trials + now.share) if time is not None and time.spend and now.planned else now
 
     def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
-        results = self._records.search_results
+        table, highest = self._records.results, self._records.highest()
         under_way = [job for job in self._jobs.values() if job.assignments[0].trial.purpose == "search"]
-        reached = max((result.step for result in results), default=0)
+        reached = int(table.column("step")[highest].max(initial=0))
         top = max([reached, *(job.stop for job in under_way)])
         return Timetable(
             now=now,
@@ -259,7 +260,7 @@ class Study:
             finalists=self.finalists,
             due=due,
             top=top,
-            arrived=now.heavy(self.trials[result.trial] for result in results if result.step == reached),
+            arrived=now.heavy(self.trials[number] for number in table.column("trial")[highest].tolist()),
             climbing=now.heavy(a.trial for job in under_way if job.stop == top for a in job.assignments),
             launched=self._launched,
             finishing=self._finishing and now.heavy(self.finalists) > 0,
@@ -286,8 +287,8 @@ class Study:
         return any(self.trials[number].purpose == "search" for number in self._running)
 
     def _assignment(self, trial: Trial) -> Assignment:
-        latest = self._records.latest.get(trial.number)
-        return Assignment(trial, latest.step, latest.adapter) if latest else Assignment(trial)
+        step = self._records.step(trial.number)
+        return Assignment(trial, step, self._records.results.adapter(trial.number)) if step else Assignment(trial)
 
     def _start(self, trial: Trial, job: int) -> None:
         self._records.add_trial(trial)
@@ -306,12 +307,15 @@ class Study:
 
     def _take_all(self, results: Iterable[Result]) -> None:
         """Take in the results of earlier commands: as one after the other, but the rungs are made when all are known."""
-        arrived: dict[int, list[tuple[int, int, float]]] = {step: [] for step in self._ladder}
-        for result in results:
-            if self._records.add_result(result).scored and result.step in arrived:
+        rows = self._records.load(ResultTable.of(results))
+        table = self._records.results
+        trials, steps, scores = (table.column(name)[rows] for name in ("trial", "step", "score"))
+        at = {step: steps == step for step in self._ladder}
+        for step in sorted(at, reverse=True):
+            for result in table.at(rows[at[step]]) if self._proposals.learns(step) else ():
                 self._proposals.learn(self.trials[result.trial], result)
-                arrived[result.step].append((result.trial, self._size(result), result.score))
-        refill(self._ladder, arrived, failed=self._records.failed)
+        sizes = self._records.sizes(rows, size=self._space.size)
+        refill(self._ladder, {step: (trials[here], sizes[here], scores[here]) for step, here in at.items()}, failed=self._records.failed)
 
     def _size(self, result: Result) -> int:
         return result.bytes if self._space.size == "bytes" else self.trials[result.trial].parameters

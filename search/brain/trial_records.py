@@ -5,9 +5,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ...dashboards.frontier import unbeaten
 from ...spaces.attempts import verdict
 from ...spaces.records import Problem, Result, Split, Trial
+from ...spaces.space import Size
 from .finals import UNNUMBERED
+from .result_table import ResultTable, Rows, distinct, longer
 from .search_space import Proposal
 
 RECENT = 32  # failures that the sampler is told of
@@ -41,21 +46,21 @@ class TrialRecords:
         """`tried` says what a trial tries, as proposals have it."""
         self._tried = tried
         self.trials: dict[int, Trial] = {}
-        self.results: list[Result] = []
-        self.latest: dict[int, Result] = {}
-        """Trial -> its validation result at its highest step."""
+        self.results = ResultTable()
+        self.latest: dict[int, int] = {}
+        """Trial -> the highest step at which it has a validation score."""
         self.attempts: Counter[int] = Counter()
         """Trial -> how many attempts at it came to nothing."""
         self.failed: dict[int, str] = {}
         """Failed trial -> why."""
         self.search_trials = 0
         """How many search trials there are."""
-        self.search_results: list[Result] = []
-        """Their validation results."""
         self.tried: set[tuple[object, ...]] = set()
         """The identities of the search trials, as proposals have them."""
         self._problems: dict[int, list[Problem]] = defaultdict(list)
-        self._keys: set[int] = set()
+        self._seen: dict[int, int] = {}  # trial -> its results, a bit each
+        self._bits: dict[tuple[int, bool], int] = {}  # step and split -> the bit of a result there
+        self._parameters, self._searches = np.zeros(0, np.int64), np.zeros(0, np.bool_)  # by trial
         self._failures: deque[int] = deque(maxlen=RECENT)
         self._highest = -1
 
@@ -65,20 +70,56 @@ class TrialRecords:
             return
         self.trials[trial.number] = trial
         self._highest = max(self._highest, trial.number)
+        if trial.number >= len(self._searches):
+            self._parameters, self._searches = (longer(each, trial.number + 1) for each in (self._parameters, self._searches))
+        self._parameters[trial.number], self._searches[trial.number] = trial.parameters, trial.purpose == "search"
         if trial.purpose == "search":
             self.search_trials += 1
             self.tried.add(self._tried(trial).identity)
 
     def add_result(self, result: Result) -> Change:
         """Enter a result; one that is known already is ignored, one whose score is no number fails its trial."""
-        key = _key(result.trial, result.step, result.split)
-        if key in self._keys:
+        if self.has(result.trial, result.step, result.split):
             return Change()
-        self._keys.add(key)
+        self._see([result.trial], result.step, test=result.split == "test")
         self.results.append(result)
         if not math.isfinite(result.score):
-            return self._fail(result.trial, f"the {result.split} score at step {result.step} is {result.score}")
+            return self._fail_at(result)
         return self._advance(result) if result.split == "validation" else Change()
+
+    def load(self, results: ResultTable) -> Rows:
+        """Enter the results of earlier commands into empty records, as `add_result` one after the other would.
+
+        Returns the rows in `results` of what was scored.
+        """
+        self.results = results = distinct(results)
+        trials, steps, tests, scores = (results.column(name) for name in ("trial", "step", "test", "score"))
+        for step in np.unique(steps).tolist():
+            for test in (False, True):
+                self._see(trials[(steps == step) & (tests == test)].tolist(), step, test=test)
+        for one in results.at(np.flatnonzero(~np.isfinite(scores))):
+            self._fail_at(one)
+        validated = np.isfinite(scores) & ~tests
+        highest = np.zeros(self._highest + 1, np.int64)
+        np.maximum.at(highest, trials[validated], steps[validated])
+        self.latest = {number: highest[number].item() for number in np.flatnonzero(highest).tolist()}
+        return np.flatnonzero(validated & self._searches[trials])
+
+    def sizes(self, rows: Rows, *, size: Size) -> Rows:
+        """Return the sizes of the trials whose results are in these rows."""
+        return self.results.column("bytes")[rows] if size == "bytes" else self._parameters[self.results.column("trial")[rows]]
+
+    def highest(self) -> Rows:
+        """Return the rows of the search trials' validation scores at the highest step that one has reached."""
+        trials, steps, tests, scores = (self.results.column(name) for name in ("trial", "step", "test", "score"))
+        searched = np.isfinite(scores) & ~tests & self._searches[trials]
+        return np.flatnonzero(searched & (steps == steps[searched].max(initial=0)))
+
+    def front(self, *, size: Size) -> list[Result]:
+        """Return those of them that are on the frontier, smallest first."""
+        rows = self.highest()
+        scores, trials = self.results.column("score")[rows], self.results.column("trial")[rows]
+        return self.results.at(rows[unbeaten(self.sizes(rows, size=size), scores, trials)])
 
     def add_problem(self, problem: Problem) -> Change:
         """Enter an attempt that came to nothing; it may be the one at which the trial is given up."""
@@ -89,7 +130,7 @@ class TrialRecords:
 
     def has(self, trial: int, step: int, split: Split) -> bool:
         """Whether this result is known."""
-        return _key(trial, step, split) in self._keys
+        return bool(self._seen.get(trial, 0) & self._bits.get((step, split == "test"), 0))
 
     def failures(self) -> list[Trial]:
         """Return the latest failed search trials without any result."""
@@ -97,7 +138,7 @@ class TrialRecords:
 
     def step(self, trial: int) -> int:
         """Return how far a trial has come: the step of its latest result, 0 before the first."""
-        return self.latest[trial].step if trial in self.latest else 0
+        return self.latest.get(trial, 0)
 
     def numbered(self, trials: Iterable[Trial]) -> tuple[Trial, ...]:
         """Return trials with numbers, from one above the highest, for those that have none; enters nothing."""
@@ -107,6 +148,14 @@ class TrialRecords:
             found.append(replace(trial, number=number) if trial.number == UNNUMBERED else trial)
         return tuple(found)
 
+    def _see(self, trials: Iterable[int], step: int, *, test: bool) -> None:
+        bit = self._bits.setdefault((step, test), 1 << len(self._bits))
+        for trial in trials:
+            self._seen[trial] = self._seen.get(trial, 0) | bit
+
+    def _fail_at(self, result: Result) -> Change:
+        return self._fail(result.trial, f"the {result.split} score at step {result.step} is {result.score}")
+
     def _fail(self, trial: int, error: str) -> Change:
         if trial in self.failed:
             return Change()
@@ -115,14 +164,5 @@ class TrialRecords:
         return Change(failed=True)
 
     def _advance(self, result: Result) -> Change:
-        if result.step > self.step(result.trial):
-            self.latest[result.trial] = result
-        if self.trials[result.trial].purpose != "search":
-            return Change()
-        self.search_results.append(result)
-        return Change(scored=True)
-
-
-def _key(trial: int, step: int, split: Split) -> int:
-    """One number for a result: a tenth of a tuple's memory, in a set of a million."""
-    return (trial << 33) | (step << 1) | (split == "test")
+        self.latest[result.trial] = max(self.step(result.trial), result.step)
+        return Change(scored=self.trials[result.trial].purpose == "search")

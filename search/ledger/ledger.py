@@ -22,12 +22,14 @@ from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
 from ...spaces.space import Size
+from ..brain.result_table import ResultTable
 from .claims import Lease, living, now, take
 from .front import Front, read_front
 from .migrations import tables
 from .migrations.database import may_come_back, open_database, original, plain
 from .moved import Moved
 from .outlines import PAGE, Outline, TrialPage, read_numerics, read_outlines, read_page
+from .result_columns import read_results
 from .study_record import Recognise, StudyRecord, check, compare, refuse
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
@@ -174,22 +176,10 @@ class Ledger:
         with self._transaction() as connection:
             return list(read_numerics(connection, _key(connection, name)))
 
-    def brief_results(self, name: str) -> list[Result]:
-        """Return the results as a study needs them to go on: in their order, with the adapters of each trial's highest step alone.
-
-        Losses, seconds and further metrics are left out. A third of the memory of `results`.
-        """
-        table, said = tables.results, dict[str, Any]()
+    def brief_results(self, name: str) -> ResultTable:
+        """Return the results as a study needs them to go on, in the order they were committed."""
         with self._transaction() as connection:
-            of = table.c.study == _key(connection, name)
-            highest = sa.select(table.c.trial, sa.func.max(table.c.step)).where(of).group_by(table.c.trial)
-            top: dict[int, int] = {row[0]: row[1] for row in connection.execute(highest)}
-            columns = (table.c[key] for key in ("trial", "step", "split", "score", "variance", "adapter", "bytes"))
-            rows = connection.execute(sa.select(*columns).where(of).order_by(table.c.id), execution_options={"yield_per": CHUNK})
-            return [
-                Result(trial, step, said.setdefault(split, split), score, variance, 0.0, 0.0, adapter if step == top[trial] else "", size)
-                for trial, step, split, score, variance, adapter, size in rows
-            ]
+            return read_results(connection, _key(connection, name))
 
     def references(self, name: str) -> list[Reference]:
         """Return what was measured beside a study's trials, smallest first."""
