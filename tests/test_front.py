@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulpt_search.dashboards.curve import Curve
@@ -70,27 +70,39 @@ def said(curve: Curve) -> tuple[object, ...]:
     return curve.front, notes(curve), curve.caption, curve.trials, curve.failed, curve.competed, curve.has_finals
 
 
-@given(histories(), st.sampled_from(["parameters", "bytes"]))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_database_chooses_the_frontier_that_all_records_have(ledger: Ledger, history: tuple[list[Trial], Outcome], size: str) -> None:
-    name = written(ledger, history, replace(SPACE, objectives=("score", size)))  # type: ignore[arg-type]
-    assert said(front_of(ledger, name, "")) == said(read(ledger, name).curve)
+@pytest.fixture
+def examples(ledger_url: str) -> settings:
+    """Fewer where each of a hundred questions goes to another process."""
+    return settings(max_examples=25 if "sqlite" in ledger_url else 4, database=None)
 
 
-@given(histories())
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_study_is_shown_as_its_records_are(ledger: Ledger, history: tuple[list[Trial], Outcome]) -> None:
-    name = written(ledger, history, SPACE)
-    whole, shown = read(ledger, name), Shown(ledger, ledger.study(name))
-    assert shown.states == states_of(whole.trials, whole.results, whole.problems, last_step=8)
-    latest = {trial: result.step for trial, result in whole.latest_results.items()}
-    assert [(one.number, one.step) for one in shown.outlines] == [(trial.number, latest.get(trial.number)) for trial in whole.trials]
-    told = list(shown.told([one.number for one in shown.outlines][::-1]))
-    assert [one["number"] for one in told] == [trial.number for trial in whole.trials][::-1]
-    for one in told:
-        own = [result.to_json() for result in whole.results if result.trial == one["number"]]
-        assert repr(one["results"]) == repr(own)  # NaN equals nothing
-        assert one["problems"] == [problem.error for problem in whole.problems if problem.trial == one["number"]]
+def test_the_database_chooses_the_frontier_that_all_records_have(ledger: Ledger, examples: settings) -> None:
+    @examples
+    @given(histories(), st.sampled_from(["parameters", "bytes"]))
+    def check(history: tuple[list[Trial], Outcome], size: str) -> None:
+        name = written(ledger, history, replace(SPACE, objectives=("score", size)))  # type: ignore[arg-type]
+        assert said(front_of(ledger, name, "")) == said(read(ledger, name).curve)
+
+    check()
+
+
+def test_a_study_is_shown_as_its_records_are(ledger: Ledger, examples: settings) -> None:
+    @examples
+    @given(histories())
+    def check(history: tuple[list[Trial], Outcome]) -> None:
+        name = written(ledger, history, SPACE)
+        whole, shown = read(ledger, name), Shown(ledger, ledger.study(name))
+        assert shown.states == states_of(whole.trials, whole.results, whole.problems, last_step=8)
+        latest = {trial: result.step for trial, result in whole.latest_results.items()}
+        assert [(one.number, one.step) for one in shown.outlines] == [(trial.number, latest.get(trial.number)) for trial in whole.trials]
+        told = list(shown.told([one.number for one in shown.outlines][::-1]))
+        assert [one["number"] for one in told] == [trial.number for trial in whole.trials][::-1]
+        for one in told:
+            own = [result.to_json() for result in whole.results if result.trial == one["number"]]
+            assert repr(one["results"]) == repr(own)  # NaN equals nothing
+            assert one["problems"] == [problem.error for problem in whole.problems if problem.trial == one["number"]]
+
+    check()
 
 
 def test_a_list_that_is_printed_as_it_comes_is_printed_as_ever(tmp_path: Path) -> None:

@@ -161,8 +161,9 @@ class Rung:
     def _make_room(self, rows: int, numbers: int) -> None:
         """See to room for so many rows, and for trials of so many numbers."""
         if rows > len(self._trials):
-            self._sizes, self._scores, self._trials = (_longer(one, rows) for one in (self._sizes, self._scores, self._trials))
-            self._here, self._waiting, self._standings = (_longer(one, rows) for one in (self._here, self._waiting, self._standings))
+            self._sizes, self._scores, self._trials = _longer(self._sizes, rows), _longer(self._scores, rows), _longer(self._trials, rows)
+            self._here, self._waiting = _longer(self._here, rows), _longer(self._waiting, rows)
+            self._standings = _longer(self._standings, rows)
         if numbers > len(self._rows):
             self._rows, self._gone = _longer(self._rows, numbers, fill=NONE), _longer(self._gone, numbers)
 

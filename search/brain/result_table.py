@@ -24,7 +24,7 @@ class ResultTable(Sequence[Result]):
     """
 
     def __init__(self) -> None:
-        self._columns = {name: np.zeros(ROOM, kind) for name, kind in COLUMNS.items()}
+        self._columns: dict[str, NDArray[Any]] = {name: np.zeros(ROOM, kind) for name, kind in COLUMNS.items()}
         self._used = 0
         self._adapters: dict[int, tuple[int, str]] = {}  # trial -> its highest step, and the adapter of that
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...dashboards.frontier import unbeaten
 from ...spaces.attempts import verdict
@@ -60,7 +61,8 @@ class TrialRecords:
         self._problems: dict[int, list[Problem]] = defaultdict(list)
         self._seen: dict[int, int] = {}  # trial -> its results, a bit each
         self._bits: dict[tuple[int, bool], int] = {}  # step and split -> the bit of a result there
-        self._parameters, self._searches = np.zeros(0, np.int64), np.zeros(0, np.bool_)  # by trial
+        self._parameters: NDArray[np.int64] = np.zeros(0, np.int64)  # by trial
+        self._searches: NDArray[np.bool_] = np.zeros(0, np.bool_)  # by trial
         self._failures: deque[int] = deque(maxlen=RECENT)
         self._highest = -1
 
@@ -71,7 +73,7 @@ class TrialRecords:
         self.trials[trial.number] = trial
         self._highest = max(self._highest, trial.number)
         if trial.number >= len(self._searches):
-            self._parameters, self._searches = (longer(each, trial.number + 1) for each in (self._parameters, self._searches))
+            self._parameters, self._searches = longer(self._parameters, trial.number + 1), longer(self._searches, trial.number + 1)
         self._parameters[trial.number], self._searches[trial.number] = trial.parameters, trial.purpose == "search"
         if trial.purpose == "search":
             self.search_trials += 1

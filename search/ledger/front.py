@@ -62,7 +62,7 @@ def _unbeaten(connection: sa.Connection, study: int, size: Size) -> "sa.Select[A
     return sa.select(*_columns(_RESULTS, Result), ranked.c.compared).join(ranked, ranked.c.id == _RESULTS.c.id).where(better)
 
 
-def _scored(study: int) -> "sa.Select[tuple[int]]":
+def _scored(study: int) -> "sa.Select[Any]":
     some = sa.exists().where(_of_trial(), _validated())
     return sa.select(sa.func.count()).select_from(_TRIALS).where(_TRIALS.c.study == study, _TRIALS.c.purpose == "search", some)
 
@@ -82,7 +82,7 @@ def _of_trial() -> "sa.ColumnElement[bool]":
     return sa.and_(_RESULTS.c.study == _TRIALS.c.study, _RESULTS.c.trial == _TRIALS.c.number)
 
 
-def _numbers(study: int, *, purpose: str) -> "sa.Select[tuple[int]]":
+def _numbers(study: int, *, purpose: str) -> "sa.Select[Any]":
     return sa.select(_TRIALS.c.number).where(_TRIALS.c.study == study, _TRIALS.c.purpose == purpose)
 
 

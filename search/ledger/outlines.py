@@ -68,10 +68,10 @@ def read_numerics(connection: sa.Connection, study: int) -> Iterator[tuple[str, 
         yield name, list(connection.scalars(odd)) if place else []
 
 
-def _ordered(connection: sa.Connection, table: sa.Table, record: Any, study: int, numbers: Sequence[int]) -> Iterator["sa.Row[Any]"]:
+def _ordered(connection: sa.Connection, table: sa.Table, record: Any, study: int, numbers: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     """Sorted here: a database asked for this order reads the whole table in it."""
     rows = connection.execute(_chosen(table, record, table.c.trial, study, numbers).add_columns(table.c.id)).all()
-    return (row[:-1] for row in sorted(rows, key=lambda row: row.id))
+    return (tuple(row)[:-1] for row in sorted(rows, key=lambda row: row.id))
 
 
 def _chosen(table: sa.Table, record: Any, key: "sa.Column[int]", study: int, numbers: Sequence[int]) -> "sa.Select[Any]":

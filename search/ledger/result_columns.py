@@ -34,7 +34,7 @@ def _tuples(connection: sa.Connection, chosen: "sa.Select[Any]") -> list[tuple[A
     return rows
 
 
-def _latest(study: int) -> "sa.Select[tuple[int, int, str]]":
+def _latest(study: int) -> "sa.Select[Any]":
     """The adapters of each trial's highest step, in the order they were committed."""
     table = tables.results
     own = table.c.study == study
