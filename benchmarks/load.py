@@ -149,7 +149,7 @@ def _resume(url: str, rungs: int) -> None:
         count=_count,
         methods=methods,
         trials=trials,
-        results=ledger.results(NAME),
+        results=ledger.brief_results(NAME),
         problems=ledger.problems(NAME),
     )
     assert study.next_job() is not None

@@ -1,6 +1,6 @@
 """A study as `show` shows it: all of its trials in outline, and as many of them as are asked for in full, a page at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
@@ -59,7 +59,7 @@ class Shown:
         references = [reference.to_json() for reference in self.ledger.references(self.record.name)]
         return {"frontier": [point.trial for point in front], "references": references}
 
-    def _told(self, page: TrialPage) -> Iterator[Mapping[str, Any]]:
+    def _told(self, page: TrialPage) -> Iterator[dict[str, Any]]:
         results, problems = results_by_trial(page.results), problems_by_trial(page.problems)
         return (self._trial(one, results.get(one.number, ()), problems.get(one.number, ())) for one in page.trials)
 
