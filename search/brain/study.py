@@ -307,15 +307,11 @@ class Study:
 
     def _take_all(self, results: Iterable[Result]) -> None:
         """Take in the results of earlier commands: as one after the other, but the rungs are made when all are known."""
-        rows = self._records.load(ResultTable.of(results))
-        table = self._records.results
-        trials, steps, scores = (table.column(name)[rows] for name in ("trial", "step", "score"))
-        at = {step: steps == step for step in self._ladder}
-        for step in sorted(at, reverse=True):
-            for result in table.at(rows[at[step]]) if self._proposals.learns(step) else ():
+        scored, size = self._records.load(ResultTable.of(results), steps=self._rungs), self._space.size
+        for step in reversed(self._rungs):  # what is modelled is the highest one
+            for result in self._records.results.at(scored[step]) if self._proposals.learns(step) else ():
                 self._proposals.learn(self.trials[result.trial], result)
-        sizes = self._records.sizes(rows, size=self._space.size)
-        refill(self._ladder, {step: (trials[here], sizes[here], scores[here]) for step, here in at.items()}, failed=self._records.failed)
+        refill(self._ladder, {step: self._records.places(rows, size=size) for step, rows in scored.items()}, failed=self.failed)
 
     def _size(self, result: Result) -> int:
         return result.bytes if self._space.size == "bytes" else self.trials[result.trial].parameters

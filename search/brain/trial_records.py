@@ -89,23 +89,28 @@ class TrialRecords:
             return self._fail_at(result)
         return self._advance(result) if result.split == "validation" else Change()
 
-    def load(self, results: ResultTable) -> Rows:
+    def load(self, results: ResultTable, *, steps: Iterable[int]) -> dict[int, Rows]:
         """Enter the results of earlier commands into empty records, as `add_result` one after the other would.
 
-        Returns the rows in `results` of what was scored.
+        Returns the rows of what was scored at each of these steps.
         """
         self.results = results = distinct(results)
-        trials, steps, tests, scores = (results.column(name) for name in ("trial", "step", "test", "score"))
-        for step in np.unique(steps).tolist():
+        trials, reached, tests, scores = (results.column(name) for name in ("trial", "step", "test", "score"))
+        for step in np.unique(reached).tolist():
             for test in (False, True):
-                self._see(trials[(steps == step) & (tests == test)].tolist(), step, test=test)
+                self._see(trials[(reached == step) & (tests == test)].tolist(), step, test=test)
         for one in results.at(np.flatnonzero(~np.isfinite(scores))):
             self._fail_at(one)
         validated = np.isfinite(scores) & ~tests
         highest = np.zeros(self._highest + 1, np.int64)
-        np.maximum.at(highest, trials[validated], steps[validated])
+        np.maximum.at(highest, trials[validated], reached[validated])
         self.latest = {number: highest[number].item() for number in np.flatnonzero(highest).tolist()}
-        return np.flatnonzero(validated & self._searches[trials])
+        scored = validated & self._searches[trials]
+        return {step: np.flatnonzero(scored & (reached == step)) for step in steps}
+
+    def places(self, rows: Rows, *, size: Size) -> tuple[Rows, Rows, NDArray[np.float64]]:
+        """Return the trials whose results are in these rows, their sizes and their scores."""
+        return self.results.column("trial")[rows], self.sizes(rows, size=size), self.results.column("score")[rows]
 
     def sizes(self, rows: Rows, *, size: Size) -> Rows:
         """Return the sizes of the trials whose results are in these rows."""
@@ -120,8 +125,8 @@ class TrialRecords:
     def front(self, *, size: Size) -> list[Result]:
         """Return those of them that are on the frontier, smallest first."""
         rows = self.highest()
-        scores, trials = self.results.column("score")[rows], self.results.column("trial")[rows]
-        return self.results.at(rows[unbeaten(self.sizes(rows, size=size), scores, trials)])
+        trials, sizes, scores = self.places(rows, size=size)
+        return self.results.at(rows[unbeaten(sizes, scores, trials)])
 
     def add_problem(self, problem: Problem) -> Change:
         """Enter an attempt that came to nothing; it may be the one at which the trial is given up."""
