@@ -18,7 +18,7 @@ from ulpt_search.search.ledger.reading import History, front_of
 from ulpt_search.search.ledger.shown import Shown
 from ulpt_search.search.tracking.curve_files import read_history
 from ulpt_search.spaces.axes import Int
-from ulpt_search.spaces.records import Outcome, Problem, Result, Trial
+from ulpt_search.spaces.records import Outcome, Problem, Result, Split, Trial
 from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.spaces.space_json import space_to_json
 
@@ -26,6 +26,7 @@ from .door import call, values
 from .identities import IDENTITY
 
 STEPS = (2, 4, 8)
+SPLITS: tuple[Split, ...] = ("validation", "test")
 SPACE = Space("s", ModelSpec(), TaskSpec(name="colours"), Training(steps=8, rungs=STEPS), {"prompt": {"prompt_length": Int(1, 9)}})
 SIZES, SCORES = st.integers(1, 6), st.sampled_from([0.1, 0.25, 0.5, 0.5, 0.75, 1.0, math.nan, math.inf, -math.inf])
 """Few of each, so that many are equal."""
@@ -38,12 +39,12 @@ def histories(draw: st.DrawFn) -> tuple[list[Trial], Outcome]:
     repeated = draw(st.lists(st.sampled_from(searched), max_size=3, unique_by=lambda one: one.number)) if searched else []
     seeds = [(one, seed) for one in repeated for seed in (1000, 1001)]
     finals = [replace(one, number=20 + n, seed=seed, purpose="final", finalist=one.number) for n, (one, seed) in enumerate(seeds)]
-    keys = [(one, step, split) for one in (*searched, *finals) for step in STEPS for split in ("validation", "test")]
+    keys = [(one, step, split) for one in (*searched, *finals) for step in STEPS for split in SPLITS]
     usual = [(one, step, split) for one, step, split in keys if one.purpose == "final" or split == "validation" or one.number % 5 == 0]
     scored = draw(st.lists(st.sampled_from(usual), unique_by=lambda key: (key[0].number, *key[1:]), max_size=30)) if usual else []
     results = [
         Result(one.number, step, split, draw(SCORES), 1e-4, 0.5, 1.0, f"{one.number}/{step}", draw(SIZES)) for one, step, split in scored
-    ]  # type: ignore[arg-type]
+    ]
     failed = [Problem(one.number, "diverged", fatal=draw(st.booleans())) for one in searched if draw(st.integers(0, 4)) == 0]
     return [*searched, *finals], Outcome(0, tuple(results), tuple(failed))
 

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 """Most rows of a table of trials; `show --skip` turns the page."""
-TOGETHER = 100
-"""Items of a long list that are printed at once."""
+TOGETHER = 100  # items of a long list that are printed at once
 _UNWRAPPED = 100_000
 """Columns in which no row of a table ever wraps."""
 
