@@ -4,6 +4,7 @@ SQLite keeps any value in any column, so a changed cell reads well and breaks la
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from ...spaces.errors import Failure, reason
 from .migrations import tables
 from .migrations.database import open_database, original, plain
 
-_KINDS: tuple[tuple[type[sa.types.TypeEngine[object]], tuple[str, ...]], ...] = (
+_KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], tuple[str, ...]], ...] = (
     (sa.JSON, ("text",)),
     (sa.Boolean, ("integer",)),
     (sa.Integer, ("integer",)),
