@@ -14,6 +14,7 @@ from .space import (
     ModelSpec,
     Objective,
     Pairs,
+    Quantization,
     Scoring,
     Space,
     TaskSpec,
@@ -48,6 +49,7 @@ class ModelSection(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
     device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1")
     checkpointing: Checkpointing = Field(default=ModelSpec.checkpointing, description="compute blocks again in backward: less memory")
+    quantization: Quantization = Field(default=ModelSpec.quantization, description="bnb-4bit: frozen linears in 4 bits, as in QLoRA")
 
 
 class TaskSection(Section):

@@ -11,6 +11,7 @@ Objective = Literal["score", "parameters", "bytes"]
 Size = Literal["parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Checkpointing = Literal["auto", "always", "never"]
+Quantization = Literal["none", "bnb-4bit"]
 Decline = Literal["linear", "cosine", "constant"]
 Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
@@ -136,6 +137,8 @@ class ModelSpec:
     """The text with `{mask}` in it by which an encoder is read as a masked language model; None where it is not."""
     checkpointing: Checkpointing = "auto"
     """Whether blocks are computed again in backward instead of kept; auto: where one trial's step would not fit in memory otherwise."""
+    quantization: Quantization = "none"
+    """In how many bits frozen linears are kept; a folder that holds them in 4 bits is taken as it is."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ def model_spec(section: ModelSection, folders: Sequence[Path]) -> ModelSpec:
     name = section.name
     if name != ModelSpec.name and (_is_path(name) or _found(name, folders)):
         name = _located(name, folders)
-    return ModelSpec(name=name, dtype=section.dtype, device=section.device, checkpointing=section.checkpointing)
+    kept = section.quantization
+    return ModelSpec(name=name, dtype=section.dtype, device=section.device, checkpointing=section.checkpointing, quantization=kept)
 
 
 def task_spec(section: TaskSection, folders: Sequence[Path]) -> TaskSpec:

@@ -1,5 +1,6 @@
 """Memory on paper: what is counted is what lives, and it grows and shrinks as training does."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,15 +8,19 @@ import torch
 
 from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.benchmarks.tiny_families import empty
-from ulpt_search.spaces.space import ModelSpec, Training
+from ulpt_search.search.running.memory_plan import memory_plan
+from ulpt_search.search.running.writing_cost import answer_tokens
+from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts
 from ulpt_search.workers.model.architecture import read_shape
+from ulpt_search.workers.model.backbone import on_paper, shape_of
+from ulpt_search.workers.model.quantised import saved
 from ulpt_search.workers.training import memory_here
 from ulpt_search.workers.training.memory import ELEMENT, LOGIT, MOMENTS, Living, Memory, Pass, memory_of
-from ulpt_search.workers.training.memory_here import checkpoints, fits, pass_of
+from ulpt_search.workers.training.memory_here import checkpoints, fits, needed, pass_of
 from ulpt_search.workers.training.speed_measurement import within
 
-from . import families
+from . import families, toy, written
 
 META = torch.device("meta")
 
@@ -108,3 +113,22 @@ def test_a_pack_fits_where_what_it_needs_beside_the_model_is_free(room: int, exp
     monkeypatch.setattr(memory_here, "free", lambda device: room)
     spec = ModelSpec(str(families.folder("bert")), dtype="float32", device="cpu")
     assert fits(families.backbone("bert"), spec, Training(batch=8), 4, tokens=40) is expected
+
+
+def test_a_plan_counts_the_logits_of_written_answers() -> None:
+    """Of the longest answer that is trained on, its end among its tokens; of labels none."""
+    folder = str(families.folder("llama"))
+    space = Space("answers", ModelSpec(folder, dtype="float32", device="cpu"), TaskSpec(), Training(batch=4), {"lora": {}})
+    task, shape = written.task(), families.backbone("llama").shape
+    tokens = answer_tokens(task, families.backbone("llama").tokenizer)
+    assert (tokens, answer_tokens(toy.task(), families.backbone("llama").tokenizer)) == (4 + 1, 0)
+    with_answers, without = (memory_plan(space, shape, tokens=16, told=told * shape.vocabulary).need for told in (tokens, 0))
+    assert with_answers.activations - without.activations == LOGIT * 4 * 5 * shape.vocabulary
+
+
+def test_weights_in_4_bits_are_counted_as_they_are_kept() -> None:
+    whole = ModelSpec(str(families.folder("llama")), dtype="float32", device="cpu")
+    paper, in_bits = on_paper(whole), replace(whole, quantization="bnb-4bit")
+    plain, kept = (needed(spec, shape_of(spec), torch.float32, Pass(2, 16)) for spec in (whole, in_bits))
+    assert plain.base - kept.base == saved(paper) > 0
+    assert replace(kept, base=plain.base) == plain

@@ -16,7 +16,7 @@ from .inspection import compare_frozen_scores, judge_methods
 from .memory_plan import MemoryPlan, memory_plan
 from .promised_formats import Promise, promises
 from .resources import own_cpus, own_gpus, resources
-from .writing_cost import WritingCost, writing_cost
+from .writing_cost import WritingCost, answer_tokens, writing_cost
 
 if TYPE_CHECKING:
     from ...workers.tasks import Task
@@ -182,7 +182,7 @@ def make_plan(request: Request) -> SearchPlan:
     counts = {"scored": sum(expected.rungs.values()), "finals": expected.finals, "trained": space.training.batch * tokens}
     writing = writing_cost(task, tokenizer, pace, **counts, workers=means.workers)
     notes = (task.notes, ceiling, writing, shape.roles, shape.apart)
-    memory = memory_plan(space, shape, tokens=tokens)
+    memory = memory_plan(space, shape, tokens=tokens, told=answer_tokens(task, tokenizer) * shape.vocabulary)
     return SearchPlan(name, request.budget, space, judged, expected, means.workers, seconds, *read, *notes, memory)
 
 

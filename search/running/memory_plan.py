@@ -36,8 +36,8 @@ class MemoryPlan:
         return f"memory of a worker in {self.dtype}: {total} ({said}){how}{counted}; {left} are free"
 
 
-def memory_plan(space: Space, shape: Shape, *, tokens: int) -> MemoryPlan:
-    """Return what training takes with the most demanding kinds of methods, at rows of `tokens` tokens."""
+def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> MemoryPlan:
+    """Return what training takes with the most demanding kinds of methods, at rows of `tokens` tokens; `told` as `pass_of` has it."""
     import torch
 
     from ...workers.model.devices import pick_dtype
@@ -47,7 +47,7 @@ def memory_plan(space: Space, shape: Shape, *, tokens: int) -> MemoryPlan:
     dtype, room = pick_dtype(space.model.dtype, device), free(device)
 
     def paper(*, again: bool) -> "Memory":
-        size = pass_of(space.training, tokens=tokens, trials=1, device=device.type, checkpointing=again)
+        size = pass_of(space.training, tokens=tokens, trials=1, device=device.type, checkpointing=again, told=told)
         return needed(space.model, shape, dtype, size, kernel="eager" if device.type == "cpu" else "sdpa")
 
     again = space.model.checkpointing == "always"

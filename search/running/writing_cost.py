@@ -85,6 +85,11 @@ def writing_cost(
     return WritingCost(rungs, of_finals, tokens, None if speed is None else (rungs + of_finals) * tokens / speed)
 
 
+def answer_tokens(task: "Task", tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Tokens of the longest answer that is trained on, which all have logits at once; 0 where labels are read."""
+    return _longest(task, tokenizer) if task.kind == "generation" else 0
+
+
 def _longest(task: "Task", tokenizer: "PreTrainedTokenizerBase") -> int:
     """Tokens of the longest answer of the training rows, its end among them."""
     texts = sorted((one.reference for one in task.train.conversations), key=len)[-LONGEST:]

@@ -42,6 +42,12 @@ def dtype_of(backbone: Backbone) -> torch.dtype:
     return stored_in(ModelFiles.of(backbone.source).weights.paths)
 
 
+def holds_few_bits(backbone: Backbone) -> bool:
+    """Whether the base's files hold weights in a few bits, so that there are no whole ones."""
+    found = find(backbone, "config.json")
+    return found is not None and "quantization_config" in json.loads(found.read_text(encoding="utf8"))
+
+
 def copy_config(backbone: Backbone, out: Path, *, dtype: torch.dtype) -> None:
     """Put the base's configuration beside merged weights; only the class that holds them is said anew, and a dtype that is not the base's.
 

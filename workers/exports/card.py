@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ...spaces.errors import WrongInput
 from ...spaces.identity import Identity
 from ...spaces.shape import Answers, Family
+from ...spaces.space import Quantization
 from ..model.decoding import Limits
 from .evidence import Evidence
 from .kept import Kept
@@ -82,6 +83,8 @@ class Card:
 
     part: bool = False
     """Whether the frozen model is the text part of a multimodal one."""
+    quantization: Quantization = "none"
+    """How the frozen model's linears are kept."""
     kept: Kept | None = None
     """Of a merged export, what the frozen model left in it; None in others, and in exports of earlier versions."""
 

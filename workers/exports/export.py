@@ -30,14 +30,14 @@ from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
 from ..training.worker import frozen_digest, restore_from
 from . import heads, merged, readme, scorer, stock
-from .base_files import copy_tokenizer, revision
+from .base_files import copy_tokenizer, holds_few_bits, revision
 from .card import MINILM, Card
 from .evidence import sketch
 from .forms import forms_of, reading_of
 from .outputs import asked, trained_reading
 from .outside import manifest, tensors_of
 from .placing import aside, claim, place
-from .probing import evidence_of
+from .probing import base_style, evidence_of
 from .reloading import Fresh
 from .stock_process import stock_model
 from .verify import verify
@@ -118,6 +118,7 @@ def _write_and_prove(
     card = _writing(backbone, task, card)
     card = scorer.write(folder, replace(card, identity=from_metadata(stored) or identity), readout)
     card = replace(card, evidence=evidence_of(backbone, pack, task, card, folder, fresh))
+    card = _with_note(card, _beside_the_whole(backbone, task, card, folder, fresh))
     card = WRITERS[style](backbone, pack, folder, card)
     if style == "peft":
         stock.name_base(folder, card.hub or card.backbone, card.revision)
@@ -150,6 +151,21 @@ def _with_note(card: Card, noted: str) -> Card:
     """The card with one more thing that a reader should know."""
     assert card.evidence is not None, "taken before anything is written"
     return replace(card, evidence=replace(card.evidence, note="; it ".join(filter(None, (card.evidence.note, noted)))))
+
+
+def _beside_the_whole(backbone: Backbone, task: Task, card: Card, folder: Path, fresh: Fresh) -> str:
+    """How far a base in a few bits is from the same files' whole one; empty for a whole base."""
+    if backbone.quantization == "none" or holds_few_bits(backbone):
+        return ""
+    assert card.evidence is not None, "taken before anything is written"
+    data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens, template=card.template)
+    inputs, how = asked(backbone, data, card), base_style(card, backbone.family)
+    bits = fresh.outputs(folder, backbone.source, inputs, style=how, quantization=backbone.quantization)["outputs"]
+    whole = fresh.outputs(folder, backbone.source, inputs, style=how)["outputs"]
+    far = float((bits - whole).abs().max() / whole.abs().max().clamp_min(1e-30))
+    return (
+        f"was trained on the base in 4 bits ({backbone.quantization}), whose own outputs are {far:.1e} of the largest from the whole one's"
+    )
 
 
 def _native(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:
@@ -200,6 +216,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         backbone_fingerprint=backbone.fingerprint,
         family=backbone.family,
         part=backbone.part,
+        quantization=backbone.quantization,
         mask=backbone.mask,
         task=task.name,
         labels=task.labels,

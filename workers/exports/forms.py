@@ -13,7 +13,7 @@ from ...spaces.axes import Hyperparameters
 from ...spaces.shape import Shape
 from ..catalogue import parts
 from ..configurable import file_name
-from ..method import Biases, Dense, KeysValues, LinearEffect, LowRank, Method, Pooled, SoftPrompt, Sparse, Spectral
+from ..method import Biases, Dense, KeysValues, LinearEffect, LowRank, Method, NormEffect, Pooled, SoftPrompt, Sparse, Spectral
 from ..tasks import Task
 
 STYLES = ("peft", "merged", "native")
@@ -88,6 +88,8 @@ _CANNOT = {"peft": "is nothing that PEFT computes", "merged": "cannot be folded 
 
 def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iterator[tuple[str, str]]:
     """What this model, or this task, makes of PEFT's prompts and prefixes; the first reason counts."""
+    if shape.handling.quantised:
+        yield from _of_few_bits(methods)
     for method in methods:
         if isinstance(method, SoftPrompt | KeysValues):
             reasons = _prompt(shape, reading) if isinstance(method, SoftPrompt) else _prefix(method, shape, reading)
@@ -98,6 +100,15 @@ def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iter
             yield "peft", "PEFT draws waves for a fused linear as a whole, not for the roles that it holds"
         if isinstance(method, Pooled):
             yield from _head(method, methods, shape)
+
+
+def _of_few_bits(methods: Sequence[Method]) -> Iterator[tuple[str, str]]:
+    """What weights in a few bits keep from being exact."""
+    yield "merged", "weights in 4 bits hold no change exactly; merged into others, it would be another model"
+    if not all(isinstance(method, SoftPrompt | KeysValues | LowRank | NormEffect | Pooled) for method in methods) or any(
+        getattr(method, "dora", False) for method in methods
+    ):
+        yield "peft", "on weights in 4 bits, PEFT's prompts, prefixes, norms and LORA are what is proven"
 
 
 LORAS = (LowRank, Dense, Sparse, Biases)

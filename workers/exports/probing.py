@@ -24,8 +24,8 @@ def evidence_of(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: 
     rows = chosen(task.validation)
     data = encode(backbone, rows, max_tokens=card.max_tokens, template=card.template)
     inputs = asked(backbone, data, card)
-    how = f"base:{card.kind}" if card.pooling is None else f"states:{backbone.family}:{card.pooling}"
-    plain = fresh.outputs(folder, backbone.source, inputs, style=how)["outputs"]
+    how = base_style(card, backbone.family)
+    plain = fresh.outputs(folder, backbone.source, inputs, style=how, quantization=backbone.quantization)["outputs"]
     found, without = _found(backbone, pack, inputs, plain)
     outputs = trace(*map(sketch, found), without=None if without is None else sketch(without))
     if outputs.noise > STRANGE * float(sketch(found[0]).double().norm()):
@@ -34,6 +34,11 @@ def evidence_of(backbone: Backbone, pack: Pack, task: Task, card: Card, folder: 
     texts = tuple(zip(rows.texts_a, rows.texts_b, strict=True))
     note = f"does next to nothing: {outputs.effect:.1e} on the probe rows, where float32 has a noise of {outputs.noise:.1e}"
     return Evidence(texts, digest_of(data.ids), outputs, scores, note if outputs.faint else "", rows.choices, rows.conversations)
+
+
+def base_style(card: Card, family: str) -> str:
+    """As what the frozen model alone is asked where an export is read."""
+    return f"base:{card.kind}" if card.pooling is None else f"states:{family}:{card.pooling}"
 
 
 def _found(backbone: Backbone, pack: Pack, inputs: dict[str, Tensor], plain: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor | None]:

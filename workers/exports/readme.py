@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..model.backbone import Backbone
+from ..model.quantised import SETTINGS
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.encoding import SUFFIX
 from ..model.readouts.masking import GAP
@@ -38,8 +39,11 @@ _FOOT = "`ulpt-search verify DIR` proves that this folder still does what the tr
 def _heading(card: Card) -> str:
     return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
 
-Frozen model: `{card.base_name}`. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
+Frozen model: `{card.base_name}`{_KEPT[card.quantization]}. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
 """
+
+
+_KEPT = {"none": "", "bnb-4bit": " in 4 bits (bitsandbytes' NF4), and no other"}
 
 
 def _asked(card: Card) -> str:
@@ -75,7 +79,7 @@ def _written(card: Card, backbone: Backbone, start: int | None) -> str:
     """Load the model, ask it something, write its answer."""
     loader = LOADERS[card.kind]
     imports = ["import torch", *(["from peft import PeftModel"] if card.format == "peft" else [])]
-    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer, GenerationConfig"]
+    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer{_bits(card)}, GenerationConfig"]
     lines = [*asking_lines(backbone, card), *writing_lines(backbone, card, start=start)]
     return "\n".join([*imports, "", HERE, *_model(card, loader), *lines])
 
@@ -86,7 +90,7 @@ def _stock(card: Card, start: int | None) -> str:
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
     imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class and card.ends is None else []
-    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer"]
+    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer{_bits(card)}"]
     names = "choices" if card.own_choices else repr(list(card.labels))
     lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start)]
     if card.answers.kind == "regression":
@@ -106,10 +110,19 @@ def _model(card: Card, loader: str) -> list[str]:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
     classes = f", num_labels={card.outputs}" if card.is_class else ""
     loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32{classes})"
+    if card.quantization != "none":
+        base += f"\nBITS = BitsAndBytesConfig({', '.join(f'{name}={value!r}' for name, value in SETTINGS.items())})"
+        loaded = loaded.removesuffix(")") + ", quantization_config=BITS)"
     if _parted(card):
         base += "\n" + _PART + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
-        loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32)"
+        bits = "" if card.quantization == "none" else ", quantization_config=BITS"
+        loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{bits})"
     return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
+
+
+def _bits(card: Card) -> str:
+    """What else the lines import of transformers."""
+    return "" if card.quantization == "none" else ", BitsAndBytesConfig"
 
 
 def _parted(card: Card) -> bool:

@@ -21,6 +21,7 @@ from ..model.architecture import bias_of, relative_bias, weight_of
 from ..model.attention import attend_by
 from ..model.backbone import Backbone, quiet
 from ..model.pooling import side_by_side
+from ..model.quantised import bits_of
 from ..model.readouts.row_choice import folded
 from ..model.sites import local
 from ..model.text_part import KEYS
@@ -36,7 +37,7 @@ ATTENTION = "ulpt_reference"
 def reference_outputs(backbone: Backbone, parts: Parts, inputs: dict[str, Tensor]) -> Tensor:
     """What `outputs.trained_reading` gives of the adapter's outputs, (rows, width or vocabulary); of a head, its scores (rows, labels)."""
     with quiet():
-        model, shape = stock_model(backbone.source, backbone.kind, dict(KEYS)), backbone.shape
+        model, shape = stock_model(backbone.source, backbone.kind, dict(KEYS), bits=bits_of(backbone.quantization)), backbone.shape
     for method, p in parts:
         if not isinstance(method, LinearEffect | NormEffect | KeysValues | SoftPrompt | Pooled):
             name = type(method).__name__.lower()

@@ -12,6 +12,8 @@ import safetensors.torch
 from torch import Tensor
 
 from ...spaces.errors import Failure
+from ...spaces.space import Quantization
+from ..model.quantised import bits_of
 from ..model.text_part import KEYS
 
 
@@ -33,17 +35,20 @@ class Fresh:
             errors.close()
         self._running.clear()
 
-    def outputs(self, folder: Path, base: str, inputs: dict[str, Tensor], *, style: str) -> dict[str, Tensor]:
+    def outputs(
+        self, folder: Path, base: str, inputs: dict[str, Tensor], *, style: str, quantization: Quantization = "none"
+    ) -> dict[str, Tensor]:
         """`outputs` (rows, width) of the export in `folder`, of `style` `format:family`, where labels are read.
 
-        With the format `base`, those of the frozen model `base` itself; with `peft`, these are there beside them as `base`.
+        With the format `base`, those of the frozen model `base` itself; with `peft`, these are there beside them as `base`. The frozen
+        model is kept as `quantization` says.
         Raises `Failure` with the library's own line where it cannot be loaded.
         """
         with tempfile.TemporaryDirectory() as room:
             asked, answered = Path(room, "asked.safetensors"), Path(room, "answered.safetensors")
             safetensors.torch.save_file(inputs, asked)
             places = {"folder": str(folder), "base": base, "asked": str(asked), "answered": str(answered)}
-            order = {**places, "style": style, "keys": dict(KEYS)}
+            order = {**places, "style": style, "keys": dict(KEYS), "bits": bits_of(quantization)}
             error = self._ask(order, native=style.startswith("native"))
             if error is not None:
                 raise Failure(f"the reloading process cannot use {folder.name}: {error}")

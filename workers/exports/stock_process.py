@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    BitsAndBytesConfig,
     GenerationConfig,
 )
 
@@ -35,21 +36,36 @@ Tensors = dict[str, torch.Tensor]
 
 
 def stock_model(
-    source: str, family: str, keys: dict[str, str] | None = None, *, classifies: bool = False, labels: int | None = None
+    source: str,
+    family: str,
+    keys: dict[str, str] | None = None,
+    *,
+    classifies: bool = False,
+    labels: int | None = None,
+    bits: dict[str, Any] | None = None,
 ) -> Any:
     """A plain transformers model in float32, with the attention that transformers chooses; or its class for classification.
 
     Of a folder that holds a multimodal model its text part, whose tensors are called by patterns `keys` as its own class has them.
+    With `bits`, settings of `BitsAndBytesConfig`, its linears are kept in so few.
     """
-    config, options = AutoConfig.from_pretrained(source, trust_remote_code=False), {}
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    options: dict[str, Any] = {}
     text = config.get_text_config()
     if family == "decoder" and text is not config:
         text.tie_word_embeddings = getattr(config, "tie_word_embeddings", text.tie_word_embeddings)
         config, options = text, {"key_mapping": keys}
     if labels is not None:
         config.num_labels = labels
+    if bits is not None:
+        options |= {"device_map": {"": "cpu"}}
+        options |= {} if hasattr(config, "quantization_config") else {"quantization_config": BitsAndBytesConfig(**bits)}
     loader = AutoModelForSequenceClassification if classifies else LOADERS[family]
-    return loader.from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
+    model = loader.from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # a kernel of some CPUs rounds what it reads to bfloat16
+    return model
 
 
 def answer(order: dict[str, Any]) -> None:
@@ -64,7 +80,8 @@ def answer(order: dict[str, Any]) -> None:
     if head:
         save_file({"outputs": with_head(style, order, inputs, family, *head)}, order["answered"])
         return
-    model = stock_model(order["folder"] if style == "merged" else order["base"], family, order["keys"])
+    bits = None if style == "merged" else order["bits"]
+    model = stock_model(order["folder"] if style == "merged" else order["base"], family, order["keys"], bits=bits)
     if style == "peft":
         from peft import PeftModel
 
@@ -77,14 +94,14 @@ def with_head(style: str, order: dict[str, Any], inputs: Tensors, family: str, h
     """Scores (rows, labels) of an export with a head; of the style `states`, what a head reads of the frozen model."""
     folder = Path(order["folder"])
     if style == "states":
-        return states(stock_model(order["base"], family, order["keys"]), inputs, family, how)
+        return states(stock_model(order["base"], family, order["keys"], bits=order["bits"]), inputs, family, how)
     if (folder / DENSE).is_file():
         return sentence_scores(stock_model(str(folder), family), folder, inputs, how)
     if style == "merged":
         return class_scores(stock_model(str(folder), family, classifies=True), inputs)
     from peft import PeftModel
 
-    model = stock_model(order["base"], family, order["keys"], classifies=True, labels=int(labels))
+    model = stock_model(order["base"], family, order["keys"], bits=order["bits"], classifies=True, labels=int(labels))
     return class_scores(PeftModel.from_pretrained(model, order["folder"]).eval(), inputs)
 
 

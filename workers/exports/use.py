@@ -20,6 +20,7 @@ from ..model.backbone import quiet as model_quiet
 from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
+from ..model.quantised import bits_of
 from ..model.readouts.encoding import Encoded, encode
 from ..model.readouts.readout import ABSENT
 from ..tasks import Conversation, Rows, Task, load_task
@@ -176,7 +177,8 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     """
     source = str(folder) if card.format == "merged" else model or _place(card, folder)
     loader = AutoModelForSequenceClassification if card.classifies else None
-    backbone = load(ModelSpec(source, dtype="float32", device="cpu", mask=card.mask), loader=loader)
+    spec = ModelSpec(source, dtype="float32", device="cpu", mask=card.mask, quantization=card.quantization)
+    backbone = load(spec, loader=loader)
     told = "" if card.format == "merged" else _other_model(card, backbone)
     if told:
         raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")
@@ -246,7 +248,8 @@ def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:
 def _classes(backbone: Backbone, card: Card) -> Any:
     """The frozen model as its own class for classification, whose layer the adapter's folder holds."""
     with model_quiet():
-        return stock_model(backbone.source, backbone.family, classifies=True, labels=card.outputs)
+        bits = bits_of(card.quantization)
+        return stock_model(backbone.source, backbone.family, classifies=True, labels=card.outputs, bits=bits)
 
 
 def _native(backbone: Backbone, card: Card, folder: Path) -> Pack:

@@ -167,7 +167,9 @@ class _Proof:
 
     @cached_property
     def _answer(self) -> dict[str, Tensor]:
-        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"{self.card.format}:{self._kind}")
+        return self.fresh.outputs(
+            self.folder, self._backbone.source, self._inputs, quantization=self.card.quantization, style=f"{self.card.format}:{self._kind}"
+        )
 
     @property
     def _kind(self) -> str:
@@ -186,7 +188,9 @@ class _Proof:
             return None
         if "base" in self._answer:
             return self._answer["base"]
-        return self.fresh.outputs(self.folder, self._backbone.source, self._inputs, style=f"base:{self.card.kind}")["outputs"]
+        return self.fresh.outputs(
+            self.folder, self._backbone.source, self._inputs, quantization=self.card.quantization, style=f"base:{self.card.kind}"
+        )["outputs"]
 
 
 @contextmanager
@@ -207,4 +211,9 @@ def _other_form(backbone: Backbone, pack: Any, inputs: dict[str, Tensor], fresh:
         else:
             merged.fold(backbone, pack)
             heads.write_merged(backbone, pack, Path(room), labels=labels, max_tokens=len(inputs["input_ids"][0]), dtype=torch.float32)
-        yield f"{style} form", fresh.outputs(Path(room), backbone.source, inputs, style=f"{style}:{backbone.kind}{how}")["outputs"]
+        yield (
+            f"{style} form",
+            fresh.outputs(Path(room), backbone.source, inputs, quantization=backbone.quantization, style=f"{style}:{backbone.kind}{how}")[
+                "outputs"
+            ],
+        )

@@ -16,6 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Family, Linear, Norm, Shape
 from .fused import LATENT, parts_of
+from .quantised import dense
 from .sizes import rms
 
 # Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
@@ -150,8 +151,8 @@ def _rows(embeddings: nn.Module, ids: Sequence[int]) -> list[list[float]]:
 
 
 def weight_of(module: nn.Module, site: Linear | None = None) -> torch.Tensor:
-    """The frozen weight of a linear as (outputs, inputs), whichever way round the module stores it; of a part of it, its own rows."""
-    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    """The frozen weight of a linear as (outputs, inputs), however the module stores it; of a part of it, its own rows."""
+    weight = dense(module.weight)  # type: ignore[arg-type]
     whole = weight.T if isinstance(module, Conv1D) else weight
     return whole if site is None or site.share is None else whole[site.share.places()]
 

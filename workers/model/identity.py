@@ -19,8 +19,10 @@ from ...spaces.errors import WrongInput
 from ...spaces.hashing import sha256_of_json
 from ...spaces.identity import Content, FrozenSide, Numerics
 from ...spaces.shape import Family
+from ...spaces.space import Quantization
 from .attention import NAMES
 from .hash_cache import THREADS, Files, HashCache
+from .quantised import dense, is_packed
 from .sizes import pieces
 
 TEMPLATES: Mapping[Family, str] = {
@@ -34,7 +36,7 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.jso
 _OF_NO_PASS = (
     "_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache", "initializer_range",
     "initializer_factor", "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "task_specific_params",
-    "finetuning_task",
+    "finetuning_task", "quantization_config",
 )  # fmt: skip
 """What a config says of how the model was made, kept or trained; dropout is such a thing, too."""
 
@@ -56,14 +58,22 @@ class ModelFiles:
 
 
 def frozen_side(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, files: ModelFiles, *, cache: HashCache, name: str
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    files: ModelFiles,
+    *,
+    cache: HashCache,
+    name: str,
+    quantization: Quantization = "none",
 ) -> FrozenSide:
     """Return the identity of a model as its files hold it. Raises `WrongInput` where they have changed since `files`."""
     config = sha256_of_json(_of_passes(model.config))
     library = transformers.__version__
+    kept = () if quantization == "none" else (quantization,)  # the same files are another model in fewer bits
+    files_hash = cache.get("file", files.weights, files.weights.sha256)
     weights = Content(
-        cache.get("weights", files.weights, lambda: _weights(model), also=(library, config, type(model).__name__)),
-        cache.get("file", files.weights, files.weights.sha256),
+        cache.get("weights", files.weights, lambda: _weights(model), also=(library, config, type(model).__name__, *kept)),
+        sha256_of_json([files_hash, *kept]) if kept else files_hash,
     )
     tokens = Content(
         cache.get("tokenizer", files.tokenizer, lambda: sha256_of_json(_tokenizer(tokenizer)), also=(library, tokenizers.__version__)),
@@ -127,8 +137,13 @@ def _weights(model: PreTrainedModel) -> str:
     """sha256 over names, shapes and bytes of all that a pass uses, as loaded: a tied or renamed checkpoint is the same."""
     used = dict(_in_use(model))
     with ThreadPoolExecutor(THREADS) as threads:
-        hashes = threads.map(sha256_of_tensor, used.values())
-        return sha256_of_json(sorted([key, list(tensor.shape), each] for (key, tensor), each in zip(used.items(), hashes, strict=True)))
+        hashes = threads.map(lambda tensor: sha256_of_tensor(dense(tensor)), used.values())
+        return sha256_of_json(sorted([key, _size(tensor), each] for (key, tensor), each in zip(used.items(), hashes, strict=True)))
+
+
+def _size(tensor: Tensor) -> list[int]:
+    """The shape of its numbers, however they are kept."""
+    return list(tensor.quant_state.shape if is_packed(tensor) else tensor.shape)  # type: ignore[attr-defined]
 
 
 def _in_use(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
@@ -143,7 +158,7 @@ def _in_use(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
             yield key, tensor
     known = {key for key, _ in model.named_parameters(remove_duplicate=False)}
     for key, tensor in model.state_dict().items():
-        if key not in known and tensor.is_floating_point():
+        if key not in known and tensor.is_floating_point() and key.partition(".weight.")[0] + ".weight" not in known:
             yield key, tensor
 
 

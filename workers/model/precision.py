@@ -12,6 +12,8 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
+from .quantised import compute_in, is_packed, packed_linears
+
 TABLES = ("inv_freq", "embed_positions")
 """Last part of the name of rotary frequencies and tables: in bfloat16 they would turn far positions by radians."""
 
@@ -54,12 +56,25 @@ def _rounded(model: nn.Module) -> Iterator[str]:
 
 
 def cast(model: nn.Module, dtype: torch.dtype, device: torch.device | None = None) -> None:
-    """Bring a model's numbers to `dtype` and its device, in place."""
+    """Bring a model's numbers to `dtype` and its device, in place; one with weights in a few bits stays where it is."""
+    if any(packed_linears(model)):
+        _cast_around(model, dtype)
+        return
     kept = {name: tensor.detach().clone() for name, tensor in _stubborn(model)} if dtype.itemsize < torch.float32.itemsize else {}
     model.to(device=device, dtype=dtype)
     for name, tensor in kept.items():
         parent, _, last = name.rpartition(".")
         _replace(model.get_submodule(parent), last, tensor.to(device))
+
+
+def _cast_around(model: nn.Module, dtype: torch.dtype) -> None:
+    """Bring what is not in a few bits to `dtype`, tied tensors once, and let the rest compute in it."""
+    kept = {id(tensor) for _, tensor in _stubborn(model)} if dtype.itemsize < torch.float32.itemsize else set()
+    for module in model.modules():
+        for name, tensor in chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False)):
+            if tensor.is_floating_point() and not is_packed(tensor) and id(tensor) not in kept:
+                _replace(module, name, tensor.detach().to(dtype))
+    compute_in(model, dtype)
 
 
 def _stubborn(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

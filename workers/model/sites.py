@@ -24,6 +24,7 @@ from .attention import Prefix
 from .bond import Bond, Values
 from .branches import branching, current
 from .pack import Group
+from .quantised import is_packed
 from .transfer import sent
 
 
@@ -176,8 +177,9 @@ class Sites:
         if not groups:
             return
         module = self._model.get_submodule(site.name)
-        weight, bias = weight_of(module, site), bias_of(module, site)
-        own = None if site.share is None else torch.tensor(site.share.places(), device=weight.device)
+        bias = bias_of(module, site)
+        held = None if is_packed(module.weight) else weight_of(module, site)
+        own = None if site.share is None else torch.tensor(site.share.places(), device=module.weight.device)
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -189,6 +191,7 @@ class Sites:
         def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
                 method = self._method(i)
+                weight = weight_of(module, site) if held is None else held  # of 4 bits, not kept: all would be the model once more
                 if own is not None:  # what it reads is read by the module's other parts, too, and stays as it is for them
                     x, y = _read_again(method.before(p, site, x), x, y, weight, bias)
                 behind = bias if method.under_bias else None

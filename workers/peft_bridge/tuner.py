@@ -68,7 +68,9 @@ class PeftTuner(Method):
             return usable()[self.kind](**given, **beside)
 
     def parameters(self, shape: Shape) -> int:
-        """What PEFT reports for the wrapped modules, whatever the learning rate."""
+        """What PEFT reports for the wrapped modules, whatever the learning rate; `WrongInput` on weights in a few bits."""
+        if shape.handling.quantised:
+            raise WrongInput(f"{self.name}: PEFT's own start is not proven on weights in 4 bits; take lora, or model.quantization: none")
         return _count(replace(self, lr=0.0), shape)
 
     def adds(self, shape: Shape) -> bool:

@@ -1,6 +1,7 @@
 """What memory there is on this machine, and what training decides by it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -10,6 +11,7 @@ from ...spaces.shape import Shape
 from ...spaces.space import ModelSpec, Training
 from ..catalogue import parts
 from ..model.backbone import Backbone, on_paper
+from ..model.quantised import saved
 from .heap import thrifty
 from .memory import Memory, Pass, memory_of
 from .trainer import pieces_of
@@ -40,7 +42,8 @@ def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, ker
     """What training takes with the most demanding of `KINDS`, on paper."""
     model = on_paper(spec, dtype)
     found = [memory_of(model, shape, parts(*kind), size, kernel=kernel) for kind in KINDS]
-    return max(found, key=lambda memory: memory.total)
+    largest = max(found, key=lambda memory: memory.total)
+    return replace(largest, base=largest.base - saved(model)) if shape.handling.quantised else largest
 
 
 def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int, told: int = 0) -> bool:

@@ -1,0 +1,151 @@
+"""Weights in 4 bits: the model of stock transformers, trials that share a batch as alone, counts, memory, identity, exports."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+from ulpt_search.benchmarks.family_gates import gates
+from ulpt_search.spaces.errors import WrongInput
+from ulpt_search.spaces.space import ModelSpec
+from ulpt_search.workers.catalogue import count
+from ulpt_search.workers.exports import Card, export, verify
+from ulpt_search.workers.exports.forms import Reading, forms_of
+from ulpt_search.workers.exports.reloading import Fresh
+from ulpt_search.workers.model.architecture import weight_of
+from ulpt_search.workers.model.backbone import Backbone, load, on_paper, shape_of
+from ulpt_search.workers.model.frozen_scores import require_same_scores
+from ulpt_search.workers.model.quantised import SETTINGS, is_packed, names, packed_linears, saved
+from ulpt_search.workers.model.readouts.encoding import encode
+from ulpt_search.workers.training.trainer import Trainer
+
+from . import families, toy
+from .exporting import setup, task_folder, trained, trial
+from .test_alive import ROWS
+from .test_families import rows
+
+pytest.importorskip("bitsandbytes", reason="the extra quantized")
+IDS = torch.tensor([[1, 12, 20, 31, 40]])
+
+
+def spec(name: str = "llama", dtype: str = "float32") -> ModelSpec:
+    return ModelSpec(str(families.folder(name)), dtype=dtype, device="cpu", quantization="bnb-4bit")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def packed() -> Backbone:
+    return load(spec())
+
+
+@torch.no_grad()
+def test_it_is_the_model_that_transformers_makes(packed: Backbone) -> None:
+    made = BitsAndBytesConfig(**SETTINGS)
+    stock = AutoModelForCausalLM.from_pretrained(
+        families.folder("llama"), quantization_config=made, dtype=torch.float32, device_map={"": "cpu"}
+    )
+    for module in packed_linears(stock):
+        module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+    plain = families.backbone("llama").model(IDS).logits
+    torch.testing.assert_close(packed.model(IDS).logits, stock(IDS).logits)
+    assert not torch.allclose(packed.model(IDS).logits, plain, atol=1e-4), "4 bits are not the whole"
+
+
+def test_a_linear_multiplies_by_the_numbers_that_methods_read(packed: Backbone) -> None:
+    site = packed.shape.linears[0]
+    module = packed.model.get_submodule(site.name)
+    x = torch.randn(3, site.inputs, generator=torch.Generator().manual_seed(0))
+    assert is_packed(module.weight)
+    torch.testing.assert_close(module(x), torch.nn.functional.linear(x, weight_of(module, site)))
+
+
+@pytest.mark.parametrize("method", ["lora", "ulpt", "ia3", "bitfit", "vera"])
+def test_counts_are_those_of_the_layers_and_not_of_their_bytes(packed: Backbone, method: str) -> None:
+    whole, values = families.backbone("gpt2" if method == "bitfit" else "llama").shape, {}
+    shape = load(spec("gpt2")).shape if method == "bitfit" else packed.shape
+    assert count(method, values, shape) == count(method, values, whole)
+
+
+def test_on_paper_it_has_the_shape_and_the_bytes_that_it_has_when_loaded(packed: Backbone) -> None:
+    paper = on_paper(spec())
+    assert {name for name, module in packed.model.named_modules() if is_packed(getattr(module, "weight", None))} == names(paper)
+    weights = [module.weight for module in packed_linears(packed.model)]
+    whole = sum(4 * weight.quant_state.shape.numel() for weight in weights)  # type: ignore[union-attr, operator]
+    states = [weight.quant_state.as_dict(packed=True) for weight in weights]  # type: ignore[union-attr, operator]
+    kept = sum(weight.nbytes for weight in weights) + sum(t.nbytes for state in states for key, t in state.items() if "bits" not in key)
+    assert saved(paper) == pytest.approx(whole - kept, rel=0.05)
+    assert shape_of(spec()).handling.quantised
+    assert [linear.name for linear in shape_of(spec()).linears] == [linear.name for linear in packed.shape.linears]
+
+
+def test_it_is_another_model_than_its_files_are_alone(packed: Backbone) -> None:
+    whole = families.backbone("llama").frozen
+    plain = load(replace(spec(), quantization="none")).frozen
+    assert [one.part for one in plain.differences(packed.frozen)] == ["weights"]
+    assert not plain.weights.same(packed.frozen.weights)
+    assert load(spec(dtype="bfloat16")).frozen == packed.frozen, "whatever it is computed in"
+    assert whole is not None
+
+
+def test_a_folder_in_4_bits_is_taken_as_it_is(packed: Backbone, tmp_path: Path) -> None:
+    packed.model.save_pretrained(tmp_path)
+    packed.tokenizer.save_pretrained(tmp_path)
+    found = load(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
+    assert found.quantization == "bnb-4bit"
+    torch.testing.assert_close(found.model(IDS).logits, packed.model(IDS).logits)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf8"))
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf8")
+    with pytest.raises(WrongInput, match=r"holds weights of gptq, and frozen weights are served plain or as bnb-4bit; give an unquant"):
+        shape_of(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
+
+
+def test_gradients_outlive_a_pass_without_them(packed: Backbone) -> None:
+    """bitsandbytes lays weights out anew at such a pass where a CPU multiplies bfloat16, for a kernel that has no gradient."""
+    model = load(spec(dtype="bfloat16")).model
+    with torch.no_grad():
+        model(IDS)
+    embeds = model.get_input_embeddings()(IDS).detach().requires_grad_()
+    model(inputs_embeds=embeds).logits.float().square().sum().backward()
+    assert embeds.grad is not None
+    assert bool(embeds.grad.abs().sum() > 0)
+    assert not any(module.support_avx512bf16_for_cpu for module in packed_linears(model))
+
+
+def test_what_is_not_exact_on_4_bits_is_said_on_paper(packed: Backbone) -> None:
+    assert forms_of("lora", {}, packed.shape, Reading(8)).exact == ("native", "peft")
+    assert forms_of("lora", {"dora": True}, packed.shape, Reading(8)).exact == ("native",)
+    assert forms_of("ia3", {}, packed.shape, Reading(8)).exact == ("native",)
+    with pytest.raises(WrongInput, match=r"PEFT's own start is not proven on weights in 4 bits; take lora, or model\.quantization: none"):
+        count("peft:loha", {}, packed.shape)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_packed_is_alone_and_everything_lives(packed: Backbone, checkpointing: bool) -> None:
+    """Of every row the scores, of every adapter the gradient, with neighbours of other kinds and lengths; blocks computed again or not."""
+    plain = toy.trainer(packed)
+    run = Trainer(packed, plain.readout, plain.training, checkpointing)
+    found = gates(run, encode(packed, rows(), max_tokens=40), ROWS)
+    assert found.open, found
+    assert found.adapters == ("prompt", "lora", "prefix", "ln_tuning")
+
+
+def test_embeddings_give_the_scores_of_their_ids(packed: Backbone) -> None:
+    run, data = toy.trainer(packed), encode(packed, rows(), max_tokens=40)
+    assert require_same_scores(packed, run.readout, data) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["peft", "native"])
+def test_an_export_says_which_base_it_is_of_and_computes_what_was_trained(style: str, tmp_path: Path, fresh: Fresh) -> None:
+    made = setup("decoder", task_folder(tmp_path))
+    study, config = replace(made, model=replace(made.model, quantization="bnb-4bit")), trial("decoder", "lora")
+    export(study, config, trained(study, config), style=style, out=tmp_path / "out", fresh=fresh)
+    assert verify(tmp_path / "out", fresh=fresh).fine
+    told = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
+    assert "in 4 bits (bitsandbytes' NF4), and no other" in told
+    assert "was trained on the base in 4 bits (bnb-4bit), whose own outputs are" in told
+    assert Card.read(tmp_path / "out").quantization == "bnb-4bit"
+    assert ("quantization_config=BITS" in told) == (style == "peft")
