@@ -2,12 +2,14 @@
 
     python -m ulpt_search.benchmarks.memory [--quick] [--workers 2] [--dtype float32|bfloat16] [--model minilm] [--task pydocs]
     python -m ulpt_search.benchmarks.memory --peaks minilm,100m,1b
+    python -m ulpt_search.benchmarks.memory --loads 100m,1b
 
 Each worker is a process with an open session. A page that n of them share counts 1/n for each (Linux: PSS), so that the sum is
 what the machine spends; a worker adds (sum of n - sum of 1) / (n - 1). With `--peaks`, models of these sizes and random weights train a
 few steps of 4 rows of 256 tokens, each in a process of its own: the most that it held (Linux: VmHWM) over what it held before there was
 a model, beside the sum on paper. As for all models that are not small, tensors have pages of their own (`heap.thrifty`). Models beyond a
-billion weights are in bfloat16. Prints JSON, bytes.
+billion weights are in bfloat16. With `--loads`, folders of such models in bfloat16 are loaded to be computed in bfloat16 and in float32:
+the most that a process held beside what it held before, and what of the weights is its own afterwards, not the file's. Prints JSON, bytes.
 """
 
 import argparse
@@ -23,13 +25,15 @@ import psutil
 import torch
 
 from ulpt_search.benchmarks.random_models import backbone_of, model_of
+from ulpt_search.benchmarks.tiny_families import FAMILIES, tokenizer
 from ulpt_search.benchmarks.tiny_tasks import colours
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts, rule
-from ulpt_search.workers.model.backbone import Backbone
+from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.pack import Pack, build_parts
 from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.encoding import encode
+from ulpt_search.workers.model.shared_weights import private
 from ulpt_search.workers.training.heap import release, thrifty
 from ulpt_search.workers.training.memory import Pass, memory_of
 from ulpt_search.workers.training.trainer import Trainer
@@ -47,6 +51,10 @@ def main() -> None:
         _worker(options)
     elif options.peak:
         print(json.dumps(_peaks(options.peak, dtype=torch.bfloat16 if options.peak in LARGE else torch.float32)))
+    elif options.load:
+        print(json.dumps(_loaded(Path(options.load), dtype=options.dtype)))
+    elif options.loads:
+        print(json.dumps({name: _loads(name) for name in options.loads.split(",")}, indent=1))
     elif options.peaks:
         print(json.dumps({name: _apart(name) for name in options.peaks.split(",")}, indent=1))
     else:
@@ -73,7 +81,9 @@ def _options() -> argparse.Namespace:
     for name, default in (("dtype", "float32"), ("model", "minilm"), ("task", "pydocs")):
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--peaks", help="sizes of benchmarks/random_models.py")
+    parser.add_argument("--loads", help="sizes of benchmarks/random_models.py")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
+    parser.add_argument("--load", help=argparse.SUPPRESS)
     parser.add_argument("--open", help=argparse.SUPPRESS)
     parser.add_argument("--cache", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -81,7 +91,11 @@ def _options() -> argparse.Namespace:
 
 def _apart(name: str) -> Any:
     """The peaks of one size, measured in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "ulpt_search.benchmarks.memory", "--peak", name]
+    return _told([sys.executable, "-W", "ignore", "-m", "ulpt_search.benchmarks.memory", "--peak", name])
+
+
+def _told(command: list[str]) -> Any:
+    """What a process of its own prints."""
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
@@ -104,6 +118,29 @@ def _peaks(name: str, *, dtype: torch.dtype) -> list[dict[str, Any]]:
             found.append({**row, "measured": measured, "paper_over_measured": round(said.total / measured, 3)})
             print(name, found[-1], file=sys.stderr)
     return found
+
+
+def _loads(name: str) -> Any:
+    """What loading a folder of this size takes, by the precision that is computed in."""
+    with tempfile.TemporaryDirectory() as folder:
+        model_of(name, dtype=torch.bfloat16, device=torch.device("cpu")).save_pretrained(folder)
+        tokenizer(FAMILIES["llama"]).save_pretrained(folder)
+        command = [sys.executable, "-W", "ignore", "-m", "ulpt_search.benchmarks.memory", "--load", folder, "--dtype"]
+        found = {dtype: _told([*command, dtype]) for dtype in ("bfloat16", "float32")}
+        return {"file": (Path(folder) / "model.safetensors").stat().st_size, **found}
+
+
+def _loaded(folder: Path, *, dtype: Any) -> dict[str, int]:
+    """Load a folder; libraries have been loaded at their first use by then."""
+    with tempfile.TemporaryDirectory() as small:
+        model_of("tiny", dtype=torch.bfloat16, device=torch.device("cpu")).save_pretrained(small)
+        tokenizer(FAMILIES["llama"]).save_pretrained(small)
+        load(ModelSpec(small, dtype=dtype, device="cpu"))
+    release()
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM starts again from here
+    backbone = load(ModelSpec(str(folder), dtype=dtype, device="cpu"))
+    return {"peak": _status("VmHWM") - before, "own": private(backbone.model.parameters())}
 
 
 def _train(backbone: Backbone, method: str, *, checkpointing: bool) -> int:

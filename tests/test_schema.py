@@ -59,7 +59,7 @@ def test_a_space_with_nothing_but_methods_takes_every_default() -> None:
         ("objectives: [bytes]", 'objectives: score must be among them, got ["bytes"]; write [score, bytes]'),
         ("objectives: [score, score]", 'objectives: ["score", "score"] names one twice; keep each once'),
         ("model: 5", "model: wanted a name, or a mapping of name, dtype and device, got 5"),
-        ("model: {naem: x}", "model.naem: unknown key; model has name, dtype, device, checkpointing. Did you mean name?"),
+        ("model: {naem: x}", "model.naem: unknown key; model has name, dtype, device, checkpointing, quantization. Did you mean name?"),
         ("model: {dtype: flaot32}", "model.dtype: wanted 'auto', 'float32' or 'bfloat16', got \"flaot32\". Did you mean float32?"),
         ("task: {limit: 0}", "task.limit: wanted a number above 0, got 0"),
         ("task: {labels: {a: true}}", 'task.labels.a: wanted text, got true; put it in quotes: "true"'),
