@@ -131,10 +131,10 @@ class Handling:
     """Tokens that its narrowest attention looks back; None: to the start."""
     masked: bool = False
     """Whether it is an encoder that fills a mask behind the text, which is part of every text."""
-    quantised: bool = False
-    """Whether its linears' weights are kept in a few bits, which hold no change of theirs exactly."""
     classifies: Literal["score", "pooler", ""] = ""
     """Its own …ForSequenceClassification: one linear map without a bias over the last token (score), one over BERT's pooler, or else."""
+    quantised: bool = False
+    """Whether its linears' weights are kept in a few bits, which hold no change of theirs exactly."""
 
 
 @dataclass(frozen=True)
