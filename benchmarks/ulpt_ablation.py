@@ -138,7 +138,7 @@ CELLS: dict[str, Cell] = {
     "ulpt r 64 n 30": _ulpt(prompt_length=30, like="ulpt r 64"),
     "ulpt r 64 n 100": _ulpt(prompt_length=100, like="ulpt r 64"),
 }
-LONGER = {2: ", twice the steps", 4: ", four times the steps"}
+LONGER = {2: ", twice the steps", 4: ", four times the steps", 8: ", eight times the steps"}
 CELLS |= {f"{name}{said}": _longer(name, times) for times, said in LONGER.items() for name in tuple(CELLS) if CELLS[name].longer == 1}
 
 

@@ -21,7 +21,7 @@ from ulpt_search.dashboards.intervals import Interval, difference, over_seeds
 from ulpt_search.workers.training.row_scores import unpacked
 
 SHIFT = "s, b alone"
-LENGTHS = {1: "", 2: ", twice the steps", 4: ", four times the steps"}
+LENGTHS = {1: "", 2: ", twice the steps", 4: ", four times the steps", 8: ", eight times the steps"}
 """How many times the usual steps -> how such a cell's name ends."""
 
 Record = Mapping[str, Any]
@@ -68,7 +68,7 @@ def differences(cells: Cells, tasks: Sequence[str], names: Sequence[str]) -> Ite
 
 def longer(cells: Cells, tasks: Sequence[str], names: Sequence[str]) -> Iterator[str]:
     """What more steps add, a row a variant and task."""
-    yield from ("| variant | task | usual steps | twice | four times |", "|---|---|---|---|---|")
+    yield from ("| variant | task | usual steps | twice | four times | eight times |", "|---|---|---|---|---|---|")
     for name, task in ((name, task) for name in names for task in tasks):
         own = [cells.get((task, f"{name}{said}")) for said in LENGTHS.values()]
         if own[1]:
