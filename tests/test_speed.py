@@ -154,7 +154,7 @@ def test_a_study_that_was_begun_goes_on_computing_as_it_did(space: Space, tmp_pa
     for way in ("eager", "sdpa"):
         speed, _ = ask(space, file, begun=Numerics("float32", way, "cpu", "2.6", "4.56"), anew=anew)
         assert speed is not None
-        assert speed.found.execution == Execution("float32", way)  # type: ignore[arg-type]
+        assert speed.found.execution == Execution("float32", way)
     elsewhere, _ = ask(space, file, begun=Numerics("float32", "sdpa", "NVIDIA H100", "2.6", "4.56"))
     assert elsewhere is not None
     assert elsewhere.found.execution.dtype == native_dtypes(torch.device("cpu"))[-1]
