@@ -54,6 +54,11 @@ class Home:
         return self.cache / "speed.json"
 
     @property
+    def unacknowledged(self) -> Path:
+        """Outcomes that wait for their ledger, one folder for each study in each."""
+        return self.root / "unacknowledged"
+
+    @property
     def pages(self) -> Path:
         """The curve's files, one folder a study."""
         return self.root / "curves"

@@ -12,6 +12,10 @@ class Failure(RuntimeError):
     """The work itself failed although the input was fine. The message is one line with a way out."""
 
 
+class Refused(Failure):
+    """A record that can never be written down, wherever and whenever: what is wrong is in the record."""
+
+
 class Away(Failure):
     """Something outside does not answer, and may come back by itself: a server that is begun again, a network that is cut."""
 

@@ -1,5 +1,6 @@
 """What is kept of studies: checked, cleared away, moved; and archives that lie."""
 
+import json
 import os
 import shutil
 import time
@@ -20,7 +21,9 @@ from ulpt_search.search.keeping.clearing import YOUNG, clear
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.reading import History, read_study
 from ulpt_search.search.ledger.store_users import note_user, other_users
+from ulpt_search.search.running.outbox import Letter, outbox_of
 from ulpt_search.spaces.errors import Failure, WrongInput
+from ulpt_search.spaces.records import Outcome
 from ulpt_search.workers.training.store import AdapterStore
 
 from . import kept
@@ -126,6 +129,22 @@ def test_what_another_ledger_may_name_is_not_cleared_away(home: Home, tmp_path: 
     note.unlink()
     assert "deleted" in call("gc", "--yes", "--home", str(home.root)).stdout
     assert not theirs.exists()
+
+
+def test_what_a_waiting_outcome_names_is_not_cleared_away(home: Home) -> None:
+    """It was computed while the ledger was away, and is handed in by the next command of its study."""
+    path, waits = old_adapter(home), outbox_of(home, history(home).record) / "000001.json"
+    result = replace(history(home).results[0], adapter=path.stem)
+    waits.parent.mkdir(parents=True)
+    waits.write_text(json.dumps(Letter(Outcome(0, (result,)), {}).to_json()))
+    assert clear(home, own_ledger=True, caches=False, delete=True) == []
+    assert path.exists()
+    waits.write_text("{")
+    with pytest.raises(Failure, match="so nothing says what is needed"):
+        clear(home, own_ledger=True, caches=False, delete=True)
+    waits.unlink()
+    clear(home, own_ledger=True, caches=False, delete=True)
+    assert not path.exists()
 
 
 def test_a_home_that_moves_takes_its_notes_along(home: Home, tmp_path: Path) -> None:

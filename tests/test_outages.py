@@ -1,5 +1,6 @@
 """The database, the store and MLflow go away for a while, and come back: what was computed waits, and is acknowledged once."""
 
+import json
 import os
 import shutil
 import socket
@@ -27,6 +28,7 @@ from . import ledgers, mlflow_server, moto_store, postgres, tiny
 from .mirror_records import runs
 from .moto_store import Bucket
 from .processes import Program
+from .test_patience import new_driver
 
 FIRST = Outcome(0, (ledgers.result(0),), (Problem(1, "no such thing"),))
 SECOND = Outcome(1, (ledgers.result(2),), (Problem(1, "no such thing"),))
@@ -125,6 +127,49 @@ def test_a_commit_whose_answer_was_lost_counts_once(ledger_url: str, tmp_path: P
         told += box.acknowledged()
     assert told == [FIRST, SECOND]
     assert counted(ledger) == ([0, 2], [(1, "no such thing")] * 2)
+
+
+def test_what_a_database_does_not_take_for_reasons_of_its_own_stays_on_disk(tmp_path: Path) -> None:
+    """It is read-only, as after a failover: nothing that an outcome is to blame for."""
+    ledger, said, folder = ledgers.make(Ledger.open(str(tmp_path / "l")), trials=3), list[str](), tmp_path / "waiting"
+    _only_read(ledger, "ON")
+    box = Outbox(folder, commit_to(ledger), patience=60, say=said.append)
+    box.add(FIRST)
+    with pytest.raises(Failure, match="readonly"):
+        list(box.acknowledged())
+    with pytest.raises(Failure, match="readonly"):
+        hand_in(folder, commit_to(ledger), say=said.append)
+    assert [Letter.read(file).outcome for file in folder.iterdir()] == [FIRST]
+    _only_read(ledger, "OFF")
+    assert hand_in(folder, commit_to(ledger), say=said.append) == 1
+    assert counted(ledger) == ([0], [(1, "no such thing")])
+    assert said == []
+
+
+def _only_read(ledger: Ledger, whether: str) -> None:
+    """Of the one connection that a ledger used by one thread has."""
+    with ledger._engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA query_only={whether}")
+
+
+def test_what_can_never_be_written_down_is_set_aside(ledger_url: str, tmp_path: Path) -> None:
+    ledger, said = ledgers.make(Ledger.open(ledger_url), trials=1), list[str]()
+    letter = Letter(Outcome(0, (ledgers.result(9),)), {})
+    (tmp_path / "000001.json").write_text(json.dumps(letter.to_json()))
+    assert hand_in(tmp_path, commit_to(ledger), say=said.append) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["000001.refused"]
+    assert "the ledger refused a record" in said[0]
+
+
+def test_no_password_is_told_while_something_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    away, said = Away("the store sftp://me:secret@host/x cannot be read: refused; run again"), list[str]()
+    box = Outbox(tmp_path, lambda outcome, attempts: _raise(away), patience=60, say=said.append)
+    box.add(FIRST)
+    assert list(box.acknowledged()) == []
+    new_driver(tmp_path).hear(str(away))
+    for told in (said[0], capsys.readouterr().err):
+        assert "sftp://me:***@host/x" in told
+        assert "secret" not in told
 
 
 def test_a_database_that_stays_away_ends_the_search_by_its_limit(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ulpt_search.dashboards.live import LiveView
+from ulpt_search.search.brain.study import Study
 from ulpt_search.search.ledger.claims import Lease
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.running.driving import Driver
@@ -38,20 +39,25 @@ def test_until_any_job_is_back_there_is_time_to_load() -> None:
     assert patience(Job(-1, (), 0, references=("frozen",)), quick, answered=False) == UNMEASURED
 
 
-def test_full_fine_tuning_waits_until_the_search_is_over(tmp_path: Path) -> None:
-    """A job is under way and nothing else can be handed out yet: the next rung must not wait behind a day's work."""
-    ledger, study = ledgers.make(Ledger.open(str(tmp_path / "ledger.sqlite")), "x"), new_study()
-    driver = Driver(
+def new_driver(folder: Path, study: Study | None = None) -> Driver:
+    """Return the driver of a study that is in a new ledger, with full fine-tuning to be done at its end."""
+    ledger, study = ledgers.make(Ledger.open(str(folder / "ledger.sqlite")), "x"), study or new_study()
+    return Driver(
         study=study,
         ledger=ledger,
         lease=Lease("x", "none"),
         watch=watch(study, Clock()),
         view=LiveView(quiet=True),
         mirror=Mirror(tracking_uri="", artifacts=None, study=ledger.study("x")),
-        outbox=Outbox(tmp_path, lambda outcome, attempts: None, patience=0, say=print),
+        outbox=Outbox(folder, lambda outcome, attempts: None, patience=0, say=print),
         ceiling=ReferenceJobs((), wanted=CEILING, attempts=1, number=LAST),
     )
-    jobs = []
+
+
+def test_full_fine_tuning_waits_until_the_search_is_over(tmp_path: Path) -> None:
+    """A job is under way and nothing else can be handed out yet: the next rung must not wait behind a day's work."""
+    study, jobs = new_study(), list[int]()
+    driver = new_driver(tmp_path, study)
     while (job := driver.next_job()) is not None:
         jobs.append(job.number)
         assert len(jobs) < 1000

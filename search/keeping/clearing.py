@@ -1,5 +1,6 @@
 """What nothing needs any more: adapters that no result names, caches, and what a killed command has left."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...spaces.errors import Failure, WrongInput, reason
+from ...spaces.records import Outcome
 from ...workers.training.store import AdapterStore
 from ..home import Home
 from ..ledger.ledger import Ledger
@@ -65,7 +67,8 @@ def _require_idle(home: Home) -> None:
 
 
 def _adapters(home: Home, *, delete: bool, before: float) -> Litter:
-    store, named = AdapterStore(home.store, make=False), Ledger.open(home.ledger_url).adapters()
+    store, waiting = AdapterStore(home.store, make=False), set(_waiting(home))
+    named = waiting | Ledger.open(home.ledger_url).adapters()  # what waited before the ledger was asked is in one of the two
     others = other_users(store, home.ledger_url)
     if others:
         other, note = next(iter(others.items()))
@@ -77,6 +80,18 @@ def _adapters(home: Home, *, delete: bool, before: float) -> Litter:
     for entry in unnamed if delete else ():
         store.remove(entry.digest)
     return Litter("adapters that no result names", len(unnamed), sum(entry.bytes for entry in unnamed))
+
+
+def _waiting(home: Home) -> Iterator[str]:
+    """The adapters that outcomes name which wait for their ledger. Raises `Failure` where one cannot be read."""
+    for file in sorted(home.unacknowledged.glob("*/*.json")):
+        try:
+            outcome = Outcome.from_json(json.loads(file.read_text(encoding="utf8"))["outcome"])
+        except FileNotFoundError:
+            continue  # handed in meanwhile
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Failure(f"{file}: cannot be read ({reason(error)}), so nothing says what is needed; continue its study") from error
+        yield from (result.adapter for result in outcome.results)
 
 
 def _paths(kind: str, paths: list[Path], *, delete: bool) -> Litter:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...spaces.errors import Away, Failure, WrongInput, did_you_mean, reason
+from ...spaces.errors import Away, Failure, Refused, WrongInput, did_you_mean, reason
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
@@ -123,8 +123,9 @@ class Ledger:
 
         A result for a (trial, step, split) that has one is ignored; every problem is kept, numbered by attempt. Once this
         returns, the outcome survives the death of the process and of the machine. Raises `Failure` where it could not be
-        committed, or the lease was lost: then nothing of it was. Only after `Away` may it have been: a connection can be lost
-        between a commit and the word of it. Who says how many `attempts` each trial had failed in before may say the same again.
+        committed, or the lease was lost, `Refused` where it never can be: then nothing of it was. Only after `Away` may it have
+        been: a connection can be lost between a commit and the word of it. Who says how many `attempts` each trial had failed in before
+        may say the same again.
         """
         with self._transaction(writes=True) as connection:
             study = self._hold(connection, name)
@@ -285,10 +286,10 @@ class Ledger:
             with (self._writer if writes else self._engine).begin() as connection:
                 yield connection
         except sa.exc.IntegrityError as error:
-            raise Failure(f"the ledger refused a record: {reason(original(error))}; add a trial before what came of it") from error
+            raise Refused(f"the ledger refused a record: {reason(original(error))}; add a trial before what came of it") from error
         except sa.exc.DBAPIError as error:
             told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(original(error))}"
-            kind = Away if may_come_back(error) else Failure
+            kind = Away if may_come_back(error) else Refused if isinstance(error, sa.exc.DataError) else Failure
             raise kind(f"{told}; all that it acknowledged is kept: put that right and run again") from error
 
 

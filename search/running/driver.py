@@ -75,7 +75,7 @@ class Search:
     def run(self, lease: Lease) -> Path | None:
         """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
         request = self.request
-        left = outbox_of(request.places.root, self.record, request.places.ledger_url)
+        left = outbox_of(request.places, self.record)
         if handed := hand_in(left, partial(_commit, self.ledger, self.record.name), say=partial(click.echo, err=True)):
             request.say(f"{self.record.name}: {handed} outcomes that had waited for the ledger are acknowledged")
         problems = self.ledger.problems(self.record.name)
@@ -115,7 +115,7 @@ class Search:
 
     def _outbox(self, problems: Sequence[Problem]) -> Outbox:
         return Outbox(
-            outbox_of(self.request.places.root, self.record, self.request.places.ledger_url),
+            outbox_of(self.request.places, self.record),
             partial(_commit, self.ledger, self.record.name),
             problems=problems,
             patience=self.request.patience,

@@ -11,6 +11,7 @@ import click
 from ...dashboards.live import LiveView
 from ...spaces.errors import Away
 from ...spaces.records import Job, Outcome
+from ...spaces.secrecy import masked
 from ..brain.study import Study
 from ..ledger.ledger import Lease, Ledger
 from ..tracking.mirror import Mirror
@@ -69,7 +70,7 @@ class Driver:
         """Say what a worker waits for, once a minute."""
         if self._watch.time.elapsed - self._heard > 60:
             self._heard = self._watch.time.elapsed
-            click.echo(f"{why.partition(';')[0]}; what was computed is kept, and its worker waits", err=True)
+            click.echo(masked(f"{why.partition(';')[0]}; what was computed is kept, and its worker waits"), err=True)
 
     def waits(self) -> bool:
         """Whether there is nothing to hand out since the ledger's database is away."""

@@ -13,20 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...dashboards.words import duration
-from ...spaces.errors import Away, Failure
+from ...spaces.errors import Away, Failure, Refused
 from ...spaces.hashing import sha256_of_json
 from ...spaces.outages import FIRST_PAUSE, LONGEST_PAUSE
 from ...spaces.records import Outcome, Problem
 from ...spaces.secrecy import masked
+from ..home import Home
 from ..ledger.ledger import StudyRecord
 
 Commit = Callable[[Outcome, Mapping[int, int]], object]
 """Writes an outcome down, and is told how many problems each of its trials had before."""
 
 
-def outbox_of(root: Path, record: StudyRecord, ledger_url: str) -> Path:
-    """Return the folder under a home in which outcomes of a study wait for a ledger."""
-    return root / "unacknowledged" / sha256_of_json([record.name, record.created, masked(ledger_url)])[:16]
+def outbox_of(home: Home, record: StudyRecord) -> Path:
+    """Return the folder in which outcomes of a study wait for a home's ledger."""
+    return home.unacknowledged / sha256_of_json([record.name, record.created, masked(home.ledger_url)])[:16]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Outbox:
     def acknowledged(self, *, hurry: bool = False) -> Iterator[Outcome]:
         """Yield the outcomes that are committed now, oldest first. Raises `Away` when the database was away for too long.
 
-        With `hurry` there is no time left to wait.
+        With `hurry` there is no time left to wait. Another `Failure` is the database's, not the outcome's: what waits is on disk then.
         """
         while self._letters and (not self.away or self._clock() >= self._next or hurry):
             file, letter = self._letters[0]
@@ -95,6 +96,9 @@ class Outbox:
             except Away as error:
                 self.wait(error, hurry=hurry)
                 return
+            except Failure:
+                self._keep_all()
+                raise
             self._letters.popleft()
             self.resume()
             file.unlink(missing_ok=True)
@@ -105,10 +109,9 @@ class Outbox:
         now = self._clock()
         if self._since is None:
             self._since, self._pause = now, FIRST_PAUSE
-            for entry in self._letters:
-                _keep(*entry)
+            self._keep_all()
             told = str(error).partition(";")[0]
-            self._say(f"{told}; waiting for it, {duration(self._patience)} at most; what comes back meanwhile is kept")
+            self._say(masked(f"{told}; waiting for it, {duration(self._patience)} at most; what comes back meanwhile is kept"))
         if hurry or now - self._since >= self._patience:
             raise error
         self._next, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
@@ -123,18 +126,23 @@ class Outbox:
         """Whether to ask the database for anything now."""
         return not self.away or self._clock() >= self._next
 
+    def _keep_all(self) -> None:
+        for entry in self._letters:
+            _keep(*entry)
+
 
 def hand_in(folder: Path, commit: Commit, *, say: Callable[[str], object]) -> int:
-    """Commit what earlier drivers left in a folder, and return how much that was; what cannot be read or is refused is set aside."""
+    """Commit what earlier drivers left in a folder, and return how much that was.
+
+    What cannot be read, or never be written down, is set aside. Raises the ledger's other `Failure`s, and what waits stays where it is.
+    """
     done = 0
     for file in sorted(folder.glob("*.json")):
         try:
             letter = Letter.read(file)
             commit(letter.outcome, letter.attempts)
-        except Away:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, Failure) as error:
-            say(f"{file}: not handed in: {error}; its jobs are done again")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, Refused) as error:
+            say(masked(f"{file}: not handed in: {error}; its jobs are done again"))
             file.rename(file.with_suffix(".refused"))
         else:
             file.unlink()
