@@ -1,5 +1,7 @@
 """How long workers are waited for, and what waits for what."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ulpt_search.search.running.job_costs import Expected, JobCosts
 from ulpt_search.search.running.outbox import Outbox
 from ulpt_search.search.running.patience import FIRST, TIMES, UNMEASURED, patience
 from ulpt_search.search.running.reference_jobs import LAST, ReferenceJobs
+from ulpt_search.search.running.timekeeper import Limit
 from ulpt_search.search.tracking.mirror import Mirror
 from ulpt_search.spaces.records import Assignment, Job, Trial
 from ulpt_search.spaces.references import CEILING
@@ -39,18 +42,19 @@ def test_until_any_job_is_back_there_is_time_to_load() -> None:
     assert patience(Job(-1, (), 0, references=("frozen",)), quick, answered=False) == UNMEASURED
 
 
-def new_driver(folder: Path, study: Study | None = None) -> Driver:
-    """Return the driver of a study that is in a new ledger, with full fine-tuning to be done at its end."""
-    ledger, study = ledgers.make(Ledger.open(str(folder / "ledger.sqlite")), "x"), study or new_study()
+def new_driver(folder: Path, study: Study | None = None, *, clock: Clock | None = None, limit: Limit | None = None) -> Driver:
+    """Return the driver of a study that is in a new ledger; without a limit, with full fine-tuning to be done at its end."""
+    ledger, study, clock = ledgers.make(Ledger.open(str(folder / "ledger.sqlite")), "x"), study or new_study(), clock or Clock()
+    wanted = () if limit else CEILING
     return Driver(
         study=study,
         ledger=ledger,
         lease=Lease("x", "none"),
-        watch=watch(study, Clock()),
+        watch=watch(study, clock, limit=limit),
         view=LiveView(quiet=True),
         mirror=Mirror(tracking_uri="", artifacts=None, study=ledger.study("x")),
-        outbox=Outbox(folder, lambda outcome, attempts: None, patience=0, say=print),
-        ceiling=ReferenceJobs((), wanted=CEILING, attempts=1, number=LAST),
+        outbox=Outbox(folder, lambda outcome, attempts: None, patience=1000, say=lambda told: None, clock=clock),
+        ceiling=ReferenceJobs((), wanted=wanted, attempts=1, number=LAST),
     )
 
 
@@ -63,3 +67,26 @@ def test_full_fine_tuning_waits_until_the_search_is_over(tmp_path: Path) -> None
         assert len(jobs) < 1000
     assert not study.finished
     assert LAST not in jobs
+
+
+def test_a_job_that_waited_for_the_ledger_is_launched_where_it_still_fits(tmp_path: Path) -> None:
+    assert after_an_outage(tmp_path / "short", seconds=60) is not None
+    assert after_an_outage(tmp_path / "long", seconds=625) is None
+
+
+def after_an_outage(folder: Path, *, seconds: float) -> Job | None:
+    """Return what a search of ten minutes begins with when another writer has had its ledger for so long."""
+    folder.mkdir()
+    clock, study = Clock(), new_study()
+    driver = new_driver(folder, study, clock=clock, limit=Limit(600.0))
+    with driver._ledger._engine.connect() as own:
+        own.exec_driver_sql("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert driver.next_job() is None
+        assert driver.waits()
+    clock.now += seconds
+    job = driver.next_job()
+    kept = {trial.number for trial in driver._ledger.trials("x")}
+    assert kept == {assignment.trial.number for assignment in job.assignments} if job else driver.finished() and not kept
+    return job

@@ -157,6 +157,15 @@ class Study:
             self._start(trial, job.number)
         return job
 
+    def give_back(self, job: Job) -> None:
+        """Take back the last job, which was never launched, so that what it was for is decided anew; nobody has failed in it."""
+        self._planned, self._launched = False, job.number
+        del self._jobs[job.number]
+        for trial in (assignment.trial for assignment in job.assignments):
+            del self._running[trial.number]
+            if trial.purpose == "search" and trial.number not in self._records.failed:
+                self._lost[trial.number] = job.stop
+
     def record(self, outcome: Outcome) -> None:
         """Take in what came of a job. Results that are known already are ignored, so an outcome may come twice."""
         self._planned = False

@@ -41,7 +41,7 @@ class Driver:
         self._study, self._ledger, self._lease, self._name = study, ledger, lease, watch.name
         self._watch, self._view, self._mirror, self._outbox = watch, view, mirror, outbox
         self._references, self._ceiling = (each or ReferenceJobs((), wanted=()) for each in (references, ceiling))
-        self._unwritten: Job | None = None  # decided on, while the ledger is away
+        self._unwritten: Job | None = None  # decided on while the ledger was away
         self._heard = -math.inf
         self._answered = False  # whether any job has come back: until then nobody knows how long a model takes to load
 
@@ -98,8 +98,9 @@ class Driver:
         self._show(news=True)
 
     def _written_down(self) -> Job | None:
-        """The next job once its trials are in the ledger; where that is away, it is kept until they are."""
-        job = self._unwritten or self._decided()
+        """The next job once its trials are in the ledger; where that is away, it is kept until it answers."""
+        job = self._decided_anew(self._unwritten) if self._unwritten else self._decided()
+        self._unwritten = None
         if job is None:
             return None
         try:
@@ -108,9 +109,15 @@ class Driver:
             self._unwritten = job
             self._outbox.wait(error, hurry=self._late())
             return None
-        self._unwritten = None
         self._outbox.resume()
         return job
+
+    def _decided_anew(self, job: Job) -> Job | None:
+        """What takes the place of a job that waited for the ledger: itself, unless it was to fit into a time that is shorter now."""
+        if self._watch.time.limit is None or not job.assignments:
+            return job
+        self._study.give_back(job)
+        return self._decided()
 
     def _decided(self) -> Job | None:
         job = self._references.next_job()
