@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ulpt_search.spaces.space import Execution, ModelSpec, Space, Training
 from ulpt_search.workers.catalogue import axes_of
 from ulpt_search.workers.model.backbone import load
 from ulpt_search.workers.model.devices import native_dtypes
+from ulpt_search.workers.training.processor_share import Got, share
 from ulpt_search.workers.training.speed_measurement import BUSY, Fastest, _candidates, _Stage, cheapest, grow, measure, smallest
 
 from . import toy, zoo
@@ -101,7 +103,20 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.BUSY", 0.0)
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One way and one pack are enough."""
+    for name in ("KERNEL_SECONDS", "SECONDS"):
+        monkeypatch.setattr(f"ulpt_search.workers.training.speed_measurement.{name}", 0.0)
+
+
+def known(speed: Speed | None) -> Fastest:
+    assert speed is not None
+    assert speed.found is not None
+    return speed.found
+
+
+@pytest.mark.usefixtures("calm", "hasty")
 def test_remembered(space: Space, tmp_path: Path) -> None:
     first, said = ask(space, tmp_path / "cache" / "speed.json")
     again, nothing = ask(space, tmp_path / "cache" / "speed.json")
@@ -125,10 +140,9 @@ def test_the_dtype_is_the_hardware_s_and_no_measurement_s() -> None:
     assert {way.dtype for way in _candidates(backbone, "float32")} == {"float32"}
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
 def test_a_measurement_on_a_busy_machine_is_doubted_and_taken_again(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KERNEL_SECONDS", "SECONDS"):
-        monkeypatch.setattr(f"ulpt_search.workers.training.speed_measurement.{name}", 0.0)
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})  # what is started from here on shares this one processor with us
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
@@ -139,39 +153,61 @@ def test_a_measurement_on_a_busy_machine_is_doubted_and_taken_again(space: Space
         for process in spinning:
             process.kill()
             process.wait()
-    assert speed is not None
-    assert speed.found.share < BUSY
-    assert speed.found.doubtful
+    found = known(speed)
+    assert found.share < BUSY
+    assert found.doubtful
     assert "this machine is busy" in said[-1]
-    assert Fastest.from_json(speed.found.to_json()).doubtful
+    assert Fastest.from_json(found.to_json()).doubtful
     monkeypatch.setattr("ulpt_search.workers.training.speed_measurement.BUSY", 2.0)
-    assert "again, for this machine was busy the last time" in ask(space, tmp_path / "speed.json")[1][0]
+    again = ask(space, tmp_path / "speed.json")[1]
+    assert "again, for this machine was busy the last time" in again[0]
+    assert "the next command measures again" not in again[-1]
+    assert ask(space, tmp_path / "speed.json")[1] == [], "twice busy is what the machine is like"
 
 
+def test_threads_that_sleep_ask_for_no_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most threads of a small model wait for one another, and an idle machine is not busy for that."""
+    before = Got.now()
+    time.sleep(0.4)
+    idle = Got.now() - before
+    assert idle.ran + idle.waited < 0.2
+    assert share([Got(0.9, 0.1), idle, Got(0.0, 0.0)]) > BUSY
+    assert share([Got(0.2, 0.8)]) == pytest.approx(0.2)
+    assert share([]) == share([Got(0.0, 0.0)]) == 1.0
+    monkeypatch.setattr("ulpt_search.workers.training.processor_share.THREADS", tmp_path)
+    before = Got.now()
+    time.sleep(0.1)
+    assert share([Got.now() - before]) < 0.5, "where the system keeps no such account, the calling thread's own"
+
+
+@pytest.mark.usefixtures("calm", "hasty")
 @pytest.mark.parametrize("anew", [False, True])
 def test_a_study_that_was_begun_goes_on_computing_as_it_did(space: Space, tmp_path: Path, anew: bool) -> None:
     file = tmp_path / "speed.json"
     for way in ("eager", "sdpa"):
-        speed, _ = ask(space, file, begun=Numerics("float32", way, "cpu", "2.6", "4.56"), anew=anew)
-        assert speed is not None
-        assert speed.found.execution == Execution("float32", way)
-    elsewhere, _ = ask(space, file, begun=Numerics("float32", "sdpa", "NVIDIA H100", "2.6", "4.56"))
-    assert elsewhere is not None
-    assert elsewhere.found.execution.dtype == native_dtypes(torch.device("cpu"))[-1]
+        begun = Numerics("float32", way, "cpu", "2.6", "4.56")
+        speed, said = ask(space, file, begun=begun, anew=anew)
+        assert said[0].startswith("trying"), "another way's rate is not this one's"
+        assert known(speed).execution == Execution("float32", way)
+        assert ask(space, file, begun=begun) == (speed, [])
+    elsewhere, said = ask(space, file, begun=Numerics("float32", "sdpa", "NVIDIA H100", "2.6", "4.56"))
+    assert said[0].startswith("trying"), "what an older study keeps to is nothing that a new one begins with"
+    new = known(elsewhere).execution
+    assert new.dtype == native_dtypes(torch.device("cpu"))[-1]
+    assert ask(space, file, begun=Numerics(new.dtype, new.attention, "cpu", "2.6", "4.56"))[1] == []
 
 
 def test_a_plan_finds_the_pace_by_name(space: Space, tmp_path: Path) -> None:
     memory = SpeedCache(tmp_path / "speed.json")
     assert memory.pace(space, threads=1) is None
     speed, _ = ask(space, memory.file)
-    assert speed is not None
     task = toy.task()
-    assert memory.pace(space, threads=1) == Pace(speed.found.rate, {"validation": len(task.validation), "test": len(task.test)})
+    assert memory.pace(space, threads=1) == Pace(known(speed).rate, {"validation": len(task.validation), "test": len(task.test)})
     assert memory.pace(space, threads=2) is None
     assert memory.pace(replace(space, training=replace(space.training, batch=99)), threads=1) is None
 
 
-@pytest.mark.usefixtures("calm")
+@pytest.mark.usefixtures("calm", "hasty")
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}'])
 def test_a_damaged_memory_is_measured_anew(content: str, space: Space, tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
@@ -196,6 +232,10 @@ def test_a_search_goes_on_without(space: Space, tmp_path: Path, monkeypatch: pyt
     found, said = ask(space, tmp_path / "speed.json")
     assert found is None
     assert said[-1] == "could not be measured, so the defaults are taken: no kernel"
+    kept, said = ask(space, tmp_path / "speed.json", begun=Numerics("float32", "sdpa", "cpu", "2.6", "4.56"))
+    assert kept is not None
+    assert (kept.execution, kept.rate) == (Execution("float32", "sdpa"), None)
+    assert said[-1] == "could not be measured, so the study goes on as it was begun, its speed unknown: no kernel"
 
 
 def test_who_decides_on_the_pack() -> None:
@@ -203,5 +243,6 @@ def test_who_decides_on_the_pack() -> None:
     speed = Speed(FOUND)
     assert means.packed(request, speed).pack == 4
     assert means.packed(request, None).pack == 8
+    assert means.packed(request, Speed(None, FOUND.execution)).pack == 8
     assert means.packed(Request("x", 1, "home", pack=8), speed).pack == 8
     assert Resources(2, 1.0, 0.5, 8).packed(request, speed).pack == 8

@@ -161,7 +161,7 @@ class Search:
 
     def _timekeeper(self) -> Timekeeper:
         request, speed, rows = self.request, self.inspection.speed, self.inspection.rows
-        expected = Expected.of(speed.found.rate, batch=self.space.training.batch) if speed else Expected()
+        expected = Expected.of(speed.rate, batch=self.space.training.batch) if speed and speed.rate else Expected()
         limit = None if request.limit is None else Limit(request.limit, ending=ENDING, spend=request.open_ended)
         return Timekeeper(
             costs=JobCosts(rows, expected, self.inspection.writes),
@@ -174,7 +174,7 @@ class Search:
 
     def _cluster(self) -> Cluster:
         space, places, speed = self.space, self.request.places, self.inspection.speed
-        execution = speed.found.execution if speed else Execution()
+        execution = speed.execution if speed else Execution()
         store = AdapterStore(places.store)
         note_user(store, places.ledger_url)
         return Cluster(

@@ -118,7 +118,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int, begun: Numer
         identity = _as_trained(identity, space, speed)
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
     notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)
-    writes = writes_of(task, lambda: backbone.tokenizer, rate=speed.found.rate if speed else None, trained=space.training.batch * text)
+    writes = writes_of(task, lambda: backbone.tokenizer, rate=speed.rate if speed else None, trained=space.training.batch * text)
     return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes)
 
 
@@ -136,7 +136,7 @@ def _as_trained(found: Identity, space: Space, speed: "Speed | None") -> Identit
     """The identity with the numerics that workers will have, where they were measured."""
     if speed is None:
         return found
-    execution = speed.found.execution
+    execution = speed.execution
     dtype = execution.dtype if space.model.dtype == "auto" else space.model.dtype
     return replace(found, numerics=replace(found.numerics, dtype=dtype, attention=execution.attention))
 

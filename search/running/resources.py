@@ -29,7 +29,8 @@ class Resources:
         It was found with a GPU's whole memory, so workers that share one keep the default.
         """
         shared = 0 < self.gpus_per_worker < 1
-        return self if request.pack or speed is None or shared else replace(self, pack=speed.found.pack)
+        found = None if speed is None or shared or request.pack else speed.found
+        return self if found is None else replace(self, pack=found.pack)
 
     def __str__(self) -> str:
         """What a person is told."""

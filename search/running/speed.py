@@ -1,8 +1,8 @@
 """How fast this machine trains a model in which way: measured before the first search in a home, remembered there for all later ones.
 
 A measurement on a busy machine is doubted: it is said, what jobs really take is learnt as they come back (`job_costs.py`), and the next
-command measures again. How a study computes is its own from the first command on: no later measurement changes it, as long as the
-device is of that kind and knows the dtype.
+command measures again, once. How a study computes is its own from the first command on: no later measurement changes it, as long as the
+device is of that kind and knows the dtype. What was measured that way is remembered apart, for no new study is to follow it.
 """
 
 import json
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ...workers.tasks import Task
 
 CPUS = Path("/proc/cpuinfo")
+_KEYS = 2
+"""Of what keys are made: under those of 1, a way that was kept to stood for all studies, and what a load had chosen was never doubted."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,22 @@ class SpeedCache:
 
 @dataclass(frozen=True)
 class Speed:
-    """What was found for one model and task on this machine."""
+    """What is known of one model and task on this machine."""
 
-    found: Fastest
+    found: Fastest | None
+    """None where it could not be measured."""
+    kept: Execution | None = None
+    """How a study that was begun computes, measured or not."""
+
+    @property
+    def execution(self) -> Execution:
+        """How workers are to compute."""
+        return self.found.execution if self.found else self.kept or Execution()
+
+    @property
+    def rate(self) -> float | None:
+        """Training steps of one trial per second that one worker makes."""
+        return self.found.rate if self.found else None
 
 
 def fastest(
@@ -107,12 +122,14 @@ def fastest(
 ) -> Speed | None:
     """Return the fastest way, from memory or by trying, which `say` is told of; None where trying fails: a search can do without.
 
-    A study that was `begun` keeps its numerics. What is remembered is measured again where it is doubted, or `anew` is asked for.
+    A study that was `begun` keeps its numerics, even then. What is remembered is measured again where it is doubted, or `anew` is asked
+    for.
     """
-    key, kept = _key(backbone, task, space, threads), _kept(begun, backbone.device, space)
-    known = None if anew else memory.read(key)
+    kept = _kept(begun, backbone.device, space)
+    key = partial(_key, backbone, task, space, threads)
+    known = None if anew else _remembered(memory, key, kept)
     if known is not None and not known.doubtful:
-        return Speed(known if kept is None else replace(known, execution=kept))
+        return Speed(known, kept)
     again = " again, for this machine was busy the last time" if known else ", once"
     say(f"trying what trains {space.model.name} fastest here{again}")
     tokens, dtype = space.task.max_tokens, space.model.dtype
@@ -120,17 +137,26 @@ def fastest(
     try:
         found = measure(backbone, task, space.training, dtype=dtype, threads=threads, max_tokens=tokens, fits=size, begun=kept)
     except RuntimeError as error:
-        say(f"could not be measured, so the defaults are taken: {reason(error)}")
-        return None
+        taken = "the study goes on as it was begun, its speed unknown" if kept else "the defaults are taken"
+        say(f"could not be measured, so {taken}: {reason(error)}")
+        return Speed(None, kept) if kept else None
+    found = replace(found, tries=known.tries + 1) if known else found
     with suppress(OSError):  # a full disk is for the ledger to speak of
-        memory.write(key, found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
+        memory.write(key(kept), found, about=_about(space, threads), rows={"validation": len(task.validation), "test": len(task.test)})
     say(f"fastest: {found} ({found.rate:.1f} training steps a second by one worker)")
-    if found.doubtful:
-        say(
-            f"this machine is busy: the measurement got {found.share:.0%} of its processors, so times are guesses until jobs come back;"
-            " the next command measures again"
-        )
-    return Speed(found)
+    if found.starved:
+        later = "; the next command measures again" if found.doubtful else ", as the last time; --measure tries once more"
+        got = f"the measurement got {found.share:.0%} of its processors"
+        say(f"this machine is busy: {got}, so times are guesses until jobs come back{later}")
+    return Speed(found, kept)
+
+
+def _remembered(memory: SpeedCache, key: Callable[[Execution | None], str], kept: Execution | None) -> Fastest | None:
+    """What is known of the way that is `kept`, measured for it or found by new studies; of the fastest way where none is."""
+    common = memory.read(key(None))
+    if kept is None:
+        return common
+    return memory.read(key(kept)) or (common if common and common.execution == kept else None)
 
 
 def _kept(begun: Numerics | None, device: torch.device, space: Space) -> Execution | None:
@@ -142,13 +168,16 @@ def _kept(begun: Numerics | None, device: torch.device, space: Space) -> Executi
     return Execution(begun.dtype, begun.attention)  # type: ignore[arg-type] # one of those that were just looked for
 
 
-def _key(backbone: "Backbone", task: "Task", space: Space, threads: int) -> str:
-    what = {
+def _key(backbone: "Backbone", task: "Task", space: Space, threads: int, kept: Execution | None) -> str:
+    what: dict[str, object] = {
+        "keys": _KEYS,
         "device": _device(backbone.device), "threads": threads, "torch": torch.__version__, "model": backbone.fingerprint,
         "task": task.digest, "dtype": space.model.dtype, "max_tokens": space.task.max_tokens, "training": asdict(space.training),
     }  # fmt: skip
     if space.task.scoring != TaskSpec.scoring:  # whole labels may cost several passes
         what["scoring"] = space.task.scoring
+    if kept is not None:
+        what["kept"] = asdict(kept)
     return sha256_of_json(what)[:16]
 
 

@@ -27,6 +27,7 @@ from ..model.readouts.encoding import Encoded, encode
 from ..model.readouts.readout import Readout
 from ..optimizers.adamw import AdamW
 from ..tasks import Rows, Task
+from .processor_share import Got, share
 from .trainer import Trainer
 
 PACKS = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 4, 8, 16, 32, 64)}
@@ -39,6 +40,8 @@ SECONDS, KERNEL_SECONDS = 5.0, 15.0
 ROWS, REPEATS = 256, 3
 BUSY = 0.7
 """A measurement that got less of its processors than this says more of the machine's other work than of its speed."""
+TRIES = 2
+"""Measured so often on a busy machine, that is what the machine is like."""
 TRIED, HEADED = ("ulpt", {"prompt_length": 10}), ("ulpt+head", {"ulpt.prompt_length": 10})
 """What a trial is, and what it is where nothing but a head reads the task."""
 
@@ -51,12 +54,19 @@ class Fastest:
     pack: int
     rate: float
     share: float = 1.0
-    """How much of its processors' time the measurement got."""
+    """How much of the processors' time that it asked for the measurement got."""
+    tries: int = 1
+    """How often it was measured until now."""
+
+    @property
+    def starved(self) -> bool:
+        """Whether the machine was too busy with something else for the rate to be believed."""
+        return self.share < BUSY
 
     @property
     def doubtful(self) -> bool:
-        """Whether the machine was too busy with something else for the rate to be believed."""
-        return self.share < BUSY
+        """Whether that is a reason to measure again."""
+        return self.starved and self.tries < TRIES
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -68,7 +78,7 @@ class Fastest:
         execution, pack = Execution(**data["execution"]), int(data["pack"])
         if execution.dtype not in get_args(Dtype) or execution.attention not in get_args(Kernel) or pack < 1:
             raise ValueError(f"no way to train: {data}")
-        return cls(execution, pack, float(data["rate"]), float(data.get("share", 1.0)))
+        return cls(execution, pack, float(data["rate"]), float(data.get("share", 1.0)), int(data.get("tries", 1)))
 
     def __str__(self) -> str:
         """What a person is told."""
@@ -103,7 +113,7 @@ def measure(
     finally:
         torch.set_num_threads(before)
     pack = smallest(rates)
-    return Fastest(execution, pack, stage.rates_by_the_clock[pack], stage.share(threads))
+    return Fastest(execution, pack, stage.rates_by_the_clock[pack], stage.share())
 
 
 def grow(rate: Callable[[int], float], sizes: Sequence[int], *, seconds: float) -> dict[int, float]:
@@ -168,15 +178,12 @@ class _Stage:
     data: Encoded
     rates_by_the_clock: dict[int, float] = field(default_factory=dict)
     """Trial-steps a second by size of the pack, as tried last."""
-    wall: float = 0.0
-    computing: float = 0.0
-    """Seconds of all that was timed, by the clock and of all processors."""
+    got: list[Got] = field(default_factory=list)
+    """What all that was timed got of the processors."""
 
-    def share(self, threads: int) -> float:
-        """How much of `threads` processors the timed work got; 1 where that says nothing, for it ran on a device."""
-        if self.backbone.device.type != "cpu" or not self.wall:
-            return 1.0
-        return min(1.0, self.computing / (self.wall * threads))
+    def share(self) -> float:
+        """How much of the processors' time that it asked for the timed work got; 1 where that says nothing, for it ran on a device."""
+        return share(self.got) if self.backbone.device.type == "cpu" else 1.0
 
     def use(self, execution: Execution) -> None:
         """Set the model up that way."""
@@ -191,14 +198,14 @@ class _Stage:
         trainer, state = Trainer(self.backbone, self.readout, self.training), rule.start(pack)
 
         def timed(start: int, stop: int) -> tuple[float, float]:
-            began = time.process_time()
+            before, began = Got.now(), time.process_time()
             wall = trainer.train(pack, rule, state, seeds, self.data, start=start, stop=stop).seconds
+            self.got.append(Got.now() - before)
             return wall, time.process_time() - began
 
         steps, (wall, computing) = 1, timed(0, 1)
         if wall <= SECONDS:
             steps, (wall, computing) = 2, timed(1, 3)
-        self.wall, self.computing = self.wall + wall, self.computing + computing
         self.rates_by_the_clock[size] = steps * size / wall
         return steps * size / (computing if self.backbone.device.type == "cpu" else wall)
 
