@@ -13,6 +13,8 @@ from ulpt_search.dashboards.curve import Curve
 from ulpt_search.dashboards.states import states_of
 from ulpt_search.dashboards.verdicts import notes
 from ulpt_search.search.home import Home
+from ulpt_search.search.ledger import ledger as ledgers
+from ulpt_search.search.ledger import result_columns
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.ledger.reading import History, front_of
 from ulpt_search.search.ledger.shown import Shown
@@ -106,15 +108,31 @@ def test_a_study_is_shown_as_its_records_are(ledger: Ledger, examples: settings)
     check()
 
 
-def test_a_list_that_is_printed_as_it_comes_is_printed_as_ever(tmp_path: Path) -> None:
-    """However many items there are, and whatever line ends their texts have."""
+def test_results_in_columns_are_all_of_a_study_s_however_they_are_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In chunks of two: of a study of nearly all rows, of one of few of them, and of numbers that end with a chunk and that do not."""
+    monkeypatch.setattr(result_columns, "CHUNK", 2)
+    for count in (11, 1, 2, 0):
+        results = tuple(Result(n, 8, "validation", n / 16, 1e-4, 0.5, 1.0, f"{n}", n) for n in range(count))
+        name = written(ledger, ([Trial(n, "prompt", {"prompt_length": 1}, 0, n) for n in range(12)], Outcome(0, results, ())), SPACE)
+        found = ledger.brief_results(name)
+        assert [(one.trial, one.score, one.adapter, one.bytes) for one in found] == [(n, n / 16, f"{n}", n) for n in range(count)]
+
+
+def test_a_list_that_is_printed_as_it_comes_is_printed_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many items and pages there are, and whatever line ends their texts have: all of the ledger's trials, in their order."""
+    monkeypatch.setattr(ledgers, "PAGE", 2)
     home = Home.at(tmp_path)
     home.prepare()
-    trials = [Trial(n, "prompt", {"prompt_length": n}, 0, n) for n in range(250)]
+    trials = [Trial(n, "prompt", {"prompt_length": n}, 0, n) for n in range(25)]
     odd = Outcome(0, (Result(0, 8, "validation", 0.5, 1e-4, 0.5, 1.0, "a", 4),), (Problem(1, "one\u2028two\x85three\n", fatal=True),))
     written(Ledger.open(home.ledger_url), (trials, odd), SPACE)
-    for options in ([], ["--method", "prompt", "--top", "3"], ["--skip", "999"]):
+    own = [{**trial.to_json(), "state": "waiting", "results": [], "problems": []} for trial in trials]
+    own[0] |= {"state": "done", "results": [odd.results[0].to_json()]}
+    own[1] |= {"state": "failed", "problems": [odd.problems[0].error]}
+    wanted = (([], own), (["--method", "prompt", "--top", "3"], own[:3]), (["--skip", "9"], own[9:]), (["--skip", "999"], []))
+    for options, kept in wanted:
         told = values("show", "study 0", "--home", str(tmp_path), *options)
         printed = call("show", "study 0", "--json", "--home", str(tmp_path), *options).stdout
+        assert told["trials"] == kept
         assert printed == json.dumps(told, indent=2, ensure_ascii=False) + "\n"
     assert printed.count('"trials": []') == 1

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -65,6 +66,17 @@ def test_show_sorts_and_chooses_for_people_and_programs_alike(home: str, options
     printed = call("show", "one", "--home", home, *options).stdout.splitlines()
     assert [int(line.split()[0]) for line in printed[3 : 3 + len(numbers)]] == numbers
     assert (printed[-1] == f"{len(numbers)} of 5 trials") == (len(numbers) < 5)
+
+
+def test_a_score_that_is_no_number_sorts_as_none(home: str) -> None:
+    """First and in the middle of what is sorted: NaN is neither less nor more than others, and may not scramble them."""
+    ledger = Ledger.open(Home.at(Path(home)).ledger_url)
+    ledger.add_trials("one", [Trial(n, "prompt", {"lr": 0.1}, 0, 50) for n in range(5, 12)])
+    scores = ((5, math.nan), (6, 0.2), (7, math.inf), (8, 0.8), (9, math.nan), (10, 0.9), (11, -math.inf))
+    ledger.record("one", Outcome(0, tuple(result(number, 4, score) for number, score in scores), ()))
+    ledger.close()
+    told = values("show", "one", "--home", home, "--sort", "score")
+    assert [trial["number"] for trial in told["trials"]] == [10, 8, 2, 0, 6, 3, 1, 4, 5, 7, 9, 11]
 
 
 def test_a_method_that_was_never_tried_is_named_with_the_nearest(home: str) -> None:

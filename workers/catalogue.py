@@ -128,6 +128,13 @@ def count(name: str, hyperparameters: Hyperparameters, shape: Shape, *, text: in
     return rule(name, hyperparameters).trainable(sum(part.parameters(shape) for part in chosen))
 
 
+def count_to_begin(name: str, hyperparameters: Hyperparameters, shape: Shape, *, text: int = 1) -> int:
+    """Return the `count` of a configuration that is yet to be tried; `WrongInput` also where one of its values has no effect here."""
+    for part in parts(name, hyperparameters):
+        part.require_effect(shape)
+    return count(name, hyperparameters, shape, text=text)
+
+
 def require_same_count(what: str, trial: Trial, today: int) -> None:
     """Raise `WrongInput` where a trial was begun when its hyperparameters meant another number of elements than `today`'s."""
     if trial.parameters != today:

@@ -5,6 +5,7 @@ from typing import Self
 
 from ..spaces.axes import Axis, Hyperparameters, Value
 from ..spaces.errors import WrongInput, did_you_mean
+from ..spaces.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Configurable:
                 hint = did_you_mean(name, known)
                 raise WrongInput(f"{file_name(cls)}.{name}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
         return cls(**hyperparameters)
+
+    def require_effect(self, shape: Shape) -> None:
+        """Raise `WrongInput` where a value has no effect on this model and task: asked of what is begun, never of what exists."""
 
 
 def file_name(cls: type) -> str:

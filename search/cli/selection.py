@@ -1,5 +1,6 @@
 """Which trials of a study `show` shows, and in which order."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,4 +46,5 @@ def select_trials(shown: "Shown", *, sort: str, top: int | None, methods: Sequen
 
 def _merit(one: "Outline") -> tuple[float, float]:
     """Ascending from the best: scores of different steps are not comparable, so the step decides first."""
-    return (1.0, 0.0) if one.step is None or one.score is None else (-one.step, -one.score)
+    scored = one.step is not None and one.score is not None and math.isfinite(one.score)
+    return (-one.step, -one.score) if scored else (1.0, 0.0)

@@ -52,10 +52,10 @@ class Inspection:
     """How many answers a trial writes when it is scored."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
-        """Return a configuration's trainable elements; `WrongInput` where it does not fit the model."""
-        from ...workers.catalogue import count
+        """Return the trainable elements of a configuration to be tried; `WrongInput` where it does not fit the model and the task."""
+        from ...workers.catalogue import count_to_begin
 
-        return count(method, hyperparameters, self.shape, text=self.text)
+        return count_to_begin(method, hyperparameters, self.shape, text=self.text)
 
 
 def judge_methods(space: Space, shape: Shape, *, budget: int, text: int | None = None) -> dict[str, Feasibility]:
@@ -63,10 +63,10 @@ def judge_methods(space: Space, shape: Shape, *, budget: int, text: int | None =
 
     Without `text` they may be as long as the task allows.
     """
-    from ...workers.catalogue import axes_of, count, defaults_of, is_head
+    from ...workers.catalogue import axes_of, count_to_begin, defaults_of, is_head
 
     def fitted(method: str, values: Hyperparameters) -> int:
-        return count(method, values, shape, text=space.task.max_tokens if text is None else text)
+        return count_to_begin(method, values, shape, text=space.task.max_tokens if text is None else text)
 
     return assess(space.methods, budget=budget, count=fitted, catalogue=axes_of, defaults=defaults_of, light=is_head)
 

@@ -11,9 +11,11 @@ import transformers
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ulpt_search.search.running.inspection import judge_methods
+from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
-from ulpt_search.spaces.space import ModelSpec, Training
-from ulpt_search.workers.catalogue import count, parts, rule
+from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
+from ulpt_search.workers.catalogue import count, count_to_begin, parts, rule
 from ulpt_search.workers.methods.head import Head
 from ulpt_search.workers.methods.maths import discriminant as ridges
 from ulpt_search.workers.methods.maths.discriminant import discriminant, rule_of
@@ -58,6 +60,17 @@ def test_counts_of_banking77_on_minilm(changes: dict[str, int], wanted: int) -> 
 def test_what_makes_no_sense_is_refused_on_paper(changes: dict[str, str | int], family: str, told: str) -> None:
     with pytest.raises(WrongInput, match=told):
         count("head", changes, replace(SHAPE, family=family))  # type: ignore[arg-type]
+
+
+def test_features_without_effect_are_not_begun_and_count_as_ever_where_they_were() -> None:
+    """A head trained before there was such a refusal goes on, and leaves as files."""
+    assert count("head", {"features": "cosine"}, SHAPE) == count("head", {}, SHAPE) == count_to_begin("head", {}, SHAPE)
+    for name, at in (("head", "features"), ("lora+head", "head.features")):
+        with pytest.raises(WrongInput, match="cosine is of pairs whose texts are read each by itself, which this task's are not"):
+            count_to_begin(name, {at: "cosine"}, SHAPE)
+    axes = {"features": Choice(("cosine", "difference,product"))}
+    judged = judge_methods(Space("s", ModelSpec(), TaskSpec(), Training(), {"head": axes}), SHAPE, budget=50_000)
+    assert judged["head"].axes == {"features": Choice(("difference,product",))}
 
 
 def test_a_task_without_labels_and_a_second_head_are_refused() -> None:

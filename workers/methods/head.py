@@ -49,7 +49,7 @@ class Head(Pooled):
     init: str = hyperparameter("ridge", Choice(("zero", "descriptions", "ridge")), structural=False)
     bias: bool = hyperparameter(True, Choice((True,), also=(False,)))
     features: str = hyperparameter(FEATURES[0], Choice(FEATURES[:1], also=FEATURES[1:]))
-    """Of pairs read apart; elsewhere the default alone."""
+    """Of pairs read apart; elsewhere without effect, and nothing but the default is begun."""
     batch: int = hyperparameter(8, Choice((8, 32), also=None), structural=False)
     """Rows of a step, as a multiple of the recipe's batch, in a trial that trains nothing else; 1 for any that does."""
     lr: float = hyperparameter(0.03, Float(1e-3, 0.3, log=True), structural=False)
@@ -83,14 +83,17 @@ class Head(Pooled):
         if self.init == "descriptions" and (kind == "regression" or shape.answers.apart):
             what = "a number has none" if kind == "regression" else "of pairs read apart nothing is compared with them"
             raise WrongInput(f"head.init: descriptions are of labels, and {what}; use ridge or zero")
+        self.place(shape)
+        weights = self.rank * (shape.labels + width) if self.rank else shape.labels * width
+        return weights + (shape.labels if self.bias else 0)
+
+    def require_effect(self, shape: Shape) -> None:
+        """Features are of pairs read apart."""
         if self.features != FEATURES[0] and not shape.answers.apart:
             raise WrongInput(
                 f"head.features: {self.features} is of pairs whose texts are read each by itself, which this task's are not; "
                 "set task.pairs: apart, or leave it out"
             )
-        self.place(shape)
-        weights = self.rank * (shape.labels + width) if self.rank else shape.labels * width
-        return weights + (shape.labels if self.bias else 0)
 
     def _inputs(self, shape: Shape) -> int:
         """d."""
