@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -17,8 +18,12 @@ import pytest
 from ulpt_search.search.ledger.ledger import Ledger
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.dispatch import Dispatch
-from ulpt_search.search.running.driver import close_behind
+from ulpt_search.search.running.driver import LEAVING, PATIENCE, RETRY, STOPPED, _mirrored, _patience, _told, close_behind
 from ulpt_search.search.running.outbox import Commit, Letter, Outbox, hand_in
+from ulpt_search.search.running.supervisor import Interrupted
+from ulpt_search.search.running.timekeeper import GRACE
+from ulpt_search.search.tracking.mirror import Mirror
+from ulpt_search.search.tracking.run_records import Snapshot
 from ulpt_search.spaces.errors import Away, Failure
 from ulpt_search.spaces.outages import heard_by, insist
 from ulpt_search.spaces.records import Job, Outcome, Problem
@@ -274,6 +279,39 @@ def test_a_killed_driver_whose_mlflow_is_away_too_is_told_in_one_line(capsys: py
     assert len(told.splitlines()) == 1
     assert "Connection refused" in told
     assert "secret" not in told
+
+
+def test_whoever_interrupts_is_told_before_mlflow_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = ledgers.make(Ledger.open(str(tmp_path / "ledger")), trials=1)
+    request = Request("tiny", 200, str(tmp_path), tracking_uri="http://127.0.0.1:9")
+    began = time.monotonic()
+    with pytest.raises(Interrupted), _mirrored(request, ledger, ledger.study("demo")), _told(ledger.study("demo")):
+        raise Interrupted(signal.SIGINT)
+    assert time.monotonic() - began < STOPPED + 5
+    told = capsys.readouterr().err.splitlines()
+    assert "the same command goes on" in told[0]
+    assert "MLflow lags behind" in told[-1]
+
+
+def test_mlflow_that_is_away_at_the_end_is_tried_for_a_moment_only(tmp_path: Path) -> None:
+    def away() -> Snapshot:
+        raise OSError("away")
+
+    mirror = Mirror(tracking_uri="http://127.0.0.1:9", artifacts=None, study=ledgers.make(Ledger.open(str(tmp_path / "l"))).study("demo"))
+    mirror.start(away)
+    began = time.monotonic()
+    assert not mirror.close(status="FINISHED", timeout=30, retry=0.1)
+    assert time.monotonic() - began < 10
+    assert mirror.trouble == "away"
+
+
+def test_waiting_for_mlflow_ends_with_the_time_limit() -> None:
+    def left(limit: float | None, *, gone: float = 0.0) -> float:
+        return _patience(Request("tiny", 200, "home", limit=limit, began=time.monotonic() - gone))
+
+    assert left(None, gone=1000) == left(600, gone=500) == PATIENCE
+    assert left(600, gone=615) == pytest.approx(GRACE - LEAVING - 15, abs=1)
+    assert left(600, gone=700) == RETRY
 
 
 def test_what_mlflow_was_told_outlasts_the_start_of_a_cluster() -> None:

@@ -42,11 +42,13 @@ from .outbox import Outbox, hand_in, outbox_of
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs, worthwhile
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import AGAIN, Interrupted
-from .timekeeper import Limit, Timekeeper
+from .timekeeper import GRACE, Limit, Timekeeper
 from .watch import Watch
 
-PATIENCE = 30.0
-"""Seconds that the mirror gets to catch up after the search."""
+PATIENCE, STOPPED, RETRY = 30.0, 10.0, 1.0
+"""Seconds that the mirror gets to catch up after the search, after one that was interrupted, and for tries after one that failed."""
+LEAVING = 2.0
+"""Seconds of the grace after a time limit that are kept for leaving."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
 
@@ -75,13 +77,14 @@ class Search:
     def run(self, lease: Lease) -> Path | None:
         """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
         request = self.request
-        left = outbox_of(request.places, self.record)
-        if handed := hand_in(left, partial(_commit, self.ledger, self.record.name), say=partial(click.echo, err=True)):
-            request.say(f"{self.record.name}: {handed} outcomes that had waited for the ledger are acknowledged")
-        problems = self.ledger.problems(self.record.name)
-        study = self._study(problems)
-        watch = self._watch(study, problems)
-        with _mirrored(request, self.ledger, self.record) as mirror:
+        with _told(self.record):
+            left = outbox_of(request.places, self.record)
+            if handed := hand_in(left, partial(_commit, self.ledger, self.record.name), say=partial(click.echo, err=True)):
+                request.say(f"{self.record.name}: {handed} outcomes that had waited for the ledger are acknowledged")
+            problems = self.ledger.problems(self.record.name)
+            study = self._study(problems)
+            watch = self._watch(study, problems)
+        with _mirrored(request, self.ledger, self.record) as mirror, _told(self.record):
             study.tell_time(watch.time.time_left())
             references, ceiling = self._references(), self._ceiling()
             if not study.finished or not references.over or not ceiling.over:
@@ -217,7 +220,6 @@ def drive(request: Request) -> Ended | Interrupted:
         try:
             best = search.run(lease)
         except Interrupted as stop:
-            _say_how_to_go_on(record, stop)
             return stop
         return Ended(read_history(ledger, record, store=request.places.store), best, time.monotonic() - began)
 
@@ -285,10 +287,26 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
         status = "KILLED"
         raise
     finally:
-        if not mirror.close(status=status, timeout=PATIENCE):
+        timeout = STOPPED if status == "KILLED" else _patience(request)
+        retry = RETRY if status == "KILLED" or mirror.trouble else None
+        if not mirror.close(status=status, timeout=timeout, retry=retry):
             click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
 
 
-def _say_how_to_go_on(record: StudyRecord, stop: Interrupted) -> None:
-    click.echo(f"{record.name}: {stop}. Everything acknowledged is kept; the same command goes on:", err=True)
-    click.echo(f"  {masked(shlex.join(['ulpt-search', *sys.argv[1:]]))}", err=True)
+def _patience(request: Request) -> float:
+    """Seconds that the mirror gets: no more than a time limit leaves."""
+    if request.limit is None:
+        return PATIENCE
+    left = request.began + request.limit + GRACE - LEAVING - time.monotonic()
+    return max(RETRY, min(PATIENCE, left))
+
+
+@contextmanager
+def _told(record: StudyRecord) -> Iterator[None]:
+    """Whoever interrupts what is inside is told at once how to go on, before anything is waited for."""
+    try:
+        yield
+    except Interrupted as stop:
+        click.echo(f"{record.name}: {stop}. Everything acknowledged is kept; the same command goes on:", err=True)
+        click.echo(f"  {masked(shlex.join(['ulpt-search', *sys.argv[1:]]))}", err=True)
+        raise

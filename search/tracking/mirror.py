@@ -59,9 +59,12 @@ class Mirror:
         """Say that the ledger has something new. Returns at once."""
         self._news.set()
 
-    def close(self, *, status: Status, timeout: float) -> bool:
-        """Write what is left and end the study's run with `status`; return whether that was done within `timeout` seconds."""
-        self._status, self._deadline = status, time.monotonic() + timeout
+    def close(self, *, status: Status, timeout: float, retry: float | None = None) -> bool:
+        """Write what is left and end the study's run with `status`; return whether that was done within `timeout` seconds.
+
+        What fails is tried again for as long, or for `retry` seconds.
+        """
+        self._status, self._deadline = status, time.monotonic() + (timeout if retry is None else min(retry, timeout))
         self._closing.set()
         self._news.set()
         if self._thread is not None:
