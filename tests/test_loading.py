@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from transformers import AutoConfig, WhisperConfig
+from transformers import AutoConfig, T5GemmaConfig, WhisperConfig
 
 from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.model.backbone import LOADERS, load, shape_of
-from ulpt_search.workers.model.identity import _weights
+from ulpt_search.workers.model.identity import _of_passes, _weights
 from ulpt_search.workers.model.precision import cast
 from ulpt_search.workers.model.shared_weights import MAPS, private
 from ulpt_search.workers.training.heap import release
@@ -50,6 +50,17 @@ def test_a_bfloat16_folder_is_the_same_model_in_any_precision(dtype: Any, tmp_pa
     plain = LOADERS["decoder"].from_pretrained(folder, dtype=torch.float32)
     assert found.shape == replace(read_shape(plain), positions=found.shape.positions, handling=found.shape.handling)
     assert found.fingerprint == _weights(plain)
+
+
+def test_what_an_inner_config_says_of_its_dtype_is_not_identity() -> None:
+    """Loading in the files' own precision writes it into every config."""
+    plain, narrow = T5GemmaConfig(), T5GemmaConfig()
+    for config in (narrow, narrow.encoder, narrow.decoder):
+        config.dtype = torch.bfloat16
+    assert str(narrow.to_dict()) != str(plain.to_dict())
+    assert _of_passes(narrow) == _of_passes(plain)
+    narrow.encoder.hidden_size *= 2
+    assert _of_passes(narrow) != _of_passes(plain)
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma3_text", "gptj", "m2m_100", "falcon_h1"])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -13,15 +14,18 @@ from ulpt_search.benchmarks.family_gates import gates
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.catalogue import count
-from ulpt_search.workers.exports import Card, export, verify
+from ulpt_search.workers.exports import Card, export, readme, verify
 from ulpt_search.workers.exports.forms import Reading, forms_of
 from ulpt_search.workers.exports.reloading import Fresh
+from ulpt_search.workers.exports.stock_process import stock_model
 from ulpt_search.workers.model.architecture import weight_of
 from ulpt_search.workers.model.backbone import Backbone, load, on_paper, shape_of
 from ulpt_search.workers.model.frozen_scores import require_same_scores
+from ulpt_search.workers.model.identity import _outputs, sha256_of_tensor
 from ulpt_search.workers.model.quantised import SETTINGS, is_packed, names, packed_linears, saved
 from ulpt_search.workers.model.readouts.encoding import encode
-from ulpt_search.workers.training.trainer import Trainer
+from ulpt_search.workers.model.sites import Sites
+from ulpt_search.workers.training.trainer import Trainer, bound_values
 
 from . import families, toy
 from .exporting import setup, task_folder, trained, trial
@@ -29,6 +33,7 @@ from .test_alive import ROWS
 from .test_families import rows
 
 pytest.importorskip("bitsandbytes", reason="the extra quantized")
+IMPORTED = ("AutoModelForCausalLM", "AutoTokenizer", "BitsAndBytesConfig")
 IDS = torch.tensor([[1, 12, 20, 31, 40]])
 
 
@@ -81,13 +86,27 @@ def test_on_paper_it_has_the_shape_and_the_bytes_that_it_has_when_loaded(packed:
     assert [linear.name for linear in shape_of(spec()).linears] == [linear.name for linear in packed.shape.linears]
 
 
+@pytest.mark.parametrize("name", ["t5", "gpt2", "bert"])
+def test_on_paper_those_linears_are_in_4_bits_that_are_when_loaded(name: str) -> None:
+    """T5 keeps some whole, GPT-2's are Conv1D, and BERT's last parameter is a bias."""
+    loaded = load(spec(name)).model
+    found = {key for key, module in loaded.named_modules() if is_packed(getattr(module, "weight", None))}
+    assert found == names(on_paper(spec(name)))
+    assert found
+
+
+def test_a_folders_own_exceptions_are_kept_on_paper() -> None:
+    paper = on_paper(spec())
+    paper.config.quantization_config = {"llm_int8_skip_modules": ["q_proj", "lm_head"]}
+    assert {name for name in names(on_paper(spec())) if not name.endswith("q_proj")} == names(paper)
+
+
 def test_it_is_another_model_than_its_files_are_alone(packed: Backbone) -> None:
-    whole = families.backbone("llama").frozen
     plain = load(replace(spec(), quantization="none")).frozen
     assert [one.part for one in plain.differences(packed.frozen)] == ["weights"]
     assert not plain.weights.same(packed.frozen.weights)
+    assert plain.weights.same(families.backbone("llama").frozen.weights)
     assert load(spec(dtype="bfloat16")).frozen == packed.frozen, "whatever it is computed in"
-    assert whole is not None
 
 
 def test_a_folder_in_4_bits_is_taken_as_it_is(packed: Backbone, tmp_path: Path) -> None:
@@ -138,6 +157,90 @@ def test_embeddings_give_the_scores_of_their_ids(packed: Backbone) -> None:
     assert require_same_scores(packed, run.readout, data) < 1e-5
 
 
+def test_a_model_is_recognised_where_it_lies() -> None:
+    """Weights in 4 bits are put on their device before: an id or a hash on the CPU alone would end there."""
+    paper = on_paper(replace(spec(), quantization="none"))
+    paper.get_input_embeddings().register_forward_pre_hook(tell_device)
+    with pytest.raises(Elsewhere.Told, match="ids on meta"):
+        _outputs(paper)
+    held = torch.arange(6.0)
+    assert sha256_of_tensor(held.as_subclass(Elsewhere)) == sha256_of_tensor(held)
+
+
+def tell_device(_: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+    raise Elsewhere.Told(f"ids on {args[0].device.type}")
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor as on a device whose memory NumPy cannot read."""
+
+    class Told(Exception):
+        """Where ids are."""
+
+    def cpu(self, *_: Any) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+    def numpy(self, **_: Any) -> Any:
+        raise TypeError("not in this memory")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_it_loads_on_a_gpu() -> None:
+    assert load(replace(spec(), device="cuda")).device.type == "cuda"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", torch.float32), ("float32", torch.bfloat16)])
+def test_a_part_of_a_fused_linear_is_read_again_in_the_models_precision(dtype: str, bits: torch.dtype) -> None:
+    """Its 4 bits stand for numbers in the precision that they were made of, its bias is in the model's."""
+    backbone = load(spec("gpt_neox", dtype))
+    for module in packed_linears(backbone.model):
+        module.weight.quant_state.dtype = bits  # type: ignore[union-attr] # as a folder that was packed in it says
+    pack = toy.pack(backbone, [("finegates", {"modules": "q,v"}, 0)])
+    plain = backbone.model(IDS).logits
+    with Sites(backbone.model, backbone.shape, pack.groups, trials=1) as sites, sites.bind(bound_values(pack), rows=1):
+        torch.testing.assert_close(backbone.model(IDS).logits, plain, atol=1e-2, rtol=1e-2)  # a gate starts open
+
+
+@pytest.fixture(scope="module")
+def narrow_folder(packed: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in 4 bits that asks for products in bfloat16, as most do; a proof compares in float32."""
+    folder = tmp_path_factory.mktemp("narrow")
+    packed.model.save_pretrained(folder)
+    packed.tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf8"))
+    config["quantization_config"]["bnb_4bit_compute_dtype"] = "bfloat16"
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf8")
+    return folder
+
+
+@torch.no_grad()
+def test_a_folder_in_4_bits_is_proven_in_float32(packed: Backbone, narrow_folder: Path) -> None:
+    stock = stock_model(str(narrow_folder), "decoder", bits=dict(SETTINGS))
+    torch.testing.assert_close(stock(IDS).logits, packed.model(IDS).logits, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("holds", [False, True])
+def test_readme_lines_load_4_bits_on_the_cpu_and_compute_in_float32(
+    holds: bool, packed: Backbone, narrow_folder: Path, tmp_path: Path
+) -> None:
+    model = families.model("llama")
+    peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path)
+    packed.tokenizer.save_pretrained(tmp_path)
+    base = str(narrow_folder if holds else families.folder("llama"))
+    told_by = ("peft", 0, "lora", {}, 0, 1, "", base, "", "decoder", "toy", (), (), "accuracy", 8)
+    card = Card(*told_by, quantization="bnb-4bit", holds_bits=holds)  # type: ignore[arg-type]
+    told: dict[str, Any] = {"HERE": str(tmp_path)}
+    lines = readme._model(card, "AutoModelForCausalLM")
+    exec("\n".join([f"import torch\nfrom peft import PeftModel\nfrom transformers import {', '.join(IMPORTED)}", *lines]), told)
+    torch.testing.assert_close(told["model"](IDS).logits, packed.model(IDS).logits, atol=1e-5, rtol=0)
+    assert all('device_map={"": "cpu"}' in line for line in lines if "from_pretrained(BASE" in line)
+    assert ("BITS" in told) != holds
+    assert ("NF4" in readme._heading(card)) != holds
+    assert "pip install 'ulpt-search[quantized]'" in readme._heading(card)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("style", ["peft", "native"])
 def test_an_export_says_which_base_it_is_of_and_computes_what_was_trained(style: str, tmp_path: Path, fresh: Fresh) -> None:
@@ -146,7 +249,7 @@ def test_an_export_says_which_base_it_is_of_and_computes_what_was_trained(style:
     export(study, config, trained(study, config), style=style, out=tmp_path / "out", fresh=fresh)
     assert verify(tmp_path / "out", fresh=fresh).fine
     told = (tmp_path / "out" / "README.md").read_text(encoding="utf8")
-    assert "in 4 bits (bitsandbytes' NF4), and no other" in told
+    assert "in 4 bits (bitsandbytes' NF4; `pip install 'ulpt-search[quantized]'`), and no other" in told
     assert "was trained on the base in 4 bits (bnb-4bit), whose own outputs are" in told
     assert Card.read(tmp_path / "out").quantization == "bnb-4bit"
     assert ("quantization_config=BITS" in told) == (style == "peft")

@@ -85,6 +85,8 @@ class Card:
     """Whether the frozen model is the text part of a multimodal one."""
     quantization: Quantization = "none"
     """How the frozen model's linears are kept."""
+    holds_bits: bool = False
+    """Whether its own files hold those few bits, so that nobody makes them."""
     kept: Kept | None = None
     """Of a merged export, what the frozen model left in it; None in others, and in exports of earlier versions."""
 

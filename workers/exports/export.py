@@ -217,6 +217,7 @@ def _card(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style: Any
         family=backbone.family,
         part=backbone.part,
         quantization=backbone.quantization,
+        holds_bits=backbone.quantization != "none" and holds_few_bits(backbone),
         mask=backbone.mask,
         task=task.name,
         labels=task.labels,

@@ -39,11 +39,19 @@ _FOOT = "`ulpt-search verify DIR` proves that this folder still does what the tr
 def _heading(card: Card) -> str:
     return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
 
-Frozen model: `{card.base_name}`{_KEPT[card.quantization]}. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
+Frozen model: `{card.base_name}`{_kept(card)}. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
 """
 
 
-_KEPT = {"none": "", "bnb-4bit": " in 4 bits (bitsandbytes' NF4), and no other"}
+def _kept(card: Card) -> str:
+    """In which weights the frozen model is, and what reads them."""
+    if card.quantization == "none":
+        return ""
+    return f" in 4 bits ({'as its folder holds them' if card.holds_bits else _NF4}; `{_READS_BITS}`), and no other"
+
+
+_NF4 = "bitsandbytes' NF4"
+_READS_BITS = "pip install 'ulpt-search[quantized]'"
 
 
 def _asked(card: Card) -> str:
@@ -110,19 +118,43 @@ def _model(card: Card, loader: str) -> list[str]:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
     classes = f", num_labels={card.outputs}" if card.is_class else ""
     loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32{classes})"
-    if card.quantization != "none":
+    if _makes_bits(card):
         base += f"\nBITS = BitsAndBytesConfig({', '.join(f'{name}={value!r}' for name, value in SETTINGS.items())})"
-        loaded = loaded.removesuffix(")") + ", quantization_config=BITS)"
+    loaded = loaded.removesuffix(")") + f"{_placed(card)})"
     if _parted(card):
         base += "\n" + _PART + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
-        bits = "" if card.quantization == "none" else ", quantization_config=BITS"
-        loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{bits})"
-    return [base, f"model = PeftModel.from_pretrained({loaded}, HERE).eval()", tokenizer]
+        mapped = f"config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{_placed(card)}"
+        loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, {mapped})"
+    return [
+        base,
+        f"model = PeftModel.from_pretrained({loaded}, HERE).eval()",
+        *(_WHOLE_PRODUCTS if card.quantization != "none" else []),
+        tokenizer,
+    ]
+
+
+_WHOLE_PRODUCTS = [
+    "for module in model.modules():",
+    '    if hasattr(module, "compute_type_is_set"):  # in 4 bits: multiplied in float32, whatever the folder or the CPU would take',
+    "        module.compute_dtype, module.compute_type_is_set = torch.float32, True",
+    "        module.support_avx512bf16_for_cpu = False",
+]
+
+
+def _makes_bits(card: Card) -> bool:
+    """Whether the lines put whole weights in few bits: what a folder holds itself, no argument overrides."""
+    return card.quantization != "none" and not card.holds_bits
+
+
+def _placed(card: Card) -> str:
+    """Further arguments for weights in few bits: without a device, transformers takes a GPU where there is one."""
+    bits = ", quantization_config=BITS" if _makes_bits(card) else ""
+    return "" if card.quantization == "none" else bits + ', device_map={"": "cpu"}'
 
 
 def _bits(card: Card) -> str:
     """What else the lines import of transformers."""
-    return "" if card.quantization == "none" else ", BitsAndBytesConfig"
+    return ", BitsAndBytesConfig" if _makes_bits(card) else ""
 
 
 def _parted(card: Card) -> bool:

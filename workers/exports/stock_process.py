@@ -65,6 +65,8 @@ def stock_model(
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False  # a kernel of some CPUs rounds what it reads to bfloat16
+        if hasattr(module, "compute_type_is_set"):
+            module.compute_dtype, module.compute_type_is_set = torch.float32, True  # a folder in 4 bits may ask for less
     return model
 
 

@@ -115,7 +115,13 @@ def _checkpoint(folder: Path) -> list[Path]:
 
 
 def _of_passes(config: PretrainedConfig) -> dict[str, Any]:
-    return {key: value for key, value in config.to_dict().items() if key not in _OF_NO_PASS and "dropout" not in key}
+    return _cleared(config.to_dict())
+
+
+def _cleared(told: dict[str, Any]) -> dict[str, Any]:
+    """What is left of a config, and of those inside it: loading writes the dtype into each."""
+    kept = {key: value for key, value in told.items() if key not in _OF_NO_PASS and "dropout" not in key}
+    return {key: _cleared(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 def _tokenizer(tokenizer: PreTrainedTokenizerBase) -> list[object]:
@@ -179,18 +185,18 @@ def _reached(model: PreTrainedModel) -> set[str]:
 
 @torch.enable_grad()
 def _outputs(model: PreTrainedModel) -> Tensor:
-    ids = torch.arange(1, 1 + TOKENS)[None]
+    ids = torch.arange(1, 1 + TOKENS, device=model.device)[None]  # weights in few bits are on theirs from the start
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
-        inputs["decoder_input_ids"] = torch.tensor([[0]])
+        inputs["decoder_input_ids"] = torch.zeros_like(ids[:, :1])
     found = model(**inputs)
     outputs: Tensor = found.logits if hasattr(found, "logits") else found.last_hidden_state
     return outputs
 
 
 def sha256_of_tensor(tensor: Tensor) -> str:
-    """sha256 of the bytes of a CPU tensor's numbers in float32 where they are less precise, so that it is the same in whatever they lie."""
+    """sha256 of the bytes of a tensor's numbers, in float32 where they are less precise: the same in whatever and wherever they lie."""
     found, narrow = hashlib.sha256(), tensor.is_floating_point() and tensor.dtype.itemsize < torch.float32.itemsize
     for piece in pieces(tensor.contiguous()):
-        found.update((piece.float() if narrow else piece).flatten().view(torch.uint8).numpy().data)
+        found.update((piece.float() if narrow else piece).cpu().flatten().view(torch.uint8).numpy().data)
     return found.hexdigest()

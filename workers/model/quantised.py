@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from ...spaces.errors import WrongInput
 from ...spaces.space import Quantization
@@ -97,11 +98,15 @@ def compute_in(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def names(model: PreTrainedModel) -> set[str]:
-    """Names of the linears that transformers would put in 4 bits; the model may be on the meta device."""
-    output = model.get_output_embeddings()
-    last = list(model.named_parameters())[-1][0].rpartition(".")[0]
-    linears = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    return {name for name, module in linears.items() if module is not output and name != last}
+    """Names of the linears that transformers puts in 4 bits, by its own rules; the model may be on the meta device."""
+    from transformers.quantizers.base import HfQuantizer  # loads every method's, so only where one is asked for
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    given = getattr(model.config, "quantization_config", None) or {}
+    skipped = (given if isinstance(given, dict) else given.to_dict()).get("llm_int8_skip_modules")
+    whole = HfQuantizer.get_modules_to_not_convert(model, skipped, model._keep_in_fp32_modules)
+    linears = (name for name, module in model.named_modules() if type(module) is nn.Linear or isinstance(module, Conv1D))
+    return {name for name in linears if should_convert_module(name, whole)}
 
 
 def saved(model: PreTrainedModel) -> int:
