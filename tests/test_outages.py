@@ -1,5 +1,6 @@
 """The database, the store and MLflow go away for a while, and come back: what was computed waits, and is acknowledged once."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.migrations.database import may_come_back as database_may_come_back
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.dispatch import Dispatch
 from ulpt_search.search.running.driver import LEAVING, PATIENCE, RETRY, STOPPED, _mirrored, _patience, _told, close_behind
@@ -28,6 +31,7 @@ from ulpt_search.spaces.errors import Away, Failure
 from ulpt_search.spaces.outages import heard_by, insist
 from ulpt_search.spaces.records import Job, Outcome, Problem
 from ulpt_search.workers.training.store import AdapterStore, Unusable
+from ulpt_search.workers.training.store import may_come_back as store_may_come_back
 
 from . import ledgers, mlflow_server, moto_store, postgres, tiny
 from .mirror_records import runs
@@ -253,6 +257,33 @@ def test_a_store_that_refuses_is_not_waited_for(bucket: Bucket) -> None:
     assert not isinstance(refused.value, Away)
     with pytest.raises(Failure, match=r"^no$"):
         insist(lambda: _raise(Failure("no")), seconds=600)
+
+
+def test_a_server_that_errs_is_waited_for_and_a_disk_that_dies_is_not() -> None:
+    exceptions, errors = pytest.importorskip("botocore.exceptions"), pytest.importorskip("s3fs.errors")
+    for code in ("InternalError", "NobodyKnowsThisCode"):
+        answer = exceptions.ClientError({"Error": {"Code": code, "Message": "again"}}, "PutObject")
+        assert store_may_come_back(errors.translate_boto_error(answer)), code
+    assert not store_may_come_back(OSError(errno.EIO, "Input/output error"), local=True)
+    assert store_may_come_back(OSError(errno.ESTALE, "Stale file handle"), local=True)
+
+
+def test_a_database_that_lets_nobody_in_is_not_waited_for(database: postgres.Server) -> None:
+    """Where connecting fails there is nothing to tell a refusal from an outage by, but the server's words."""
+    psycopg = pytest.importorskip("psycopg")
+    port = database.port
+    for url in (f"postgresql://postgres@127.0.0.1:{port}/nowhere", f"postgresql://stranger@127.0.0.1:{port}/postgres"):
+        assert not database_may_come_back(_refusal(url)), url
+    assert database_may_come_back(_refusal("postgresql://postgres@127.0.0.1:1/postgres"))
+    wrong = psycopg.OperationalError('connection failed: FATAL:  password authentication failed for user "ada"')
+    assert not database_may_come_back(sa.exc.OperationalError("select", {}, wrong))
+    assert database_may_come_back(sa.exc.InternalError("insert", {}, psycopg.errors.ReadOnlySqlTransaction("a standby")))
+
+
+def _refusal(url: str) -> sa.exc.DBAPIError:
+    with pytest.raises(sa.exc.DBAPIError) as refused:
+        sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg")).connect()
+    return refused.value
 
 
 def _raise(error: Exception) -> None:

@@ -207,7 +207,7 @@ class AdapterStore:
             known = isinstance(error, OSError) if self._local else True
             if not known or (isinstance(error, FileNotFoundError) and not absent):
                 raise
-            kind = StoreAway if may_come_back(error) else Unusable
+            kind = StoreAway if may_come_back(error, local=self._local) else Unusable
             raise kind(f"{told}: {reason(error)}; put that right and run again") from error
 
     def _place(self, data: bytes, path: str, aside: str) -> None:
@@ -252,7 +252,16 @@ class AdapterStore:
             ) from error
 
 
-_LOST = {errno.EIO, errno.EBUSY, errno.ESTALE, errno.ENOTCONN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN}
+_LOST = {
+    getattr(errno, "EREMOTEIO", errno.EBUSY),
+    errno.EBUSY,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.EHOSTUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+}
 _LOST_ELSEWHERE = {"ConnectionError", "HTTPClientError", "ClientConnectionError", "FSTimeoutError", "HttpError"}
 """What botocore, aiohttp, fsspec and gcsfs call a server that does not answer; their packages need not be there.
 
@@ -260,9 +269,14 @@ botocore's `ConnectionError` is none of Python's.
 """
 
 
-def may_come_back(error: BaseException) -> bool:
-    """Whether an error says that a file system does not answer, rather than that it refuses."""
-    if isinstance(error, ConnectionError | TimeoutError) or (isinstance(error, OSError) and error.errno in _LOST):
+def may_come_back(error: BaseException, *, local: bool = False) -> bool:
+    """Whether an error says that a file system does not answer, rather than that it refuses.
+
+    EIO is a `local` disk that dies; elsewhere it is what s3fs makes of any code of a server's that it does not know.
+    """
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, OSError) and (error.errno in _LOST or (error.errno == errno.EIO and not local)):
         return True
     return bool({kind.__name__ for kind in type(error).__mro__} & _LOST_ELSEWHERE)
 

@@ -17,8 +17,11 @@ PATIENCE = 30.0
 
 _NETWORK = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 """libpq's own names: after so many seconds (the last: milliseconds) a server that does not answer counts as away, rather than never."""
-_PASSING = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
-"""PostgreSQL's states that pass by themselves: connection lost, serialisation or deadlock, too many clients, shutting down, starting up."""
+_PASSING = ("08", "25006", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
+"""PostgreSQL's states that pass by themselves: connection lost, read-only (a standby that takes over), serialisation or deadlock,
+too many clients, shutting down, starting up."""
+_REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "is not permitted to log in", "permission denied for")
+"""What a server says, in English, to a client that it will not let in: where connecting fails, psycopg has no state to tell it by."""
 
 _SQLITE = "sqlite:///"
 _LOCK = 5_501_025_040_220_502  # any fixed number: who holds it in PostgreSQL may change the schema
@@ -105,6 +108,8 @@ def may_come_back(error: sa.exc.DBAPIError) -> bool:
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         return str(state).startswith(_PASSING)
+    if any(refused in str(cause) for refused in _REFUSED):
+        return False
     return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
 
 
