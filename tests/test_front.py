@@ -118,6 +118,21 @@ def test_results_in_columns_are_all_of_a_study_s_however_they_are_read(ledger: L
         assert [(one.trial, one.score, one.adapter, one.bytes) for one in found] == [(n, n / 16, f"{n}", n) for n in range(count)]
 
 
+def test_a_small_study_reads_nothing_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the index, and once where one chunk holds it; a study of most rows goes through them in their order."""
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}")
+    monkeypatch.setattr(result_columns, "CHUNK", 8)
+    results = tuple(Result(n, 8, "validation", 0.5, 1e-4, 0.5, 1.0, f"{n}", n) for n in range(40))
+    large, small = (
+        written(ledger, ([Trial(n, "prompt", {"prompt_length": n}, 0, n) for n in range(40)], Outcome(0, some, ())), SPACE)
+        for some in (results, results[:3])
+    )
+    asked, tuples = list[str](), result_columns._tuples
+    monkeypatch.setattr(result_columns, "_tuples", lambda connection, chosen: asked.append(str(chosen)) or tuples(connection, chosen))
+    assert (len(ledger.brief_results(small)), len(asked), "study +" in asked[-1]) == (3, 1, False)
+    assert (len(ledger.brief_results(large)), len(asked), "study +" in asked[-1]) == (40, 1 + 6, True)
+
+
 def test_a_list_that_is_printed_as_it_comes_is_printed_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many items and pages there are, and whatever line ends their texts have: all of the ledger's trials, in their order."""
     monkeypatch.setattr(ledgers, "PAGE", 2)

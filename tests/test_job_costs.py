@@ -97,3 +97,23 @@ def test_before_any_job_a_guess_is_no_knowledge() -> None:
     """A measured speed is."""
     assert not JobCosts(ROWS).known
     assert JobCosts(ROWS, Expected.of(10.0, batch=16)).known
+
+
+def test_what_the_last_light_jobs_took_the_next_will_take() -> None:
+    """The first of them looked at the training rows: it is the worst that is expected, until enough others are known."""
+    costs, light, final = (
+        JobCosts({"validation": 100, "test": 4000}, Expected.of(10.0, batch=16)),
+        Work(0, 200),
+        Work(0, 200, ("validation", "test")),
+    )
+    by_rows = costs.price(final).mean - costs.price(light).mean
+    assert by_rows == pytest.approx(4000 * costs.expected.row), "the first look at a split passes all its rows"
+    for seconds in (60.0, *[4.0] * 7):
+        costs.add(light, seconds)
+    assert (costs.price(light).mean, costs.price(light).high) == (4.0, 60.0)
+    assert costs.price(final).mean == pytest.approx(4.0 + by_rows + costs.expected.fixed)
+    costs.add(light, 4.0)
+    assert costs.price(light).high == 4.0
+    assert costs.price(light, cold=True).mean == 4.0 + costs.loading.mean
+    costs.add(final, 30.0)
+    assert (costs.price(final).mean, costs.price(light).mean) == (30.0, 4.0)

@@ -109,6 +109,7 @@ def test_what_they_take_says_nothing_of_what_others_cost() -> None:
     keeper.returned(Executor().run(job))
     assert costs.price(Work(4, 100)) == before
     assert keeper.free() == (NOTHING,)
+    assert costs.price(flight.work).mean == pytest.approx(90.0 - costs.loading.mean)
 
 
 def test_in_a_limited_time_the_best_of_the_others_climb_before_more_are_tried() -> None:

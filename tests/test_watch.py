@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from ulpt_search.dashboards.points import points
+from ulpt_search.search.brain.result_table import ResultTable
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.brain.time_left import Work
 from ulpt_search.search.running.job_costs import JobCosts
 from ulpt_search.search.running.timekeeper import Limit, Timekeeper
-from ulpt_search.search.running.watch import Watch
+from ulpt_search.search.running.watch import CurveResults, Watch
 from ulpt_search.spaces.axes import Float, Hyperparameters, Int
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
 from ulpt_search.spaces.references import Reference
@@ -82,6 +83,24 @@ def drive(study: Study, watching: Watch, clock: Clock, *, seconds_per_job: float
         outcome = answer(job)
         study.record(outcome)
         watching.returned(outcome)
+
+
+def test_of_a_long_study_only_what_the_curve_shows_is_made(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = new_study()
+    for _ in drive(study, watch(study, clock), clock, seconds_per_job=1.0):
+        pass
+    made, at = list[int](), ResultTable.at
+    monkeypatch.setattr(ResultTable, "at", lambda table, rows: made.extend(rows.tolist()) or at(table, rows))
+    again = Study(space=SPACE, budget=150, count=count, methods=METHODS, pack=2, trials=[*study.trials.values()], results=study.results)
+    table = list(again.results)
+    made.clear()
+    curve = CurveResults(again)
+    finals = {trial.number for trial in again.trials.values() if trial.purpose == "final"}
+    shown = [one for one in table if one.trial in finals or (one.split == "validation" and one.step == SPACE.training.steps)]
+    assert sorted(map(str, curve.results)) == sorted(map(str, shown))
+    assert curve.rungs == dict(sorted(Counter(one.step for one in table if one.split == "validation").items()))
+    assert 0 < len(made) == len(shown) < len(table)
+    assert finals
 
 
 def test_without_a_limit_no_time_is_told(clock: Clock) -> None:

@@ -16,15 +16,22 @@ def read_results(connection: sa.Connection, study: int) -> ResultTable:
     table, found = tables.results, ResultTable()
     score, variance = (sa.type_coerce(table.c[name], sa.Double) for name in ("score", "variance"))  # NULL is NaN in a column, too
     columns = (table.c.trial, table.c.step, table.c.split == "test", score, variance, table.c.bytes, table.c.id)
-    own = table.c.study + 0 == study  # no index over studies: their ids would be sorted anew for every chunk
-    chosen, last = sa.select(*columns).where(own).order_by(table.c.id).limit(CHUNK), 0
-    while some := _tuples(connection, chosen.where(table.c.id > last)):
+    chosen, last, size = sa.select(*columns).where(_own(connection, study)).order_by(table.c.id).limit(CHUNK), 0, CHUNK
+    while size == CHUNK and (some := _tuples(connection, chosen.where(table.c.id > last))):
         *values, ids = zip(*some, strict=True)
         found.extend(values)
-        last = ids[-1]
+        last, size = ids[-1], len(ids)
     for trial, step, adapter in connection.execute(_latest(study), execution_options={"yield_per": CHUNK}):
         found.name(trial, step, adapter)
     return found
+
+
+def _own(connection: sa.Connection, study: int) -> "sa.ColumnElement[bool]":
+    """The rows of a study: by the index over studies, from which ids are sorted anew for every chunk, where all rows are more than that."""
+    table = tables.results
+    rows = connection.scalar(sa.select(sa.func.count()).where(table.c.study == study)) or 0
+    every = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    return table.c.study == study if rows * (rows // CHUNK + 1) < every else table.c.study + 0 == study
 
 
 def _tuples(connection: sa.Connection, chosen: "sa.Select[Any]") -> list[tuple[Any, ...]]:

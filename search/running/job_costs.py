@@ -5,6 +5,8 @@
 Least squares with errors in proportion to the cost, outliers weighed down (Huber 1964), older jobs forgotten by and by, and every
 coefficient held to what is expected of it by one observation's weight, so that jobs that are all alike do not leave them open. All of one
 worker's time: how many there are is no part of it.
+
+A job of light trials alone, which make no passes, costs what the last such jobs did: closed forms and kept states follow no step.
 """
 
 from collections import deque
@@ -17,13 +19,15 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from ...spaces.records import Split
-from ..brain.time_left import Estimate, Work
+from ..brain.time_left import HIGH, Estimate, Work
 from .writing_cost import NONE, Writes
 
 Floats = NDArray[np.float64]
 
 KEPT = 200
 """Jobs that are remembered."""
+LIGHT = 8
+"""Light jobs that are remembered: the first one looks at all training rows, and should be forgotten when others are known."""
 FADING = 0.97
 """What a job weighs less with each one that came back after it."""
 SPREAD = 0.25
@@ -68,14 +72,34 @@ class JobCosts:
     writes: Writes = NONE
     _jobs: deque[tuple[Floats, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
+    _light: deque[tuple[tuple[Split, ...], float]] = field(default_factory=lambda: deque(maxlen=LIGHT))
+
     def add(self, work: Work, seconds: float, *, cold: bool = False) -> None:
         """Learn from a job that came back; `cold`: its worker had to start and to load the model first."""
+        if not work.trials:
+            self._light.append((work.splits, max(seconds - cold * self.loading.mean, 1e-3)))
+            return
         self._jobs.append((self._features(work, cold=cold), max(seconds, 1e-3)))
         self.__dict__.pop("_fit", None)
 
     def price(self, work: Work, *, cold: bool = False) -> Estimate:
         """Return what a job will take."""
-        x, fit = self._features(work, cold=cold), self._fit
+        return self._price(self._features(work, cold=cold)) if work.trials else self._light_price(work, cold=cold)
+
+    def _light_price(self, work: Work, *, cold: bool) -> Estimate:
+        """The median of the last, and at worst their largest; before any of these splits, one look at their rows and what others took."""
+        own = [seconds for splits, seconds in self._light if splits == work.splits]
+        taken = own or [seconds for _, seconds in self._light]
+        middle = float(np.median(taken)) if taken else 0.0
+        last = Estimate(middle, own=(max(taken, default=0.0) - middle) / HIGH)
+        if own:
+            return last + self.loading if cold else last
+        unread = set(work.splits).difference(*(splits for splits, _ in self._light))
+        rows = sum(self.rows[split] for split in unread)
+        return self._price(np.array([1.0, 0.0, 0.0, rows, 0.0, float(cold)])) + last
+
+    def _price(self, x: Floats) -> Estimate:
+        fit = self._fit
         mean = float(x @ fit.coefficients)
         return Estimate(mean, common=float(np.sqrt(x @ fit.covariance @ x)), own=fit.spread * mean)
 

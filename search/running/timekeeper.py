@@ -99,11 +99,11 @@ class Timekeeper:
     def returned(self, outcome: Outcome) -> None:
         """Note that a job is over. One without any result lost its worker, and says nothing of what jobs cost.
 
-        Nor do references, which are no trial's, and light trials, whose first job looks at the training rows: but their worker is warm.
+        Nor do references, which are no trial's: but their worker is warm.
         """
         flight = self._flights.pop(outcome.job)
         if outcome.results or outcome.references:
-            if outcome.results and flight.work.trials:
+            if outcome.results:
                 self.costs.add(flight.work, self._clock() - flight.since, cold=flight.cold)
             self._warm += flight.cold
         elif not flight.cold:

@@ -1,13 +1,15 @@
 """What a running search looks like from outside: what is known of it, what it does, and how long it will take."""
 
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
+
+import numpy as np
 
 from ...dashboards.points import points
 from ...dashboards.progress import Progress, RunningJob, describe
 from ...spaces.records import Job, Outcome, Problem, Result, Trial
 from ...spaces.space import Space
+from ..brain.result_table import ResultTable
 from ..brain.study import Study
 from .countdown import Countdown
 from .timekeeper import Timekeeper
@@ -16,14 +18,17 @@ from .timekeeper import Timekeeper
 class CurveResults:
     """What a curve is drawn from: the results of search trials at the highest step, and of the finals.
 
-    Each result of a study is looked at once, so that a look at the curve costs no more the more trials were stopped before.
+    Each result of a study is looked at once, in its columns, and made only where the curve shows it: a look costs no more the more
+    trials were stopped before.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._read = 0
         self._rungs: Counter[int] = Counter()
-        self._searched: dict[int, list[Result]] = defaultdict(list)  # step -> scores of search trials
+        self._highest = 0
+        self._searched: list[Result] = []
+        """Scores of search trials at the highest step."""
         self._finals: list[Result] = []
 
     @property
@@ -36,7 +41,7 @@ class CurveResults:
     def results(self) -> list[Result]:
         """The results that the curve is drawn from."""
         self._catch_up()
-        return [*self._searched[max(self._searched)], *self._finals] if self._searched else []
+        return [*self._searched, *self._finals] if self._searched else []
 
     @property
     def trials(self) -> dict[int, Trial]:
@@ -45,17 +50,22 @@ class CurveResults:
         return own | {trial.finalist: self._study.trials[trial.finalist] for trial in own.values() if trial.finalist is not None}
 
     def _catch_up(self) -> None:
-        for result in self._study.results[self._read :]:
-            self._enter(result)
-        self._read = len(self._study.results)
-
-    def _enter(self, result: Result) -> None:
-        if result.split == "validation":
-            self._rungs[result.step] += 1
-        if self._study.trials[result.trial].purpose == "final":
-            self._finals.append(result)
-        elif result.split == "validation" and math.isfinite(result.score):
-            self._searched[result.step].append(result)
+        known, start = self._study.results, self._read
+        table = known if isinstance(known, ResultTable) else ResultTable.of(known)
+        if start == len(table):
+            return
+        self._read = len(table)
+        trials, steps, tests, scores = (table.column(name)[start:] for name in ("trial", "step", "test", "score"))
+        repeated = [trial for trial in np.unique(trials).tolist() if self._study.trials[trial].purpose == "final"]
+        finals = np.isin(trials, repeated)
+        found, counts = np.unique(steps[~tests], return_counts=True)
+        self._rungs.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+        self._finals += table.at(start + np.flatnonzero(finals))
+        searched = ~finals & ~tests & np.isfinite(scores)
+        highest = int(steps[searched].max(initial=self._highest))
+        if highest > self._highest:
+            self._highest, self._searched = highest, []
+        self._searched += table.at(start + np.flatnonzero(searched & (steps == highest)))
 
 
 class Watch:

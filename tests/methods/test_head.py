@@ -1,5 +1,6 @@
 """A head's equation and counts by hand, its starts, what it reads of a text, and its company in a pack."""
 
+import gc
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ulpt_search.workers.catalogue import count, count_to_begin, parts, rule
 from ulpt_search.workers.methods.head import Head
 from ulpt_search.workers.methods.maths import discriminant as ridges
 from ulpt_search.workers.methods.maths.discriminant import discriminant, rule_of
+from ulpt_search.workers.methods.maths.several_labels import one_by_one
 from ulpt_search.workers.model import pooled_states
 from ulpt_search.workers.model.backbone import Backbone, load
 from ulpt_search.workers.model.frozen_scores import own_scores
@@ -264,6 +266,23 @@ def test_a_rule_is_found_once_for_the_same_states_and_goes_with_them() -> None:
     assert discriminant(states, targets.flip(0), labels=3) is not first
     kept = weakref.ref(first[1])
     del first, states
+    assert kept() is None
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_eigenvectors_that_all_ranks_share_are_found_once(several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all rows and of three fourths of them; of any number of labels a row for each label, which is a rule of its own."""
+    states, numbers = torch.randn(24, 4, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 3
+    found, eigh = list[int](), torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: found.append(len(matrix)) or eigh(matrix))
+    marks = torch.nn.functional.one_hot(numbers, 3)
+    rules = [one_by_one(states, marks, rank=rank) if several else discriminant(states, numbers, labels=3, rank=rank) for rank in (0, 1, 2)]
+    assert len(found) == (6 if several else 2)
+    kept = weakref.ref(rules[1][1])
+    if not several:
+        torch.testing.assert_close(rules[1], rule_of(states, numbers, labels=3, rank=1, bias=True), rtol=0, atol=0)
+    del states, rules
+    gc.collect()
     assert kept() is None
 
 

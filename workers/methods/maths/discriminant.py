@@ -28,8 +28,9 @@ _KEPT = Remembered()
 
 
 def discriminant(states: Tensor, targets: Tensor, *, labels: int, rank: int = 0, bias: bool = True) -> Rule:
-    """Return `rule_of` these, found once for the same tensors."""
-    return _KEPT.of(states, targets, (labels, rank, bias), lambda: rule_of(states, targets, labels=labels, rank=rank, bias=bias))
+    """Return `rule_of` these, found once for the same tensors; what no rank and no bias changes is found once for all of them."""
+    fitting = _KEPT.of(states, targets, labels, lambda: _Fitting(states, targets, labels=labels))
+    return _KEPT.of(states, targets, (labels, rank, bias), lambda: fitting.rule(rank=rank, bias=bias))
 
 
 def rule_of(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: bool) -> Rule:
@@ -38,16 +39,29 @@ def rule_of(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: bo
     Without `bias` c is 0, and what states have along their mean counts nothing.
     `states` (rows, width) with label numbers `targets` (rows,); a label without rows gets the mean of all and a small prior.
     """
-    h, y = states.detach().to("cpu", torch.float64), targets.detach().cpu()
-    left = _fourth_of_each(y, labels)
-    ridge, t = RIDGES[0], 1.0
-    if bool(left.any()):
-        classes = _Classes(h[~left], y[~left], labels=labels)
-        odds = {one: _odds(*classes.rule(one, rank=rank, bias=bias), h[left]) for one in RIDGES}
-        tried = {(one, t): float(cross_entropy(t * found, y[left])) for one, found in odds.items() for t in TEMPERATURES}
-        ridge, t = min(tried, key=lambda pair: tried[pair])
-    (first, *rest), c = _Classes(h, y, labels=labels).rule(ridge, rank=rank, bias=bias)
-    return [(t * first).float(), *(factor.float() for factor in rest)], (t * c).float()
+    return _Fitting(states, targets, labels=labels).rule(rank=rank, bias=bias)
+
+
+class _Fitting:
+    """Eigenvectors of all rows, and of those that are not left out: 16 · width² bytes; the rules of any rank follow from them."""
+
+    def __init__(self, states: Tensor, targets: Tensor, *, labels: int) -> None:
+        h, y = states.detach().to("cpu", torch.float64), targets.detach().cpu()
+        left = _fourth_of_each(y, labels)
+        self._whole, self._left = _Classes(h, y, labels=labels), (h[left], y[left])
+        self._most = _Classes(h[~left], y[~left], labels=labels) if bool(left.any()) else None
+
+    def rule(self, *, rank: int, bias: bool) -> Rule:
+        """W, or U and V, and c, of the λ and the temperature that the rows left out prefer."""
+        ridge, t = self._preferred(self._most, rank=rank, bias=bias) if self._most else (RIDGES[0], 1.0)
+        (first, *rest), c = self._whole.rule(ridge, rank=rank, bias=bias)
+        return [(t * first).float(), *(factor.float() for factor in rest)], (t * c).float()
+
+    def _preferred(self, classes: "_Classes", *, rank: int, bias: bool) -> tuple[float, float]:
+        h, y = self._left
+        odds = {one: _odds(*classes.rule(one, rank=rank, bias=bias), h) for one in RIDGES}
+        tried = {(one, t): float(cross_entropy(t * found, y)) for one, found in odds.items() for t in TEMPERATURES}
+        return min(tried, key=lambda pair: tried[pair])
 
 
 def _fourth_of_each(y: Tensor, labels: int) -> Tensor:

@@ -14,14 +14,18 @@ def one_by_one(states: Tensor, marks: Tensor, *, rank: int = 0, bias: bool = Tru
 
     Of a `rank` above 0 U (labels, r) and V (r, width), whose product is the nearest to W.
     """
-    return _KEPT.of(states, marks, (rank, bias), lambda: _found(states, marks, rank=rank, bias=bias))
+    w, c = _KEPT.of(states, marks, bias, lambda: _whole(states, marks, bias=bias))
+    return _KEPT.of(states, marks, (rank, bias), lambda: (_of_rank(w, rank), c))
 
 
-def _found(states: Tensor, marks: Tensor, *, rank: int, bias: bool) -> Rule:
+def _whole(states: Tensor, marks: Tensor, *, bias: bool) -> tuple[Tensor, Tensor]:
     found = [rule_of(states, column, labels=2, rank=0, bias=bias) for column in marks.long().unbind(1)]
-    w, c = torch.cat([whole[1:] - whole[:1] for (whole,), _ in found]), torch.cat([each[1:] - each[:1] for _, each in found])
+    return torch.cat([whole[1:] - whole[:1] for (whole,), _ in found]), torch.cat([each[1:] - each[:1] for _, each in found])
+
+
+def _of_rank(w: Tensor, rank: int) -> list[Tensor]:
     if not rank:
-        return [w], c
+        return [w]
     left, sizes, right = torch.linalg.svd(w, full_matrices=False)
     root = sizes[:rank].sqrt()
-    return [left[:, :rank] * root, root[:, None] * right[:rank]], c
+    return [left[:, :rank] * root, root[:, None] * right[:rank]]
