@@ -128,7 +128,7 @@ def test_a_small_study_reads_nothing_of_the_others(tmp_path: Path, monkeypatch: 
         for some in (results, results[:3])
     )
     asked, tuples = list[str](), result_columns._tuples
-    monkeypatch.setattr(result_columns, "_tuples", lambda connection, chosen: asked.append(str(chosen)) or tuples(connection, chosen))
+    monkeypatch.setattr(result_columns, "_tuples", lambda connection, chosen: asked.append(str(chosen)) or tuples(connection, chosen))  # type: ignore[func-returns-value]
     assert (len(ledger.brief_results(small)), len(asked), "study +" in asked[-1]) == (3, 1, False)
     assert (len(ledger.brief_results(large)), len(asked), "study +" in asked[-1]) == (40, 1 + 6, True)
 

@@ -90,7 +90,7 @@ def test_of_a_long_study_only_what_the_curve_shows_is_made(clock: Clock, monkeyp
     for _ in drive(study, watch(study, clock), clock, seconds_per_job=1.0):
         pass
     made, at = list[int](), ResultTable.at
-    monkeypatch.setattr(ResultTable, "at", lambda table, rows: made.extend(rows.tolist()) or at(table, rows))
+    monkeypatch.setattr(ResultTable, "at", lambda table, rows: made.extend(rows.tolist()) or at(table, rows))  # type: ignore[func-returns-value]
     again = Study(space=SPACE, budget=150, count=count, methods=METHODS, pack=2, trials=[*study.trials.values()], results=study.results)
     table = list(again.results)
     made.clear()

@@ -274,7 +274,7 @@ def test_the_eigenvectors_that_all_ranks_share_are_found_once(several: bool, mon
     """Of all rows and of three fourths of them; of any number of labels a row for each label, which is a rule of its own."""
     states, numbers = torch.randn(24, 4, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 3
     found, eigh = list[int](), torch.linalg.eigh
-    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: found.append(len(matrix)) or eigh(matrix))
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: found.append(len(matrix)) or eigh(matrix))  # type: ignore[func-returns-value]
     marks = torch.nn.functional.one_hot(numbers, 3)
     rules = [one_by_one(states, marks, rank=rank) if several else discriminant(states, numbers, labels=3, rank=rank) for rank in (0, 1, 2)]
     assert len(found) == (6 if several else 2)
