@@ -1,6 +1,7 @@
 """Weights in 4 bits: the model of stock transformers, trials that share a batch as alone, counts, memory, identity, exports."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from torch.utils.weak import WeakTensorKeyDictionary
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, BitsAndBytesConfig
 
 from ulpt_search.benchmarks.family_gates import gates
 from ulpt_search.spaces.errors import WrongInput
@@ -18,16 +20,20 @@ from ulpt_search.workers.exports import Card, export, readme, verify
 from ulpt_search.workers.exports.forms import Reading, forms_of
 from ulpt_search.workers.exports.reloading import Fresh
 from ulpt_search.workers.exports.stock_process import stock_model
+from ulpt_search.workers.methods.maths import linear_algebra
+from ulpt_search.workers.model import architecture
+from ulpt_search.workers.model import sites as sites_module
 from ulpt_search.workers.model.architecture import weight_of
 from ulpt_search.workers.model.backbone import Backbone, load, on_paper, shape_of
 from ulpt_search.workers.model.frozen_scores import require_same_scores
 from ulpt_search.workers.model.identity import _outputs, sha256_of_tensor
-from ulpt_search.workers.model.quantised import SETTINGS, is_packed, names, packed_linears, saved
+from ulpt_search.workers.model.quantised import SETTINGS, compute_in, is_packed, names, packed_linears, saved
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.sites import Sites
+from ulpt_search.workers.model.text_part import KEYS
 from ulpt_search.workers.training.trainer import Trainer, bound_values
 
-from . import families, toy
+from . import families, multimodal, toy
 from .exporting import setup, task_folder, trained, trial
 from .test_alive import ROWS
 from .test_families import rows
@@ -122,6 +128,37 @@ def test_a_folder_in_4_bits_is_taken_as_it_is(packed: Backbone, tmp_path: Path) 
         shape_of(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
 
 
+@torch.no_grad()
+def test_a_multimodal_folder_in_4_bits_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Its configuration says so of the whole, and what is trained is its text part."""
+    made = BitsAndBytesConfig(**SETTINGS, llm_int8_skip_modules=["vision_tower", "multi_modal_projector", "lm_head"])
+    source = multimodal.folder("llava")
+    whole = AutoModelForImageTextToText.from_pretrained(source, quantization_config=made, dtype=torch.float32, device_map={"": "cpu"})
+    whole.save_pretrained(tmp_path)
+    families.tokenizer(families.FAMILIES["llama"]).save_pretrained(tmp_path)
+    found = load(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
+    assert (found.quantization, found.part) == ("bnb-4bit", True)
+    compute_in(whole, torch.float32)
+    wanted = whole(IDS).logits
+    torch.testing.assert_close(found.model(IDS).logits, wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        stock_model(str(tmp_path), "decoder", dict(KEYS), bits=dict(SETTINGS))(IDS).logits, wanted, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_folder_that_turns_out_to_be_in_few_bits_is_refused() -> None:
+    class Packing:
+        """A class that keeps weights in 4 bits though nothing asks for it."""
+
+        @staticmethod
+        def from_pretrained(source: str, **given: Any) -> Any:
+            made = BitsAndBytesConfig(**SETTINGS)
+            return AutoModelForCausalLM.from_pretrained(source, quantization_config=made, device_map={"": "cpu"}, **given)
+
+    with pytest.raises(WrongInput, match=r"holds weights in few bits and does not say which; give an unquantised copy$"):
+        load(replace(spec(), quantization="none"), loader=Packing)
+
+
 def test_gradients_outlive_a_pass_without_them(packed: Backbone) -> None:
     """bitsandbytes lays weights out anew at such a pass where a CPU multiplies bfloat16, for a kernel that has no gradient."""
     model = load(spec(dtype="bfloat16")).model
@@ -190,6 +227,31 @@ def test_it_loads_on_a_gpu() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "values", "made", "decomposed"),
+    [
+        ("lora", {}, False, False), ("ia3", {}, False, False), ("lora", {"init": "pissa"}, True, True), ("lora_xs", {}, True, True),
+        ("tinylora", {}, True, True),
+    ],
+)  # fmt: skip
+def test_frozen_weights_are_made_whole_where_they_are_read_and_decomposed_once(
+    name: str, values: dict[str, Any], made: bool, decomposed: bool, packed: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, done = list[str](), list[int]()
+    weight, decompose = architecture.weight_of, linear_algebra._principal
+    monkeypatch.setattr(sites_module, "weight_of", lambda module, site: (read.append(site.key), weight(module, site))[1])
+    monkeypatch.setattr(linear_algebra, "_principal", lambda own, rank: (done.append(rank), decompose(own, rank))[1])
+    monkeypatch.setattr(linear_algebra, "_PRINCIPAL", WeakTensorKeyDictionary())
+    pack = toy.pack(packed, [(name, values, 0), (name, values, 1)])
+    with Sites(packed.model, packed.shape, pack.groups, trials=2) as sites:
+        for _ in range(2):
+            with sites.bind(bound_values(pack), rows=1):
+                packed.model(IDS.expand(2, -1))
+    assert (len(done) == len(set(read)) > 0) is decomposed
+    assert bool(read) is made
+
+
+@torch.no_grad()
 @pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", torch.float32), ("float32", torch.bfloat16)])
 def test_a_part_of_a_fused_linear_is_read_again_in_the_models_precision(dtype: str, bits: torch.dtype) -> None:
     """Its 4 bits stand for numbers in the precision that they were made of, its bias is in the model's."""
@@ -239,6 +301,13 @@ def test_readme_lines_load_4_bits_on_the_cpu_and_compute_in_float32(
     assert ("BITS" in told) != holds
     assert ("NF4" in readme._heading(card)) != holds
     assert "pip install 'ulpt-search[quantized]'" in readme._heading(card)
+
+
+def test_where_the_whole_base_has_no_room_an_export_goes_without_its_distance(packed: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = sys.modules["ulpt_search.workers.exports.export"]
+    monkeypatch.setattr(module, "free", lambda device: 0)
+    found = module._beside_the_whole(packed, None, None, None, None)
+    assert found.startswith("was trained on the base in 4 bits (bnb-4bit); how far that is from the whole one was not measured: it takes")
 
 
 @pytest.mark.slow

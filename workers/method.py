@@ -177,6 +177,11 @@ class LinearEffect(Method):
         """Whether `after` gets `y` without the frozen bias, which is then added behind it."""
         return False
 
+    @property
+    def reads_weight(self) -> bool:
+        """Whether `after` reads numbers of the frozen weight; where not, one in few bits is not made whole for it."""
+        return True
+
     def before(self, p: Named, site: Linear, x: Tensor) -> Tensor:
         """The linear's input, `x` of shape (tokens, inputs)."""
         return x
@@ -245,6 +250,11 @@ class Gates(Affine):
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
 
+    @property
+    def reads_weight(self) -> bool:
+        """Nothing of it."""
+        return False
+
     @abstractmethod
     def gates(self, p: Named, site: Linear) -> tuple[Tensor | None, Tensor | None]:
         """`g_in` (inputs,) and `g_out` (outputs,); None stands for ones."""
@@ -270,6 +280,11 @@ class Biases(Affine):
     """A learnt vector added to a linear's output, `y = W x + b + δ`."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
+
+    @property
+    def reads_weight(self) -> bool:
+        """Nothing of it."""
+        return False
 
     @abstractmethod
     def bias(self, p: Named, site: Linear) -> Tensor:

@@ -21,11 +21,13 @@ from ..model.backbone import Backbone, load, quiet
 from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
+from ..model.quantised import float_bytes
 from ..model.readouts.asking import shape_for
 from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import encode
 from ..model.written_text import limits_of
 from ..tasks import Task, load_task
+from ..training.memory_here import SPARE, free
 from ..training.provenance import from_metadata, identity_of, of_study
 from ..training.store import AdapterStore
 from ..training.worker import frozen_digest, restore_from
@@ -154,9 +156,13 @@ def _with_note(card: Card, noted: str) -> Card:
 
 
 def _beside_the_whole(backbone: Backbone, task: Task, card: Card, folder: Path, fresh: Fresh) -> str:
-    """How far a base in a few bits is from the same files' whole one; empty for a whole base."""
+    """How far a base in a few bits is from the same files' whole one, where there is room for that; empty for a whole base."""
     if backbone.quantization == "none" or holds_few_bits(backbone):
         return ""
+    size = float_bytes(backbone.model)
+    if size > SPARE * free(torch.device("cpu")):
+        trained = f"was trained on the base in 4 bits ({backbone.quantization})"
+        return f"{trained}; how far that is from the whole one was not measured: it takes {size / 1e9:.1f} GB of memory"
     assert card.evidence is not None, "taken before anything is written"
     data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens, template=card.template)
     inputs, how = asked(backbone, data, card), base_style(card, backbone.family)

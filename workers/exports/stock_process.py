@@ -54,6 +54,8 @@ def stock_model(
     text = config.get_text_config()
     if family == "decoder" and text is not config:
         text.tie_word_embeddings = getattr(config, "tie_word_embeddings", text.tie_word_embeddings)
+        if hasattr(config, "quantization_config"):
+            text.quantization_config = config.quantization_config
         config, options = text, {"key_mapping": keys}
     if labels is not None:
         config.num_labels = labels

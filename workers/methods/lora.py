@@ -92,6 +92,11 @@ class Lora(LowRank):
         return weight.to(p["m"].dtype).norm(dim=1) + p["m"] if self.dora else None
 
     @property
+    def reads_weight(self) -> bool:
+        """With pissa for where it starts, with dora for the norms of its rows."""
+        return self.dora or self.init == "pissa"
+
+    @property
     def under_bias(self) -> bool:
         """With dora the magnitudes leave the bias alone."""
         return self.dora

@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Attention, Family, Linear, Norm, Shape
 from .fused import LATENT, parts_of
-from .quantised import dense
+from .quantised import dense, is_packed
 from .sizes import rms
 
 # Last parts of a module's name -> role in the block. A linear found under no name here keeps its own last part as its role.
@@ -154,7 +154,10 @@ def weight_of(module: nn.Module, site: Linear | None = None) -> torch.Tensor:
     """The frozen weight of a linear as (outputs, inputs), however the module stores it; of a part of it, its own rows."""
     weight = dense(module.weight)  # type: ignore[arg-type]
     whole = weight.T if isinstance(module, Conv1D) else weight
-    return whole if site is None or site.share is None else whole[site.share.places()]
+    own = whole if site is None or site.share is None else whole[site.share.places()]
+    if is_packed(module.weight):  # made anew at each call, so what is remembered of it is remembered of what stays
+        own.stays = (module.weight, None if site is None else site.share)  # type: ignore[attr-defined]
+    return own
 
 
 def bias_of(module: nn.Module, site: Linear) -> torch.Tensor | None:

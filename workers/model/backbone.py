@@ -181,6 +181,8 @@ def load(
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, EOFError, SafetensorError, UnpicklingError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
+    if kept == "none" and getattr(model, "is_quantized", False):
+        raise WrongInput(f"model {spec.name}: its folder holds weights in few bits and does not say which; give an unquantised copy")
     _settle(model, report["missing_keys"], spec)
     _check(model, spec.name)
     model.config.use_cache = False

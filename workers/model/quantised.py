@@ -115,6 +115,12 @@ def saved(model: PreTrainedModel) -> int:
     return sum(weight.nbytes - _kept(weight.numel()) for weight in weights)
 
 
+def float_bytes(model: nn.Module) -> int:
+    """Bytes of a loaded model's parameters if all of them were in float32."""
+    sizes = (tensor.quant_state.shape if is_packed(tensor) else tensor.shape for tensor in model.parameters())  # type: ignore[attr-defined]
+    return sum(4 * size.numel() for size in sizes)
+
+
 def _kept(numbers: int) -> int:
     scales = -(-numbers // BLOCK)
     return -(-numbers // 2) + scales + 4 * -(-scales // OUTER) + 4 * (16 + OUTER + 1)  # two code tables and an offset

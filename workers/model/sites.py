@@ -191,7 +191,7 @@ class Sites:
         def after(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             def apply(i: int, p: dict[str, Tensor], y: Tensor, x: Tensor) -> Tensor:
                 method = self._method(i)
-                weight = weight_of(module, site) if held is None else held  # of 4 bits, not kept: all would be the model once more
+                weight = _made(module, site, read=own is not None or method.reads_weight) if held is None else held
                 if own is not None:  # what it reads is read by the module's other parts, too, and stays as it is for them
                     x, y = _read_again(method.before(p, site, x), x, y, weight, bias)
                 behind = bias if method.under_bias else None
@@ -281,6 +281,11 @@ class Sites:
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
+
+
+def _made(module: nn.Module, site: Linear, *, read: bool) -> Tensor:
+    """The weight of a linear in 4 bits for one pass, for all of them would be the model once more; without numbers where none is read."""
+    return weight_of(module, site) if read else torch.empty(site.outputs, site.inputs, device="meta")
 
 
 def _read_again(changed: Tensor, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:

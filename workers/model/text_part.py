@@ -25,5 +25,7 @@ def text_config(config: PretrainedConfig, name: str) -> PretrainedConfig:
             f"({text.model_type}); give a text model"
         )
     text.tie_word_embeddings = getattr(config, "tie_word_embeddings", text.tie_word_embeddings)  # the head is the whole model's
+    if hasattr(config, "quantization_config"):  # it is said of the whole folder
+        text.quantization_config = config.quantization_config
     text._commit_hash = getattr(config, "_commit_hash", None)
     return text

@@ -17,8 +17,9 @@ def principal(weight: Tensor, rank: int) -> Pair:
     method trained on them means. In float64 inside, at least float32 outside; remembered until the weight changes or goes.
     """
     stored = weight._base if weight._base is not None else weight
+    stored, part = getattr(weight, "stays", (stored, None))  # a weight in few bits is made anew for each pass
     known: dict[tuple[object, ...], Pair] = _PRINCIPAL.setdefault(stored, {})
-    key = (stored._version, weight.stride(), rank)
+    key = (stored._version, weight.stride(), part, rank)
     if key not in known:
         with torch.inference_mode(mode=False), torch.no_grad():
             known[key] = _principal(weight, rank)
