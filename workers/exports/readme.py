@@ -47,11 +47,8 @@ def _kept(card: Card) -> str:
     """In which weights the frozen model is, and what reads them."""
     if card.quantization == "none":
         return ""
-    return f" in 4 bits ({'as its folder holds them' if card.holds_bits else _NF4}; `{_READS_BITS}`), and no other"
-
-
-_NF4 = "bitsandbytes' NF4"
-_READS_BITS = "pip install 'ulpt-search[quantized]'"
+    made = "as its folder holds them" if card.holds_bits else "bitsandbytes' NF4"
+    return f" in 4 bits ({made}; `pip install 'ulpt-search[quantized]'`), and no other"
 
 
 def _asked(card: Card) -> str:
@@ -122,9 +119,7 @@ def _model(card: Card, loader: str) -> list[str]:
         base += f"\nBITS = BitsAndBytesConfig({', '.join(f'{name}={value!r}' for name, value in SETTINGS.items())})"
     loaded = loaded.removesuffix(")") + f"{_placed(card)})"
     if _parted(card):
-        base += (
-            "\n" + _PART + ("\n" + _PART_BITS if card.holds_bits else "") + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
-        )
+        base += "\n" + _PART + (_PART_BITS if card.holds_bits else "") + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
         mapped = f"config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{_placed(card)}"
         loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, {mapped})"
     return [
@@ -167,7 +162,7 @@ def _parted(card: Card) -> bool:
 _PART = """whole = AutoConfig.from_pretrained(BASE, revision=REVISION)
 text = whole.get_text_config()  # the adapter belongs to the part that reads text
 text.tie_word_embeddings = whole.tie_word_embeddings"""
-_PART_BITS = "text.quantization_config = whole.quantization_config"
+_PART_BITS = "\ntext.quantization_config = whole.quantization_config"
 
 
 def _scoring(card: Card, start: int | None) -> list[str]:

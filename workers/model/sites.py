@@ -289,10 +289,7 @@ def _made(module: nn.Module, site: Linear, *, read: bool) -> Tensor:
 
 
 def _read_again(changed: Tensor, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Input and output of a linear that reads `changed` in the place of `x`, where that is something else.
-
-    Computed in the precision of `y`: 4 bits stand for numbers in the one that they were made of, whatever the rest is in.
-    """
+    """Input and output of a linear that reads `changed` in the place of `x`, where that is something else; in the precision of `y`."""
     if changed is x:
         return x, y
     return changed, nn.functional.linear(changed.to(y.dtype), weight.to(y.dtype), None if bias is None else bias.to(y.dtype))
