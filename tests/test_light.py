@@ -63,6 +63,16 @@ def test_alone_in_a_space_they_are_searched_as_any_other() -> None:
     check_whole(study, space(trials=24))
 
 
+def test_killed_before_the_first_result_everybody_goes_on_where_they_were_going() -> None:
+    """Light ones all the way, where their scores mean the same as before; others to the first rung."""
+    killed = study_of(32)
+    before = [killed.next_job(), killed.next_job()]
+    again = study_of(32, before=killed)
+    after = [again.next_job(), again.next_job()]
+    assert [(job.assignments, job.stop) for job in after if job] == [(job.assignments, job.stop) for job in before if job]
+    assert [job.stop for job in after if job] == [LAST, RUNGS[0]]
+
+
 def left(seconds: float, *, step: float) -> TimeLeft:
     """So many seconds, where a trial's step takes so many; nobody is busy."""
 

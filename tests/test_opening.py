@@ -7,10 +7,14 @@ import pytest
 from ulpt_search.search.brain.feasibility import Feasibility, assess, require_feasible
 from ulpt_search.search.brain.opening import opening
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
+from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
+from ulpt_search.spaces.records import Trial
 from ulpt_search.spaces.shape import Answers, Shape
 from ulpt_search.workers.catalogue import axes_of, count, defaults_of, is_head, load_space
 
+from .simulated import count as simulated
+from .simulated import methods_that_fit, space
 from .test_schema import MINILM
 
 NUMBERS = replace(MINILM, labels=1, answers=Answers(kind="regression", apart=True))
@@ -67,6 +71,37 @@ def test_the_shipped_space_begins_with_every_head_and_then_with_each_entry(shape
     composed = next(one for one in found if one.method == "lora_xs+head")
     size = count(composed.method, composed.hyperparameters, shape)
     assert size == adapter <= shape.labels * MINILM.width * (2 if shape.answers.apart else 1) + shape.labels
+
+
+METHODS = ("prompt", "bitfit", "ulpt", "lora")
+
+
+@pytest.mark.parametrize("pack", [3, 8])
+def test_nothing_else_is_tried_before_all_of_it_however_often_a_search_is_killed(pack: int) -> None:
+    """Packs are made of what is alike, and of entries alone while there are any; a search that began without them goes on as it did."""
+    chosen = space(trials=120, methods=METHODS)
+    methods = methods_that_fit(chosen, 10_000)
+    trials: list[Trial] = []
+
+    def study() -> Study:
+        return Study(space=chosen, budget=10_000, count=simulated, methods=methods, trials=trials, pack=pack)
+
+    def begin() -> list[Proposal]:
+        killed = study()
+        while all(trial.number < len(trials) for trial in killed.trials.values()):
+            assert killed.next_job() is not None
+        new = [trial for number, trial in sorted(killed.trials.items()) if number >= len(trials)]
+        trials.extend(new)
+        return [Proposal.of(trial) for trial in new]
+
+    entries = {one.identity for one in opening(SearchSpace(methods, chosen.seeds), count=simulated, budget=10_000, light=30)}
+    tried: set[tuple[object, ...]] = set()
+    while entries - tried:
+        tried |= (more := {one.identity for one in begin()})
+        assert more <= entries
+    assert not entries & {one.identity for one in begin()}
+    trials[:] = [replace(trials[-1], number=0)]
+    assert not entries & {one.identity for one in begin()}
 
 
 def test_a_short_plan_has_room_for_others_than_heads() -> None:

@@ -32,14 +32,16 @@ class Proposals:
         self._history = {step: SamplerHistory() for step in steps}
         self._known: Counter[int] = Counter()
         self._heavy = search_space.heavy
-        self._opening = opening(search_space, count=count, budget=budget, light=max(1, space.trials // LIGHT))
+        begin = opening(search_space, count=count, budget=budget, light=max(1, space.trials // LIGHT))
+        self._opening = {one.identity: one for one in begin if self._fits(one)}
         self._queue: list[Proposal] = []
         self.exhausted = False
         """Whether everything in the space has been tried."""
 
-    def opened(self, trials: int) -> bool:
-        """Whether so many trials hold all of the opening."""
-        return trials >= len(self._opening)
+    def opening_left(self, tried: set[tuple[object, ...]]) -> list[Proposal]:
+        """What of the opening was not tried; nothing for a study that began without it, which has tried others and none of these."""
+        left = [one for identity, one in self._opening.items() if identity not in tried]
+        return [] if tried and len(left) == len(self._opening) else left
 
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
@@ -53,10 +55,12 @@ class Proposals:
         return modelled is None or step >= modelled
 
     def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
-        """Return the queue, with at least `n` configurations unless the space is exhausted.
+        """Return what is left of the opening, or then the queue, with at least `n` configurations unless the space is exhausted.
 
         `tried` holds the identities of all trials; `busy` the trials that are under way, or came to nothing.
         """
+        if left := self.opening_left(tried):
+            return left
         while len(self._queue) < n and not self.exhausted:
             more = self._refill(n - len(self._queue), tried=tried, busy=busy)
             self._queue += more
@@ -81,9 +85,6 @@ class Proposals:
         def fresh(proposal: Proposal) -> bool:
             return proposal.identity not in queued and proposal.identity not in tried and self._fits(proposal)
 
-        due = self._opening if position < len(self._opening) else ()  # a study of old may have begun otherwise
-        if first := [proposal for proposal in due if fresh(proposal)]:
-            return first
         light = sum(one[0] in self._search_space.light for one in (*tried, *queued))
         enough = bool(self._heavy.methods) and LIGHT * light >= position
         spaces = (self._heavy, self._search_space) if enough else (self._search_space,)

@@ -195,7 +195,8 @@ class Study:
                 self._take_problem(problem)
         self._take_all(results)
         begun = self._records.latest.keys() | self._records.failed.keys()
-        self._lost |= {n: self._rungs[0] for n, trial in self.trials.items() if n not in begun and trial.purpose == "search"}
+        lost = [trial for trial in self.trials.values() if trial.number not in begun and trial.purpose == "search"]
+        self._lost |= {trial.number: self._rungs[-1 if trial.method in self._light else 0] for trial in lost}
 
     def _next_plan(self) -> PlannedJob | None:
         if not self._planned:
@@ -241,8 +242,7 @@ class Study:
 
         New trials cost a proposal: `worth` is asked before. `deep`: promotions come first, however few, but for the opening.
         """
-        opened = self._proposals.opened(self._records.search_trials)
-        opening = None if opened or not now.missing or not worth() else self._new_trials(now)
+        opening = self._new_trials(now) if self._proposals.opening_left(self._records.tried) and now.missing and worth() else None
         job = schedule.lost_trials(now, often=False) or opening or schedule.full_promotion(now)
         if job or ((deep or now.planned) and (job := next(schedule.promotions(now), None))):
             return job
