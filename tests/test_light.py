@@ -1,6 +1,7 @@
 """Trials that make no passes of the model: all the way at once, early, and never so many that the others starve."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -90,6 +91,38 @@ def test_where_a_trial_takes_most_of_the_time_they_wait(step: float, stop: int) 
     job = study.next_job()
     assert job is not None
     assert job.stop == stop
+
+
+def spent(study: Study, seconds: float, *, price: Callable[[Work], Estimate]) -> float:
+    """Run a study whose jobs take what they are thought to; return the seconds it took."""
+    executor, now = Executor(), 0.0
+    while True:
+        study.tell_time(TimeLeft(seconds - now, seconds, 10.0, 28.0, (NOTHING,), price))
+        if (job := study.next_job()) is None:
+            return now
+        heavy = sum(one.trial.method != LIGHT for one in job.assignments)
+        now += price(Work(heavy, job.stop - job.assignments[0].start, job.splits)).mean
+        study.record(executor.run(job))
+
+
+def test_alone_in_a_space_they_use_the_time_whatever_others_would_take() -> None:
+    """A trial that made passes of the model would take longer than there is; there are none."""
+    study = study_of(24, only=True)
+    assert spent(study, 16.0, price=lambda work: Estimate(0.5 + 400.0 * work.trials)) > 14.0
+    assert sum(trial.purpose == "search" for trial in study.trials.values()) > 24
+
+
+def test_where_no_other_has_time_to_climb_untried_ones_go_on() -> None:
+    """Of the others, the first to get to the top and its finals would take longer than is left."""
+    study, executor = study_of(200), Executor()
+    while LIGHT not in {one.method for one in study._proposals._queue}:
+        drive(study, executor, workers=1, stop_after=1)
+    heavy = {number for number, trial in study.trials.items() if trial.method != LIGHT}
+    assert max(study.results, key=lambda one: (one.trial in heavy, one.step)).step < LAST
+    study.tell_time(left(24.0, step=0.05))
+    job = study.next_job()
+    assert job is not None
+    assert {(one.trial.method, one.trial.purpose) for one in job.assignments} == {(LIGHT, "search")}
 
 
 def test_their_finals_and_jobs_are_no_reason_to_end_a_search() -> None:

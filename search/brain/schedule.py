@@ -49,6 +49,8 @@ class Situation:
     """Methods whose trials make no passes of the model."""
     rushed: bool = False
     """Whether time is too short for what light trials start from, the frozen model's states of the training rows."""
+    short: bool = False
+    """Whether time is too short for new trials that make passes of the model."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -101,10 +103,13 @@ def full_promotion(now: Situation) -> PlannedJob | None:
 
 
 def next_proposals(queue: Sequence[Proposal], now: Situation) -> list[Proposal]:
-    """Those of a queue that the next job of new trials tries: the first, and of its kind, light or not, those most like it."""
+    """Those of a queue that the next job of new trials tries: the first, and of its kind, light or not, those most like it.
+
+    None where there is time for light ones alone and the queue holds none.
+    """
     kinds = [[one for one in queue if (one.method in now.light) == light] for light in (True, False)]
     first = kinds[1] if now.rushed or not queue or queue[0].method not in now.light else kinds[0]
-    return similar(first or kinds[0], size=now.missing)
+    return similar(kinds[0] if now.short else first or kinds[0], size=now.missing)
 
 
 def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:

@@ -56,7 +56,7 @@ class Study:
         self._rungs = rungs_of(space.training)
         self._ladder = ladder(self._rungs)
         within = SearchSpace(methods, space.seeds)
-        self._records, self._light = TrialRecords(within.tried), within.light
+        self._records, self._light, self._heavy = TrialRecords(within.tried), within.light, bool(within.heavy.methods)
         self._proposals = Proposals(space=space, search_space=within, budget=budget, count=count, seed=seed, steps=self._rungs)
         self._pack, self._limits, self._blame = max(1, pack), PackLimits(pack), Blame()
         self._time: TimeLeft | None = None
@@ -215,8 +215,10 @@ class Study:
         now = self._situation(time)
         due = self._due_finals(now)
         table = self._timetable(now, time, due=due)
-        job = self._search_job(now, worth=table.worth_starting, deep=table.scouting)
-        fitting = table.search(job) if job else None
+        pressed, worth = replace(now, short=table.short), table.worth_starting
+        fitting = self._first([self._search_job(pressed, worth=worth, deep=table.scouting)], table.search)
+        if not fitting and pressed.short and worth():  # light trials fit where a promotion does not
+            fitting = self._first([self._new_trials(pressed)], table.search)
         if fitting or self._searching():
             return fitting
         if due:
@@ -253,7 +255,7 @@ class Study:
         return next(schedule.promotions(now), None) or schedule.lost_trials(now, often=True)
 
     def _situation(self, time: TimeLeft | None = None) -> Situation:
-        records, wanted, rushed = self._records, self._space.trials, time is not None and time.rushed(self._rungs[-1])
+        records, wanted, rushed = self._records, self._space.trials, self._heavy and time is not None and time.rushed(self._rungs[-1])
         own = self._space, records, self._ladder, self._lost, self._running.keys(), self._pack
         now = Situation(*own, wanted=wanted, limits=self._limits, light=self._light, rushed=rushed)
         return replace(now, wanted=records.search_trials + now.share) if time is not None and time.spend and now.planned else now
@@ -322,9 +324,6 @@ class Study:
                 self._proposals.learn(self.trials[result.trial], result)
         refill(self._ladder, {step: self._records.places(rows, size=size) for step, rows in scored.items()}, failed=self.failed)
 
-    def _size(self, result: Result) -> int:
-        return result.bytes if self._space.size == "bytes" else self.trials[result.trial].parameters
-
     def _take_problem(self, problem: Problem) -> None:
         if self._records.add_problem(problem).failed:
             self._give_up(problem.trial)
@@ -349,7 +348,8 @@ class Study:
             return
         self._proposals.learn(trial, result)
         if trial.number not in self._records.failed:
-            self._ladder[result.step].add(trial.number, size=self._size(result), score=result.score)
+            size = result.bytes if self._space.size == "bytes" else trial.parameters
+            self._ladder[result.step].add(trial.number, size=size, score=result.score)
         for step in [step for step in self._rungs if step < self._records.step(trial.number)]:
             self._ladder[step].take(trial.number)
 

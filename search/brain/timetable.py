@@ -77,7 +77,12 @@ class Timetable:
     def worth_starting(self) -> bool:
         """Whether there is time for a new trial at all, be it a light one."""
         light = bool(self.now.light) and not self.now.rushed
-        return self.open or self.leaves_time(0 if light else 1, start=0, stop=self.now.rungs[0], new=True)
+        return not self.short or (light and self.leaves_time(0, start=0, stop=self.now.rungs[-1], new=True))
+
+    @property
+    def short(self) -> bool:
+        """Whether there is no time for a new trial that makes passes of the model."""
+        return not (self.open or self.leaves_time(1, start=0, stop=self.now.rungs[0], new=True))
 
     def worth_filling(self) -> bool:
         """Whether a new trial is wanted merely because time is left."""
