@@ -104,6 +104,12 @@ def test_nothing_else_is_tried_before_all_of_it_however_often_a_search_is_killed
     assert not entries & {one.identity for one in begin()}
 
 
+def test_every_light_entry_is_tried_as_it_stands_before_any_is_changed() -> None:
+    found = begun({"head": {}, "head+subzero": {}})
+    assert [one.method for one in found[:4]] == ["head", "head+subzero"] * 2
+    assert found[0].hyperparameters == defaults_of("head")
+
+
 def test_a_short_plan_has_room_for_others_than_heads() -> None:
     """A quarter of it at most is light, the entry as it stands first."""
     methods = {name: dict(axes) for name, axes in load_space("ulpt").methods.items()}

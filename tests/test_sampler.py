@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from ulpt_search.search.brain.proposals import ENOUGH, Proposals
 from ulpt_search.search.brain.sampler import Direction, Observation, propose
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study
+from ulpt_search.search.brain.trial_records import TrialRecords
 from ulpt_search.spaces.axes import Choice, Float, Int
 from ulpt_search.spaces.records import Result, Trial
 from ulpt_search.spaces.space import Space
@@ -154,13 +155,34 @@ def test_observations_are_of_one_step_only(monkeypatch: pytest.MonkeyPatch) -> N
     for step, reached in ((25, 50), (50, ENOUGH - 1)):
         for trial in trials[:reached]:
             proposals.learn(trial, Result(trial.number, step, "validation", step / 100, 1e-4, 0.5, 1.0, "", 0))
-    proposals.upcoming(1, tried=tried, busy=trials[48:55])
+    proposals.upcoming(1, tried=tried, light=0, busy=trials[48:55])
     assert [o.values for o in told[0] if o.values] == [(0.25, math.log(500))] * 50
     assert [o.proposal.seed for o in told[0] if o.values is None] == [trial.seed for trial in trials[50:55]]
     last = trials[ENOUGH - 1]
     proposals.learn(last, Result(last.number, 50, "validation", 0.5, 1e-4, 0.5, 1.0, "", 0))
-    proposals.upcoming(2, tried=tried, busy=[])
+    proposals.upcoming(2, tried=tried, light=0, busy=[])
     assert [o.values for o in told[1] if o.values] == [(0.5, math.log(500))] * ENOUGH
+
+
+class Unread(set[tuple[object, ...]]):
+    """A set that may be asked for a member, and not gone through."""
+
+    def __iter__(self) -> Iterator[tuple[object, ...]]:
+        raise AssertionError("gone through")
+
+
+def test_a_proposal_does_not_go_through_all_that_was_tried() -> None:
+    """What a search of thousands of trials asks of them is counted as they come, each configuration once."""
+    judged = {name: replace(one, light=name == "bitfit") for name, one in domain_of(10_000).methods.items()}
+    domain, records = SearchSpace(judged, 3), TrialRecords()
+    for number, one in enumerate([*(found := drawn(domain, 20, budget=10_000)), *found]):
+        records.add_trial(Trial(number, one.method, one.hyperparameters, one.seed, 500))
+    light = records.tried_of(domain.light)
+    assert light == sum(one.method == "bitfit" for one in found) > 0
+    proposals = Proposals(space=space(trials=200), search_space=domain, budget=10_000, count=count, seed=0, steps=(25,))
+    more = proposals.upcoming(4, tried=Unread(records.tried), light=len(found) // 4, busy=[])
+    assert "bitfit" not in {one.method for one in more}, "a quarter is light already"
+    assert "bitfit" in {one.method for one in proposals.upcoming(40, tried=Unread(records.tried), light=0, busy=[])}
 
 
 def test_what_an_old_trial_does_not_name_is_the_default_it_was_trained_with() -> None:

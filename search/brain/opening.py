@@ -8,6 +8,7 @@ time.
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 
 from ...spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ...spaces.errors import WrongInput
@@ -22,12 +23,14 @@ RATES = (0.1, 1 / 3, 3.0)
 def opening(search_space: SearchSpace, *, count: Count, budget: int, light: int) -> list[Proposal]:
     """Return the configurations that a search begins with, all under the budget: light methods first, then by depth and prompt length.
 
-    Of light ones beside others no more than `light`, the first.
+    Of light ones beside others no more than `light`, the first: every entry as it stands, then variants of each in turn.
     """
     found: dict[tuple[object, ...], Proposal] = {}
-    for judged in search_space.methods.values():
-        for values in _of(judged, count=count, budget=budget):
-            one = Proposal(judged.method, values, seed=0)
+    entries = [
+        [Proposal(one.method, values, seed=0) for values in _of(one, count=count, budget=budget)] for one in search_space.methods.values()
+    ]
+    for row in zip_longest(*entries):  # every entry as it stands, then one variant of each after the other
+        for one in filter(None, row):
             found.setdefault(one.identity, one)
     quick = [one for one in found.values() if one.method in search_space.light]
     others = [one for one in found.values() if one.method not in search_space.light]

@@ -31,7 +31,7 @@ class Proposals:
         self._space, self._search_space, self._budget, self._count, self._seed = space, search_space, budget, count, seed
         self._history = {step: SamplerHistory() for step in steps}
         self._known: Counter[int] = Counter()
-        self._heavy = search_space.heavy
+        self._heavy, self._light = search_space.heavy, search_space.light
         begin = opening(search_space, count=count, budget=budget, light=max(1, space.trials // LIGHT))
         self._opening = {one.identity: one for one in begin if self._fits(one)}
         self._queue: list[Proposal] = []
@@ -54,15 +54,15 @@ class Proposals:
         modelled = self._modelled()
         return modelled is None or step >= modelled
 
-    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
+    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]) -> list[Proposal]:
         """Return what is left of the opening, or then the queue, with at least `n` configurations unless the space is exhausted.
 
-        `tried` holds the identities of all trials; `busy` the trials that are under way, or came to nothing.
+        `tried` holds the identities of all trials, `light` of them of light ones; `busy` the trials that are under way, or came to nothing.
         """
         if left := self.opening_left(tried):
             return left
         while len(self._queue) < n and not self.exhausted:
-            more = self._refill(n - len(self._queue), tried=tried, busy=busy)
+            more = self._refill(n - len(self._queue), tried=tried, light=light, busy=busy)
             self._queue += more
             self.exhausted = not more
         return self._queue
@@ -77,7 +77,7 @@ class Proposals:
         parameters = self._count(proposal.method, proposal.hyperparameters)
         return Trial(UNNUMBERED, proposal.method, proposal.hyperparameters, proposal.seed, parameters)
 
-    def _refill(self, n: int, *, tried: set[tuple[object, ...]], busy: Sequence[Trial]) -> list[Proposal]:
+    def _refill(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]) -> list[Proposal]:
         queued = {proposal.identity for proposal in self._queue}
         position = len(tried) + len(queued)
         seed = random.Random(f"{self._seed}/{position}").getrandbits(63)
@@ -85,7 +85,7 @@ class Proposals:
         def fresh(proposal: Proposal) -> bool:
             return proposal.identity not in queued and proposal.identity not in tried and self._fits(proposal)
 
-        light = sum(one[0] in self._search_space.light for one in (*tried, *queued))
+        light += sum(proposal.method in self._light for proposal in self._queue)
         enough = bool(self._heavy.methods) and LIGHT * light >= position
         spaces = (self._heavy, self._search_space) if enough else (self._search_space,)
         found = (self._more(n, space, accept=fresh, position=position, seed=seed, tried=len(tried), busy=busy) for space in spaces)

@@ -278,7 +278,7 @@ class Study:
         )
 
     def _new_trials(self, now: Situation) -> PlannedJob | None:
-        queue = self._proposals.upcoming(now.missing, tried=self._records.tried, busy=now.busy())
+        queue = self._proposals.upcoming(now.missing, tried=self._records.tried, light=self._records.tried_of(self._light), busy=now.busy())
         return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
 
     def _final_trials(self, now: Situation) -> PlannedJob | None:

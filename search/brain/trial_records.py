@@ -58,6 +58,7 @@ class TrialRecords:
         """How many search trials there are."""
         self.tried: set[tuple[object, ...]] = set()
         """The identities of the search trials, as proposals have them."""
+        self._of_method: Counter[str] = Counter()  # method -> how many of these are its own
         self._problems: dict[int, list[Problem]] = defaultdict(list)
         self._seen: dict[int, int] = {}  # trial -> its results, a bit each
         self._bits: dict[tuple[int, bool], int] = {}  # step and split -> the bit of a result there
@@ -77,7 +78,13 @@ class TrialRecords:
         self._parameters[trial.number], self._searches[trial.number] = trial.parameters, trial.purpose == "search"
         if trial.purpose == "search":
             self.search_trials += 1
-            self.tried.add(self._tried(trial).identity)
+            identity = self._tried(trial).identity
+            self._of_method[trial.method] += identity not in self.tried
+            self.tried.add(identity)
+
+    def tried_of(self, methods: Iterable[str]) -> int:
+        """Return how many identities are of these methods."""
+        return sum(self._of_method[name] for name in methods)
 
     def add_result(self, result: Result) -> Change:
         """Enter a result; one that is known already is ignored, one whose score is no number fails its trial."""
