@@ -77,11 +77,11 @@ def test_what_is_kept_for_the_end_is_kept() -> None:
 
 def test_a_search_that_made_way_for_its_finals_goes_on_when_these_are_quick() -> None:
     """The first jobs say finals will take long; they do not, and the search opens again."""
-    run = Timed(space(finalists=3), COSTS["a job is all scoring"], Limit(420.0), workers=4)
+    run = Timed(space(finalists=3), COSTS["a job is all scoring"], Limit(360.0), workers=4)
     phases = [job.assignments[0].trial.purpose for job in run.steps()]
     turns = [pair for pair in pairwise(phases) if pair == ("final", "search")]
     assert turns
-    check_kept(run, 420.0)
+    check_kept(run, 360.0)
 
 
 def test_a_number_of_trials_typed_beside_the_limit_is_a_cap() -> None:
