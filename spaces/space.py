@@ -192,7 +192,7 @@ class Setup:
     mark: str | None = None
     """What tells the driver's store from every other; a worker whose store does not bear it trains nothing. None: unasked."""
     patience: float = 0.0
-    """Seconds for which a worker waits for a store that is away."""
+    """Seconds for which a store is waited for that is away."""
 
 
 @dataclass(frozen=True)

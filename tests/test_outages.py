@@ -18,10 +18,11 @@ import pytest
 import sqlalchemy as sa
 
 from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.ledger.migrations.database import _NETWORK
 from ulpt_search.search.ledger.migrations.database import may_come_back as database_may_come_back
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.dispatch import Dispatch
-from ulpt_search.search.running.driver import LEAVING, PATIENCE, RETRY, STOPPED, _mirrored, _patience, _told, close_behind
+from ulpt_search.search.running.driver import LEAVING, PATIENCE, RETRY, STOPPED, _mirrored, _patience, _told, close_behind, end
 from ulpt_search.search.running.outbox import Commit, Letter, Outbox, hand_in
 from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.search.running.timekeeper import GRACE
@@ -290,18 +291,36 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def test_a_server_that_swallows_everything_counts_as_away(database: postgres.Server) -> None:
+def test_a_server_that_swallows_everything_counts_as_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that is cut answers nothing at all: a bound of libpq's own ends the wait."""
+    pytest.importorskip("psycopg")
+    assert _NETWORK["connect_timeout"] <= 10
+    monkeypatch.setitem(_NETWORK, "connect_timeout", 2)  # libpq's least
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        ledger = ledgers.make(Ledger.open(postgres.emptied(database.url)))
-        url = f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres?connect_timeout=2"
+        url = f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres"
         began = time.monotonic()
-        with pytest.raises(ValueError, match="cannot be opened"):
+        with pytest.raises(Away, match="cannot be opened"):
             Ledger.open(url)
         assert time.monotonic() - began < 30
-        ledger.close()
+
+
+def test_a_ledger_is_waited_for_where_a_search_begins_again_and_where_it_ends(
+    database: postgres.Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, back = ledgers.make(Ledger.open(postgres.emptied(database.url)), trials=1), threading.Timer(0.3, database.start)
+    request = Request("tiny", 200, str(tmp_path), ledger=database.url, patience=60)
+    with pytest.raises(Failure, match="none of 1 trials could be scored"):
+        database.end()
+        back.start()
+        end(request, ledger, ledger.study("demo"))
+    back.join()
+    assert capsys.readouterr().err.count("waiting for it, 1:00 at most") == 1
+    database.end()
+    with pytest.raises(Away):
+        end(request, ledger, ledger.study("demo"), seconds=-1.0)
+    database.start()
 
 
 def test_a_killed_driver_whose_mlflow_is_away_too_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,12 @@ def test_work_that_has_nothing_to_stand_on_is_begun_again_a_few_times(program: C
     assert list(run.temporary.iterdir()) == []
 
 
+def test_work_knows_that_it_is_begun_again(program: Callable[[str], Program]) -> None:
+    body = "from ulpt_search.search.running.supervisor import begin_again, is_begun_again"
+    body += "\nif is_begun_again(): return 7\nbegin_again('it is gone')"
+    assert program(body).end()[0] == 7
+
+
 def test_work_that_is_begun_again_goes_on(program: Callable[[str], Program]) -> None:
     body = "if os.path.exists('once'): return 0"
     body += "\nopen('once', 'w').close()\nfrom ulpt_search.search.running.supervisor import begin_again\nbegin_again('it is gone')"

@@ -56,7 +56,8 @@ class Ledger:
     def open(cls, url: str) -> "Ledger":
         """Open a SQLite file (a path or `sqlite:///path`, made where there is none) or a PostgreSQL URL.
 
-        Raises `WrongInput` where it cannot be opened or written, is no database, or comes from a newer version.
+        Raises `WrongInput` where it cannot be opened or written, is no database, or comes from a newer version. Where it does not
+        answer, which a wrong URL may be the cause of as well as an outage, that is `Away`, too.
         """
         return cls(open_database(url))
 

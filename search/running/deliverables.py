@@ -1,6 +1,7 @@
 """What a run leaves for its user: the curve's files, and the best adapter as a file."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,30 +14,30 @@ from ..request import Request
 from ..tracking.curve_files import draw
 
 
-def deliver(request: Request, history: History) -> Path | None:
+def deliver(request: Request, history: History, *, patience: float = 0.0) -> Path | None:
     """Write what a study has found into its folder in the home; return where its best adapter is, as most programs load it.
 
-    Raises `Failure` where no trial was scored.
+    A store that is away is waited for, `patience` seconds. Raises `Failure` where no trial was scored.
     """
     if not history.curve.points:
         raise Failure(_nothing(history))
     folder = request.places.pages / history.record.name
     draw(history.curve, folder)
     try:
-        return _export_best(history, folder, store=request.places.store)
+        return _export_best(history, folder, store=request.places.store, patience=patience)
     except (Failure, WrongInput) as error:  # a search is not undone by an export that fails
         click.echo(f"the best adapter was not written as a file: {error}", err=True)
         return None
 
 
-def _export_best(history: History, folder: Path, *, store: str) -> Path:
+def _export_best(history: History, folder: Path, *, store: str, patience: float) -> Path:
     from ...workers.exports import export, forms_of, is_export, reading_of
     from ...workers.model.backbone import shape_of, tokenizer_of
     from ...workers.model.readouts.asking import shape_for
     from ...workers.tasks import load_task
 
     trial, result = choose(history, best=True, trial=None, max_parameters=None)
-    setup = history.setup(store)
+    setup = replace(history.setup(store), patience=patience)
     task = load_task(setup.task)
     shape = shape_for(shape_of(setup.model), task)
     reading = reading_of(task, shape, max_tokens=setup.task.max_tokens, tokenizer=lambda: tokenizer_of(setup.model))

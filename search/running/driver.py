@@ -17,8 +17,10 @@ from typing import Any
 import click
 
 from ...dashboards.live import LiveView
+from ...dashboards.words import duration
 from ...spaces import plugins
 from ...spaces.errors import innermost, reason
+from ...spaces.outages import Listener, heard_by, insist
 from ...spaces.records import Outcome, Problem
 from ...spaces.references import CEILING
 from ...spaces.secrecy import masked
@@ -41,7 +43,7 @@ from .job_costs import Expected, JobCosts
 from .outbox import Outbox, hand_in, outbox_of
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs, worthwhile
 from .resources import Resources, own_cpus, own_gpus, resources
-from .supervisor import AGAIN, Interrupted
+from .supervisor import AGAIN, Interrupted, is_begun_again
 from .timekeeper import GRACE, Limit, Timekeeper
 from .watch import Watch
 
@@ -74,8 +76,8 @@ class Search:
     ledger: Ledger
     record: StudyRecord
 
-    def run(self, lease: Lease) -> Path | None:
-        """Search until the study is over, with MLflow following; return the folder of the best adapter as others load it."""
+    def run(self, lease: Lease) -> tuple[History, Path | None]:
+        """Search until the study is over, with MLflow following; return what was found and where the best adapter lies."""
         request = self.request
         with _told(self.record):
             left = outbox_of(request.places, self.record)
@@ -114,7 +116,8 @@ class Search:
                         waits=driver.waits,
                         hear=driver.hear,
                     )
-            return deliver(request, read_history(self.ledger, self.record, store=self.request.places.store))
+            left = watch.time.time_left()
+            return end(request, self.ledger, self.record, seconds=None if left is None else left.seconds + ENDING)
 
     def _outbox(self, problems: Sequence[Problem]) -> Outbox:
         return Outbox(
@@ -200,8 +203,31 @@ class Search:
         )
 
 
+def end(request: Request, ledger: Ledger, record: StudyRecord, *, seconds: float | None = None) -> tuple[History, Path | None]:
+    """Return what a study has found and where its best adapter lies, which is written now, as `deliver` does.
+
+    Ledger and store may be away for as long as the request says, and no longer than `seconds`, where there is such a limit.
+    """
+    patience = request.patience if seconds is None else min(request.patience, max(0.0, seconds))
+    with heard_by(_once(patience)):
+        history = insist(lambda: read_history(ledger, record, store=request.places.store), seconds=patience)
+        return history, deliver(request, history, patience=patience)
+
+
+def _once(patience: float) -> Listener:
+    """Say what is waited for, but no more than the first time."""
+    said = list[str]()
+
+    def hear(why: str) -> None:
+        if not said:
+            said.append(why)
+            click.echo(masked(f"{why.partition(';')[0]}; waiting for it, {duration(patience)} at most"), err=True)
+
+    return hear
+
+
 def drive(request: Request) -> Ended | Interrupted:
-    """Run or continue a study; return its end, or what interrupted it.
+    """Run or continue a study; return its end, or what interrupted it. One that is begun again after a fault waits for its ledger.
 
     Raises `WrongInput` before anything is written, and `Failure` where no trial could be scored.
     """
@@ -210,18 +236,21 @@ def drive(request: Request) -> Ended | Interrupted:
     request.name(space)
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
-    begun = begun_with(request.places, request.name(space))
+    patience = request.patience if is_begun_again() else 0.0
+    with heard_by(_once(patience)):
+        begun = insist(lambda: begun_with(request.places, request.name(space)), seconds=patience)
     inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)
     request.places.prepare()
-    ledger = Ledger.open(request.places.ledger_url)
+    with heard_by(_once(patience)):
+        ledger = insist(lambda: Ledger.open(request.places.ledger_url), seconds=patience)
     record = _record(ledger, request, space, inspection)
     search = Search(request, space, inspection, means.packed(request, inspection.speed), ledger, record)
     with ledger.lease(record.name) as lease:
         try:
-            best = search.run(lease)
+            history, best = search.run(lease)
         except Interrupted as stop:
             return stop
-        return Ended(read_history(ledger, record, store=request.places.store), best, time.monotonic() - began)
+        return Ended(history, best, time.monotonic() - began)
 
 
 def _commit(ledger: Ledger, name: str, outcome: Outcome, attempts: Mapping[int, int]) -> None:

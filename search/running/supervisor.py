@@ -96,10 +96,11 @@ def _supervise(main: Callable[[], int], stops: list[int]) -> int:
 
 def _in_children(main: Callable[[], int], *, folder: str, others: set[int], stops: list[int]) -> int:
     """Run `main` in one child after the other, for as long as each asks to be begun again; signals that ask to stop go into `stops`."""
-    in_vain, mark = 0, Path(folder, _GOT_ON)
+    global _again
+    in_vain, mark, _again = 0, Path(folder, _GOT_ON), False
     while True:
         status = _in_child(main, folder=folder, stops=stops)
-        in_vain = 0 if mark.exists() else in_vain + 1
+        _again, in_vain = True, 0 if mark.exists() else in_vain + 1
         mark.unlink(missing_ok=True)
         if status != AGAIN:
             return status
@@ -153,6 +154,13 @@ def _wait(child: int, *, unblock: set[signal.Signals], stops: list[int]) -> int:
 
 _supervised = False
 """Whether this process is a supervisor's child."""
+_again = False
+"""In a child: whether another one was there before, which asked to be begun again."""
+
+
+def is_begun_again() -> bool:
+    """Whether this process goes on where another one was, so that what it was given is known to be right."""
+    return _again
 
 
 def _be_child(main: Callable[[], int], *, parent: int, folder: str, unblock: set[signal.Signals]) -> NoReturn:

@@ -106,7 +106,7 @@ def _possible(setup: Setup, backbone: Backbone, task: Task, trial: Trial, style:
 def _write_and_prove(
     setup: Setup, backbone: Backbone, task: Task, trial: Trial, digest: str, *, style: str, folder: Path, out: Path, fresh: Fresh
 ) -> Exported:
-    store = AdapterStore(setup.store)
+    store = AdapterStore(setup.store, patience=setup.patience)
     identity = identity_of(backbone, task, max_tokens=setup.task.max_tokens)
     backbone = for_task(of_study(setup, backbone, identity), task)
     pack, _, _ = restore_from(backbone, store, [Assignment(trial, 0, digest)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ....spaces.errors import WrongInput, did_you_mean, reason
+from ....spaces.errors import Away, WrongInput, did_you_mean, reason
 from ....spaces.secrecy import masked
 from .tables import VERSION_TABLE, metadata
 
@@ -27,11 +27,15 @@ _SQLITE = "sqlite:///"
 _LOCK = 5_501_025_040_220_502  # any fixed number: who holds it in PostgreSQL may change the schema
 
 
+class Unopened(WrongInput, Away):
+    """A database that cannot be opened, as where its URL is wrong, but may be there by and by."""
+
+
 def open_database(url: str) -> sa.Engine:
     """Return an engine for a SQLite file (a path, or `sqlite:///path`) or a PostgreSQL URL, its schema brought up to date.
 
     Transactions of connections with the option `writes` take SQLite's write lock at once, so that none has to be undone
-    half-way. Raises `WrongInput` for what cannot be opened or was written by a newer version.
+    half-way. Raises `WrongInput` for what cannot be opened or was written by a newer version, `Unopened` where it may only be away.
     """
     target = target_of(url)
     try:
@@ -41,7 +45,8 @@ def open_database(url: str) -> sa.Engine:
     except ModuleNotFoundError as error:
         raise WrongInput(f'--ledger {plain(target)}: needs the Python package {error.name}; pip install "psycopg[binary]"') from error
     except (sa.exc.DBAPIError, OSError) as error:
-        raise WrongInput(
+        away = isinstance(error, sa.exc.DBAPIError) and may_come_back(error)
+        raise (Unopened if away else WrongInput)(
             f"--ledger {plain(target)}: cannot be opened: {reason(original(error))}; give another with --ledger or --home"
         ) from error
     return engine
