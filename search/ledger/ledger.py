@@ -133,7 +133,7 @@ class Ledger:
             new = tuple(result for result in outcome.results if self._add(connection, study, result))
             for reference in outcome.references:
                 connection.execute(self._new(tables.references), {"study": study, **reference.to_json()})
-            count = _attempts(connection, study, outcome.problems) if attempts is None else Counter(attempts)
+            count = _attempts(connection, study, _of(outcome.problems)) if attempts is None else Counter(attempts)
             for problem in outcome.problems:
                 count[problem.trial] += 1
                 row = {**asdict(problem), "error": _text(problem.error), "attempt": count[problem.trial], "study": study}
@@ -194,6 +194,11 @@ class Ledger:
         """Return the adapters that the results of any study name."""
         with self._transaction() as connection:
             return set(connection.scalars(sa.select(tables.results.c.adapter).distinct()))
+
+    def attempts(self, name: str) -> Mapping[int, int]:
+        """Return the number of the last attempt that each trial of a study has failed in; those before may not all have been kept."""
+        with self._transaction() as connection:
+            return _attempts(connection, _key(connection, name), sa.true())
 
     def busy(self) -> list[str]:
         """Return what drives each study that is being searched, as what to do about it says."""
@@ -324,13 +329,15 @@ def _trials(connection: sa.Connection, study: int, which: "sa.ColumnElement[bool
     return [Trial(*row) for row in rows]
 
 
-def _attempts(connection: sa.Connection, study: int, problems: Sequence[Problem]) -> Counter[int]:
-    """How many problems each trial of `problems` has so far."""
-    table, trials = tables.problems, {problem.trial for problem in problems}
-    if not trials:
-        return Counter()
-    counts = sa.select(table.c.trial, sa.func.count()).where(table.c.study == study, table.c.trial.in_(trials)).group_by(table.c.trial)
-    return Counter({row[0]: row[1] for row in connection.execute(counts)})
+def _attempts(connection: sa.Connection, study: int, which: "sa.ColumnElement[bool]") -> Counter[int]:
+    """The last attempt that each trial has failed in so far; not how many were kept, for a number counts once."""
+    table = tables.problems
+    last = sa.select(table.c.trial, sa.func.max(table.c.attempt)).where(table.c.study == study, which).group_by(table.c.trial)
+    return Counter({row[0]: row[1] for row in connection.execute(last)})
+
+
+def _of(problems: Sequence[Problem]) -> "sa.ColumnElement[bool]":
+    return tables.problems.c.trial.in_({problem.trial for problem in problems})
 
 
 def _text(error: str) -> str:

@@ -104,7 +104,7 @@ class Search:
                         watch=watch,
                         view=view,
                         mirror=mirror,
-                        outbox=self._outbox(problems),
+                        outbox=self._outbox(),
                         references=references,
                         ceiling=ceiling,
                     )
@@ -119,11 +119,11 @@ class Search:
             left = watch.time.time_left()
             return end(request, self.ledger, self.record, seconds=None if left is None else left.seconds + ENDING)
 
-    def _outbox(self, problems: Sequence[Problem]) -> Outbox:
+    def _outbox(self) -> Outbox:
         return Outbox(
             outbox_of(self.request.places, self.record),
             partial(_commit, self.ledger, self.record.name),
-            problems=problems,
+            attempts=self.ledger.attempts(self.record.name),
             patience=self.request.patience,
             say=partial(click.echo, err=True),
         )

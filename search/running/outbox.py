@@ -8,15 +8,16 @@ import json
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...dashboards.words import duration
-from ...spaces.errors import Away, Failure, Refused
+from ...spaces.errors import Away, Failure, Refused, reason
 from ...spaces.hashing import sha256_of_json
 from ...spaces.outages import FIRST_PAUSE, LONGEST_PAUSE
-from ...spaces.records import Outcome, Problem
+from ...spaces.records import Outcome
 from ...spaces.secrecy import masked
 from ..home import Home
 from ..ledger.ledger import StudyRecord
@@ -49,20 +50,24 @@ class Letter:
 
 
 class Outbox:
-    """One driver's. `say` is told once when the database goes away, and once when it is back."""
+    """One driver's; `attempts`: the last in which each trial has failed before.
+
+    `say` is told once when the database goes away, and once when it is back; and once where the disk cannot keep what waits.
+    """
 
     def __init__(
         self,
         folder: Path,
         commit: Commit,
         *,
-        problems: Sequence[Problem] = (),
+        attempts: Mapping[int, int] | None = None,
         patience: float,
         say: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder, self._commit, self._patience, self._say, self._clock = folder, commit, patience, say, clock
-        self._attempts = Counter(problem.trial for problem in problems)
+        self._attempts = Counter(attempts)
+        self._told = False  # that the disk cannot keep what waits
         self._letters: deque[tuple[Path, Letter]] = deque()
         self._number = 0
         self._since: float | None = None
@@ -82,7 +87,7 @@ class Outbox:
         entry = self._folder / f"{self._number:06}.json", Letter(outcome, own)
         self._letters.append(entry)
         if self.away:
-            _keep(*entry)
+            self._keep(*entry)
 
     def acknowledged(self, *, hurry: bool = False) -> Iterator[Outcome]:
         """Yield the outcomes that are committed now, oldest first. Raises `Away` when the database was away for too long.
@@ -110,8 +115,8 @@ class Outbox:
         if self._since is None:
             self._since, self._pause = now, FIRST_PAUSE
             self._keep_all()
-            told = str(error).partition(";")[0]
-            self._say(masked(f"{told}; waiting for it, {duration(self._patience)} at most; what comes back meanwhile is kept"))
+            told, kept = str(error).partition(";")[0], "waits in memory" if self._told else "is kept"
+            self._say(masked(f"{told}; waiting for it, {duration(self._patience)} at most; what comes back meanwhile {kept}"))
         if hurry or now - self._since >= self._patience:
             raise error
         self._next, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
@@ -128,7 +133,16 @@ class Outbox:
 
     def _keep_all(self) -> None:
         for entry in self._letters:
-            _keep(*entry)
+            self._keep(*entry)
+
+    def _keep(self, file: Path, letter: Letter) -> None:
+        """Write a letter down. A disk that cannot take it leaves it in memory, and says so once."""
+        try:
+            _write(file, letter)
+        except OSError as error:
+            if not self._told:
+                self._say(f"{self._folder}: what comes back cannot be kept on disk ({reason(error)}), and is lost if the search ends now")
+            self._told = True
 
 
 def hand_in(folder: Path, commit: Commit, *, say: Callable[[str], object]) -> int:
@@ -150,15 +164,22 @@ def hand_in(folder: Path, commit: Commit, *, say: Callable[[str], object]) -> in
     return done
 
 
-def _keep(file: Path, letter: Letter) -> None:
-    """Write a letter down, whole or not at all. A disk that cannot take it leaves it in memory, and costs nothing but that."""
+def _write(file: Path, letter: Letter) -> None:
+    """Write a letter down, whole or not at all, so that it outlives the machine's end. Raises `OSError`."""
     aside = file.with_suffix(".part")
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("w", encoding="utf8") as out:
             json.dump(letter.to_json(), out)
             out.flush()
             os.fsync(out.fileno())
         aside.replace(file)
     except OSError:
-        return
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
