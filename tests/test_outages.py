@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,12 @@ from ulpt_search.search.tracking.run_records import Snapshot
 from ulpt_search.spaces.errors import Away, Failure
 from ulpt_search.spaces.outages import heard_by, insist
 from ulpt_search.spaces.records import Job, Outcome, Problem
+from ulpt_search.spaces.space_json import space_to_json
 from ulpt_search.workers.training.store import AdapterStore, Unusable
 from ulpt_search.workers.training.store import may_come_back as store_may_come_back
 
-from . import ledgers, mlflow_server, moto_store, postgres, tiny
+from . import ledgers, mlflow_server, moto_store, postgres, simulated, tiny
+from .identities import IDENTITY
 from .mirror_records import runs
 from .moto_store import Bucket
 from .processes import Program
@@ -329,12 +332,13 @@ def test_a_server_that_swallows_everything_counts_as_away(monkeypatch: pytest.Mo
 
 
 def test_a_ledger_is_waited_for_where_a_search_ends(database: postgres.Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger, back = ledgers.make(Ledger.open(postgres.emptied(database.url)), trials=1), threading.Timer(0.3, database.start)
-    record = ledger.study("demo")
+    ledger, back, searched = Ledger.open(postgres.emptied(database.url)), threading.Timer(0.3, database.start), simulated.space()
+    searched = replace(searched, task=replace(searched.task, metric="accuracy"))
+    record = ledger.create("demo", space=space_to_json(searched), budget=200, seed=0, identity=IDENTITY)
     request = Request("tiny", 200, str(tmp_path), ledger=database.url, patience=60)
     database.end()
     back.start()
-    with pytest.raises(Failure, match="none of 1 trials could be scored"):
+    with pytest.raises(Failure, match="none of 0 trials could be scored"):
         end(request, ledger, record)
     back.join()
     assert capsys.readouterr().err.count("waiting for it, 1:00 at most") == 1
