@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -144,7 +145,12 @@ def test_a_list_that_is_printed_as_it_comes_is_printed_as_ever(tmp_path: Path, m
     own = [{**trial.to_json(), "state": "waiting", "results": [], "problems": []} for trial in trials]
     own[0] |= {"state": "done", "results": [odd.results[0].to_json()]}
     own[1] |= {"state": "failed", "problems": [odd.problems[0].error]}
-    wanted = (([], own), (["--method", "prompt", "--top", "3"], own[:3]), (["--skip", "9"], own[9:]), (["--skip", "999"], []))
+    wanted: tuple[tuple[list[str], list[Any]], ...] = (
+        ([], own),
+        (["--method", "prompt", "--top", "3"], own[:3]),
+        (["--skip", "9"], own[9:]),
+        (["--skip", "999"], []),
+    )
     for options, kept in wanted:
         told = values("show", "study 0", "--home", str(tmp_path), *options)
         printed = call("show", "study 0", "--json", "--home", str(tmp_path), *options).stdout

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from transformers import AutoConfig, T5GemmaConfig, WhisperConfig
+from transformers import AutoConfig, PreTrainedConfig, T5GemmaConfig, WhisperConfig
 
 from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.spaces.errors import WrongInput
@@ -55,11 +55,14 @@ def test_a_bfloat16_folder_is_the_same_model_in_any_precision(dtype: Any, tmp_pa
 def test_what_an_inner_config_says_of_its_dtype_is_not_identity() -> None:
     """Loading in the files' own precision writes it into every config."""
     plain, narrow = T5GemmaConfig(), T5GemmaConfig()
-    for config in (narrow, narrow.encoder, narrow.decoder):
+    encoder, decoder = narrow.encoder, narrow.decoder
+    assert isinstance(encoder, PreTrainedConfig)
+    assert isinstance(decoder, PreTrainedConfig)
+    for config in (narrow, encoder, decoder):
         config.dtype = torch.bfloat16
     assert str(narrow.to_dict()) != str(plain.to_dict())
     assert _of_passes(narrow) == _of_passes(plain)
-    narrow.encoder.hidden_size *= 2
+    encoder.hidden_size *= 2
     assert _of_passes(narrow) != _of_passes(plain)
 
 

@@ -11,7 +11,7 @@ from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
 from ulpt_search.spaces.records import Trial
 from ulpt_search.spaces.shape import Answers, Shape
-from ulpt_search.workers.catalogue import axes_of, count, defaults_of, is_head, load_space
+from ulpt_search.workers.catalogue import axes_of, count_to_begin, defaults_of, is_head, load_space
 
 from .simulated import count as simulated
 from .simulated import methods_that_fit, space
@@ -23,15 +23,17 @@ NUMBERS = replace(MINILM, labels=1, answers=Answers(kind="regression", apart=Tru
 def judged(methods: dict[str, dict[str, Axis | Value]], shape: Shape, budget: int) -> dict[str, Feasibility]:
     """What fits a model of this shape."""
     whole = {name: {**axes_of(name), **axes} for name, axes in methods.items()}
-    found = assess(whole, budget=budget, count=lambda m, v: count(m, v, shape), catalogue=axes_of, defaults=defaults_of, light=is_head)
+    found = assess(
+        whole, budget=budget, count=lambda m, v: count_to_begin(m, v, shape), catalogue=axes_of, defaults=defaults_of, light=is_head
+    )
     return require_feasible(found, budget=budget)
 
 
 def begun(methods: dict[str, dict[str, Axis | Value]], shape: Shape = MINILM, *, budget: int = 10_000) -> list[Proposal]:
     """The opening of a space of these methods."""
     space = SearchSpace(judged(methods, shape, budget), seeds=3)
-    found = opening(space, count=lambda m, v: count(m, v, shape), budget=budget, light=10)
-    assert all(space.contains(one) and count(one.method, one.hyperparameters, shape) <= budget for one in found)
+    found = opening(space, count=lambda m, v: count_to_begin(m, v, shape), budget=budget, light=10)
+    assert all(space.contains(one) and count_to_begin(one.method, one.hyperparameters, shape) <= budget for one in found)
     assert len({one.identity for one in found}) == len(found)
     return found
 
@@ -69,7 +71,7 @@ def test_the_shipped_space_begins_with_every_head_and_then_with_each_entry(shape
     others = [one.method for one in found[heads:]]
     assert sorted(others) == sorted(load_space("ulpt").methods.keys() - {"head"})
     composed = next(one for one in found if one.method == "lora_xs+head")
-    size = count(composed.method, composed.hyperparameters, shape)
+    size = count_to_begin(composed.method, composed.hyperparameters, shape)
     assert size == adapter <= shape.labels * MINILM.width * (2 if shape.answers.apart else 1) + shape.labels
 
 
@@ -114,8 +116,8 @@ def test_a_short_plan_has_room_for_others_than_heads() -> None:
     """A quarter of it at most is light, the entry as it stands first."""
     methods = {name: dict(axes) for name, axes in load_space("ulpt").methods.items()}
     space = SearchSpace(judged(methods, MINILM, 10_000), seeds=3)
-    found = opening(space, count=lambda m, v: count(m, v, MINILM), budget=10_000, light=2)
+    found = opening(space, count=lambda m, v: count_to_begin(m, v, MINILM), budget=10_000, light=2)
     assert [one.method for one in found[:3]].count("head") == 2
     assert found[0].hyperparameters["batch"] == defaults_of("head")["batch"]
     alone = SearchSpace({"head": space.methods["head"]}, seeds=3)
-    assert len(opening(alone, count=lambda m, v: count(m, v, MINILM), budget=10_000, light=2)) == 6
+    assert len(opening(alone, count=lambda m, v: count_to_begin(m, v, MINILM), budget=10_000, light=2)) == 6

@@ -239,8 +239,8 @@ def test_frozen_weights_are_made_whole_where_they_are_read_and_decomposed_once(
 ) -> None:
     read, done = list[str](), list[int]()
     weight, decompose = architecture.weight_of, linear_algebra._principal
-    monkeypatch.setattr(sites_module, "weight_of", lambda module, site: (read.append(site.key), weight(module, site))[1])
-    monkeypatch.setattr(linear_algebra, "_principal", lambda own, rank: (done.append(rank), decompose(own, rank))[1])
+    monkeypatch.setattr(sites_module, "weight_of", lambda module, site: (read.append(site.key), weight(module, site))[1])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(linear_algebra, "_principal", lambda own, rank: (done.append(rank), decompose(own, rank))[1])  # type: ignore[func-returns-value]
     monkeypatch.setattr(linear_algebra, "_PRINCIPAL", WeakTensorKeyDictionary())
     pack = toy.pack(packed, [(name, values, 0), (name, values, 1)])
     with Sites(packed.model, packed.shape, pack.groups, trials=2) as sites:
@@ -288,11 +288,12 @@ def test_readme_lines_load_4_bits_on_the_cpu_and_compute_in_float32(
     holds: bool, packed: Backbone, narrow_folder: Path, tmp_path: Path
 ) -> None:
     model = families.model("llama")
-    peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path)
+    peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(str(tmp_path))
     packed.tokenizer.save_pretrained(tmp_path)
     base = str(narrow_folder if holds else families.folder("llama"))
-    told_by = ("peft", 0, "lora", {}, 0, 1, "", base, "", "decoder", "toy", (), (), "accuracy", 8)
-    card = Card(*told_by, quantization="bnb-4bit", holds_bits=holds)  # type: ignore[arg-type]
+    make: Any = Card
+    told_by: tuple[object, ...] = ("peft", 0, "lora", {}, 0, 1, "", base, "", "decoder", "toy", (), (), "accuracy", 8)
+    card = make(*told_by, quantization="bnb-4bit", holds_bits=holds)
     told: dict[str, Any] = {"HERE": str(tmp_path)}
     lines = readme._model(card, "AutoModelForCausalLM")
     exec("\n".join([f"import torch\nfrom peft import PeftModel\nfrom transformers import {', '.join(IMPORTED)}", *lines]), told)

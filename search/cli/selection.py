@@ -46,5 +46,6 @@ def select_trials(shown: "Shown", *, sort: str, top: int | None, methods: Sequen
 
 def _merit(one: "Outline") -> tuple[float, float]:
     """Ascending from the best: scores of different steps are not comparable, so the step decides first."""
-    scored = one.step is not None and one.score is not None and math.isfinite(one.score)
-    return (-one.step, -one.score) if scored else (1.0, 0.0)
+    if one.step is None or one.score is None or not math.isfinite(one.score):
+        return (1.0, 0.0)
+    return (-one.step, -one.score)

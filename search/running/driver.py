@@ -116,8 +116,8 @@ class Search:
                         waits=driver.waits,
                         hear=driver.hear,
                     )
-            left = watch.time.time_left()
-            return end(request, self.ledger, self.record, seconds=None if left is None else left.seconds + ENDING)
+            limited = watch.time.time_left()
+            return end(request, self.ledger, self.record, seconds=None if limited is None else limited.seconds + ENDING)
 
     def _outbox(self) -> Outbox:
         return Outbox(
@@ -309,15 +309,16 @@ def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator
     mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
     mirror.start(Pages(ledger, record, folder=home.pages / record.name, store=home.store).snapshot)
     status: Status = "FAILED"
+    stopped = False
     try:
         yield mirror
         status = "FINISHED"
     except KeyboardInterrupt:
-        status = "KILLED"
+        status, stopped = "KILLED", True
         raise
     finally:
-        timeout = STOPPED if status == "KILLED" else _patience(request)
-        retry = RETRY if status == "KILLED" or mirror.trouble else None
+        timeout = STOPPED if stopped else _patience(request)
+        retry = RETRY if stopped or mirror.trouble else None
         if not mirror.close(status=status, timeout=timeout, retry=retry):
             click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
 

@@ -104,7 +104,7 @@ def names(model: PreTrainedModel) -> set[str]:
 
     given = getattr(model.config, "quantization_config", None) or {}
     skipped = (given if isinstance(given, dict) else given.to_dict()).get("llm_int8_skip_modules")
-    whole = HfQuantizer.get_modules_to_not_convert(model, skipped, model._keep_in_fp32_modules)
+    whole = HfQuantizer.get_modules_to_not_convert(model, skipped, list(model._keep_in_fp32_modules or ()))
     linears = (name for name, module in model.named_modules() if type(module) is nn.Linear or isinstance(module, Conv1D))
     return {name for name in linears if should_convert_module(name, whole)}
 
