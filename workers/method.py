@@ -38,8 +38,7 @@ class Tensors:
 def hyperparameter(default: Value, axis: Axis, *, structural: bool = True) -> Any:
     """A dataclass field with the axis it is searched on.
 
-    Trials that differ only in non-structural fields are batched as one; such a field may be read in `build` (put what
-    the forward pass needs of it into `frozen`) but never in an effect.
+    Trials that differ only in non-structural fields are batched as one: `build` may read such a field (put it in `frozen`), no effect may.
     """
     return field(default=default, metadata={"axis": axis, "structural": structural})
 
@@ -208,12 +207,10 @@ class LowRank(LinearEffect):
     def after(self, p: Named, site: Linear, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Add `B A x`, from the right; `(B A) x` where the rank is so high that this is less work for every token."""
         b, a = self.factors(p, site, weight)
-        if b.numel() + a.numel() > site.inputs * site.outputs:
-            changed = y + x @ (b @ a).mT.to(x.dtype)
-        else:
-            changed = y + (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype)
+        product = b.numel() + a.numel() > site.inputs * site.outputs
+        changed = y + (x @ (b @ a).mT.to(x.dtype) if product else (x @ a.mT.to(x.dtype)) @ b.mT.to(x.dtype))
         m = self.magnitude(p, site, weight)
-        return changed if m is None else changed * (m / _row_norms(weight.to(b.dtype), b, a)).to(changed.dtype)
+        return changed if m is None else changed * (m / _row_norms(weight.to(b.dtype), b.detach(), a.detach())).to(changed.dtype)
 
 
 @dataclass(frozen=True)
@@ -231,7 +228,10 @@ class Spectral(LowRank):
     def factors(self, p: Named, site: Linear, weight: Tensor) -> tuple[Tensor, Tensor]:
         """cos(α + β) = cos α cos β - sin α sin β, for the angles α of the outputs and β of the inputs."""
         rows, columns, values = self.spectrum(p, site)
-        down, across = _angles(rows, site.outputs, values.dtype), _angles(columns, site.inputs, values.dtype)
+        down, across = (  # whole turns are dropped before rounding
+            (at[:, None] * torch.arange(width, device=at.device) % width).to(values.dtype) * (2 * torch.pi / width)
+            for at, width in ((rows, site.outputs), (columns, site.inputs))
+        )
         scaled = values[:, None] / (site.outputs * site.inputs)
         b = torch.cat([scaled * down.cos(), -scaled * down.sin()])
         return b.mT, torch.cat([across.cos(), across.sin()])
@@ -249,11 +249,7 @@ class Gates(Affine):
     """Learnt factors on a linear's input or output, `y = g_out ⊙ (W (g_in ⊙ x) + b + δ)`: PEFT's IA3, or LORA with biases."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
-
-    @property
-    def reads_weight(self) -> bool:
-        """Nothing of it."""
-        return False
+    reads_weight = False
 
     @abstractmethod
     def gates(self, p: Named, site: Linear) -> tuple[Tensor | None, Tensor | None]:
@@ -280,11 +276,7 @@ class Biases(Affine):
     """A learnt vector added to a linear's output, `y = W x + b + δ`."""
 
     exports: ClassVar[tuple[str, ...]] = ("native", "peft", "merged")
-
-    @property
-    def reads_weight(self) -> bool:
-        """Nothing of it."""
-        return False
+    reads_weight = False
 
     @abstractmethod
     def bias(self, p: Named, site: Linear) -> Tensor:
@@ -344,7 +336,6 @@ class NormEffect(Method):
 
 def _row_norms(w: Tensor, b: Tensor, a: Tensor) -> Tensor:
     """‖W + B A‖ of every row, (outputs,), as a constant: DoRA lets no gradient through it."""
-    b, a = b.detach(), a.detach()
     squares = w.square().sum(1) + 2 * (b * (w @ a.mT)).sum(1) + (b @ (a @ a.mT) * b).sum(1)
     return squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()
 
@@ -357,9 +348,3 @@ def normal(*size: int, generator: Generator, std: float = 1.0) -> Tensor:
 def uniform(*size: int, generator: Generator, bound: float) -> Tensor:
     """Draw U(-bound, bound) numbers, float32, on the CPU."""
     return (torch.rand(*size, generator=generator) * 2 - 1) * bound
-
-
-def _angles(frequencies: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """2π f j / width for positions j, (n, width); whole turns are dropped before rounding."""
-    turns = frequencies[:, None] * torch.arange(width, device=frequencies.device) % width
-    return turns.to(dtype) * (2 * torch.pi / width)

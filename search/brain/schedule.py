@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...spaces.records import Split, Trial
@@ -169,6 +169,11 @@ def _together(trials: Sequence[Trial], now: Situation) -> tuple[Trial, ...]:
     again, and what happens to it then is held against nobody else.
     """
     return tuple(now.limits.fitting(similar(_alike(trials, now), size=_size(trials[0], now))))
+
+
+def first_fitting(jobs: Iterable[PlannedJob | None], fit: Callable[[PlannedJob], PlannedJob | None]) -> PlannedJob | None:
+    """The first job, or part of one, that `fit` lets through."""
+    return next((fitting for job in jobs if job and (fitting := fit(job))), None)
 
 
 def _alike(trials: Sequence[Trial], now: Situation) -> list[Trial]:

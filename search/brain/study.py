@@ -208,21 +208,20 @@ class Study:
         if self._time is not None:
             return self._choose_within(self._time)
         now = self._situation()
-        return self._search_job(now) or self._final_trials(now)
+        return self._search_job(now) or (None if self._searching() else schedule.final_trials(self._due_finals(now), now))
 
     def _choose_within(self, time: TimeLeft) -> PlannedJob | None:
         """The same as far as it fits into the time that is left, and then what else is worth it."""
         now = self._situation(time)
         due = self._due_finals(now)
-        table = self._timetable(now, time, due=due)
-        pressed, worth = replace(now, short=table.short), table.worth_starting
-        fitting = self._first([self._search_job(pressed, worth=worth, deep=table.scouting)], table.search)
+        pressed, worth = replace(now, short=(table := self._timetable(now, time, due=due)).short), table.worth_starting
+        fitting = schedule.first_fitting([self._search_job(pressed, worth=worth, deep=table.scouting)], table.search)
         if not fitting and pressed.short and worth():  # light trials fit where a promotion does not
-            fitting = self._first([self._new_trials(pressed)], table.search)
+            fitting = schedule.first_fitting([self._new_trials(pressed)], table.search)
         if fitting or self._searching():
             return fitting
         if due:
-            return self._first([schedule.seed_by_seed(due, now)], table.final)
+            return schedule.first_fitting([schedule.seed_by_seed(due, now)], table.final)
         return self._spend(now, time) if time.spend else None
 
     def _spend(self, now: Situation, time: TimeLeft) -> PlannedJob | None:
@@ -230,14 +229,11 @@ class Study:
         due = self._further_finals(now)
         table = self._timetable(now, time, due=[])
         return (
-            self._first(schedule.promotions(now), table.search)
-            or self._first([schedule.seed_by_seed(due, now)], replace(table, due=due).final)
-            or self._first(schedule.promotions(now), table.fill)
-            or self._first([self._new_trials(replace(now, rushed=True)) if table.worth_filling() else None], table.fill)
+            schedule.first_fitting(schedule.promotions(now), table.search)
+            or schedule.first_fitting([schedule.seed_by_seed(due, now)], replace(table, due=due).final)
+            or schedule.first_fitting(schedule.promotions(now), table.fill)
+            or schedule.first_fitting([self._new_trials(replace(now, rushed=True)) if table.worth_filling() else None], table.fill)
         )
-
-    def _first(self, jobs: Iterable[PlannedJob | None], fit: Callable[[PlannedJob], PlannedJob | None]) -> PlannedJob | None:
-        return next((fitting for job in jobs if job and (fitting := fit(job))), None)
 
     def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True, deep: bool = False) -> PlannedJob | None:
         """The next job of the search: the same whatever time is left, so that a longer search begins as a shorter one does.
@@ -255,9 +251,9 @@ class Study:
         return next(schedule.promotions(now), None) or schedule.lost_trials(now, often=True)
 
     def _situation(self, time: TimeLeft | None = None) -> Situation:
-        records, wanted, rushed = self._records, self._space.trials, self._heavy and time is not None and time.rushed(self._rungs[-1])
+        records, rushed = self._records, self._heavy and time is not None and time.rushed(self._rungs[-1])
         own = self._space, records, self._ladder, self._lost, self._running.keys(), self._pack
-        now = Situation(*own, wanted=wanted, limits=self._limits, light=self._light, rushed=rushed)
+        now = Situation(*own, wanted=self._space.trials, limits=self._limits, light=self._light, rushed=rushed)
         return replace(now, wanted=records.search_trials + now.share) if time is not None and time.spend and now.planned else now
 
     def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
@@ -280,11 +276,6 @@ class Study:
     def _new_trials(self, now: Situation) -> PlannedJob | None:
         queue = self._proposals.upcoming(now.missing, tried=self._records.tried, light=self._records.tried_of(self._light), busy=now.busy())
         return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
-
-    def _final_trials(self, now: Situation) -> PlannedJob | None:
-        if self._searching():
-            return None
-        return schedule.final_trials(self._due_finals(now), now)
 
     def _due_finals(self, now: Situation, *, more: int = 0) -> list[Trial]:
         return schedule.due_finals(self.finalists, now, seeds=finals.fresh_seeds(self._space, more=more))
