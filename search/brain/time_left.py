@@ -17,7 +17,7 @@ class Work:
     """What a job's cost depends on, as far as a study knows it."""
 
     trials: int
-    """Those that make passes of the model; without any, a job costs its fixed part."""
+    """Those that make passes of the model; without any, a job costs what the last such jobs did."""
     steps: int
     """Of each trial."""
     splits: tuple[Split, ...] = ("validation",)

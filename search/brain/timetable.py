@@ -91,7 +91,7 @@ class Timetable:
     def leaves_time(self, trials: int, *, start: int, stop: int, new: bool = False) -> bool:
         """Whether so many search trials can be trained from `start` to `stop`, and one of them on to the top, before the finals.
 
-        Light ones, which are not counted, take the fixed part of a job.
+        Light ones, which are not counted, take what the last such jobs did.
         """
         end = self.time.next_free + self._price(trials, stop - start) + self._climb(stop)
         measuring = self._finals_after(self._newcomers(trials, stop), anew=stop > self.top)
