@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import Away
+
+if TYPE_CHECKING:
+    import tenacity
 
 T = TypeVar("T")
 Listener = Callable[[str], None]
@@ -32,6 +33,8 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 def insist(act: Callable[[], T], *, seconds: float) -> T:
     """Return what `act` returns, which is tried again while it raises `Away`; after so many seconds its `Away` is raised."""
+    import tenacity  # where nothing is ever away, as on a machine that only computes, it need not be installed
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Away),
         wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE),
@@ -42,7 +45,7 @@ def insist(act: Callable[[], T], *, seconds: float) -> T:
     return retrying(act)
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
+def _tell(state: "tenacity.RetryCallState") -> None:
     listener, error = _LISTENER.get(), state.outcome.exception() if state.outcome else None
     if listener is not None and error is not None:
         listener(str(error))
