@@ -279,7 +279,8 @@ def test_a_second_driver_is_refused(done: tuple[Study, str, str]) -> None:
     assert str(os.getpid()) in second.err
 
 
-@pytest.mark.parametrize("victim", ["driver", pytest.param("supervisor", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["driver", "supervisor"])
 def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: Path, victim: str) -> None:
     study, program = start(tmp_path, temporary)
     program.until(has_results(study, 4))
@@ -306,6 +307,7 @@ def test_kill_9_costs_nothing_that_was_acknowledged(tmp_path: Path, temporary: P
     assert len(runs) == 1 + len(trials) + 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
     study, program = start(tmp_path, temporary)
     program.until(has_results(study, 2))
