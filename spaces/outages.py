@@ -33,7 +33,12 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 def insist(act: Callable[[], T], *, seconds: float) -> T:
     """Return what `act` returns, which is tried again while it raises `Away`; after so many seconds its `Away` is raised."""
-    import tenacity  # where nothing is ever away, as on a machine that only computes, it need not be installed
+    try:
+        return act()
+    except Away:
+        if seconds <= 0:
+            raise
+    import tenacity  # no sooner: where nothing is ever away, as on a machine that only computes, it need not be installed
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Away),

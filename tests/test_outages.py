@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -283,6 +284,14 @@ def test_a_store_that_refuses_is_not_waited_for(bucket: Bucket) -> None:
     assert not isinstance(refused.value, Away)
     with pytest.raises(Failure, match=r"^no$"):
         insist(lambda: _raise(Failure("no")), seconds=600)
+
+
+def test_where_nothing_is_away_nothing_needs_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers run on machines that have torch and its kind alone."""
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    assert insist(lambda: 3, seconds=600) == 3
+    with pytest.raises(Away):
+        insist(lambda: _raise(Away("gone")), seconds=0)
 
 
 def test_a_server_that_errs_is_waited_for_and_a_disk_that_dies_is_not() -> None:

@@ -76,7 +76,7 @@ class Study:
         return self._records.trials
 
     @property
-    def results(self) -> Sequence[Result]:
+    def results(self) -> ResultTable:
         """Every result once, in the order they came, as far as `ResultTable` keeps them."""
         return self._records.results
 
@@ -214,9 +214,10 @@ class Study:
         """The same as far as it fits into the time that is left, and then what else is worth it."""
         now = self._situation(time)
         due = self._due_finals(now)
-        pressed, worth = replace(now, short=(table := self._timetable(now, time, due=due)).short), table.worth_starting
-        fitting = schedule.first_fitting([self._search_job(pressed, worth=worth, deep=table.scouting)], table.search)
-        if not fitting and pressed.short and worth():  # light trials fit where a promotion does not
+        table = self._timetable(now, time, due=due)
+        pressed = replace(now, short=table.short)
+        fitting = schedule.first_fitting([self._search_job(pressed, worth=table.worth_starting, deep=table.scouting)], table.search)
+        if not fitting and pressed.short and table.worth_starting():  # light trials fit where a promotion does not
             fitting = schedule.first_fitting([self._new_trials(pressed)], table.search)
         if fitting or self._searching():
             return fitting
@@ -296,8 +297,7 @@ class Study:
         self._records.add_trial(trial)
         self._running[trial.number] = job
         self._lost.pop(trial.number, None)
-        step = self._records.step(trial.number)
-        if step:
+        if step := self._records.step(trial.number):
             self._ladder[step].take(trial.number)
 
     def _take_result(self, result: Result) -> None:

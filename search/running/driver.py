@@ -7,12 +7,12 @@ outcome is committed before the brain is told of it, and MLflow follows the ledg
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -53,6 +53,8 @@ LEAVING = 2.0
 """Seconds of the grace after a time limit that are kept for leaving."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,12 @@ def end(request: Request, ledger: Ledger, record: StudyRecord, *, seconds: float
         return history, deliver(request, history, patience=patience)
 
 
+def _waited_for(act: Callable[[], T], patience: float) -> T:
+    """What `act` returns, once what it asks is no longer away."""
+    with heard_by(_once(patience)):
+        return insist(act, seconds=patience)
+
+
 def _once(patience: float) -> Listener:
     """Say what is waited for, but no more than the first time."""
     said = list[str]()
@@ -237,12 +245,10 @@ def drive(request: Request) -> Ended | Interrupted:
     request.places.check()
     means = resources(request, cpus=own_cpus(), gpus=own_gpus())
     patience = request.patience if is_begun_again() else 0.0
-    with heard_by(_once(patience)):
-        begun = insist(lambda: begun_with(request.places, request.name(space)), seconds=patience)
+    begun = _waited_for(lambda: begun_with(request.places, request.name(space)), patience)
     inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)
     request.places.prepare()
-    with heard_by(_once(patience)):
-        ledger = insist(lambda: Ledger.open(request.places.ledger_url), seconds=patience)
+    ledger = _waited_for(lambda: Ledger.open(request.places.ledger_url), patience)
     record = _record(ledger, request, space, inspection)
     search = Search(request, space, inspection, means.packed(request, inspection.speed), ledger, record)
     with ledger.lease(record.name) as lease:

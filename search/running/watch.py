@@ -9,7 +9,6 @@ from ...dashboards.points import points
 from ...dashboards.progress import Progress, RunningJob, describe
 from ...spaces.records import Job, Outcome, Problem, Result, Trial
 from ...spaces.space import Space
-from ..brain.result_table import ResultTable
 from ..brain.study import Study
 from .countdown import Countdown
 from .timekeeper import Timekeeper
@@ -50,8 +49,7 @@ class CurveResults:
         return own | {trial.finalist: self._study.trials[trial.finalist] for trial in own.values() if trial.finalist is not None}
 
     def _catch_up(self) -> None:
-        known, start = self._study.results, self._read
-        table = known if isinstance(known, ResultTable) else ResultTable.of(known)
+        table, start = self._study.results, self._read
         if start == len(table):
             return
         self._read = len(table)
