@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from ulpt_search.search.brain.feasibility import Feasibility
+from ulpt_search.search.brain.schedule import SCOUTS
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.brain.time_left import NOTHING, Estimate, TimeLeft, Work
 from ulpt_search.search.running.job_costs import Expected, JobCosts
 from ulpt_search.search.running.timekeeper import Limit, Timekeeper
-from ulpt_search.spaces.records import Job
+from ulpt_search.spaces.records import Job, Trial
 
-from .simulated import Executor, count, drive, methods_that_fit, space
+from .simulated import Curves, Executor, count, drive, methods_that_fit, space
 from .test_study import BUDGET, LAST, check_climb, check_whole
 
 LIGHT = "bitfit"
@@ -171,6 +172,27 @@ def test_in_a_limited_time_the_best_of_the_others_climb_before_more_are_tried() 
     job = study.next_job()
     assert job is not None
     assert job.assignments[0].start == 0, "then the search goes on in breadth"
+
+
+class Larger(Curves):
+    """The larger the better: nobody is ever left behind."""
+
+    def score(self, trial: Trial, step: int) -> float:
+        return math.log10(trial.parameters) / 10 + step / 1000
+
+
+def test_of_many_that_could_climb_two_go_first_and_the_others_when_these_are_there() -> None:
+    study, executor, climbing = study_of(200), Executor(Larger()), list[Job]()
+    while not climbing or climbing[-1].stop < LAST:
+        study.tell_time(left(3000.0, step=0.05))
+        job = study.next_job()
+        assert job is not None
+        study.record(executor.run(job))
+        climbing += [job] if job.assignments[0].start else []
+    first = [assignment.trial for assignment in climbing[0].assignments]
+    assert [(job.stop, [a.trial for a in job.assignments]) for job in climbing] == [(stop, first) for stop in RUNGS[1:]]
+    assert len(first) == SCOUTS < sum(trial.method != LIGHT for trial in study.trials.values())
+    assert max(study.trials.values(), key=lambda one: one.parameters * (one.method != LIGHT)) in first, "the best of all is one of them"
 
 
 def test_where_nobody_else_gets_to_the_top_the_rest_of_the_time_is_used_all_the_same() -> None:

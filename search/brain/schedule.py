@@ -16,6 +16,8 @@ from .promotion import Ladder
 from .search_space import Configured, Proposal
 from .trial_records import TrialRecords
 
+SCOUTS = 2
+"""How many trials go ahead of all others to the last rung where only light ones have been there."""
 ALONE = 2
 """Attempts that came to nothing, after which a trial is tried alone."""
 
@@ -121,6 +123,11 @@ def new_trials(chosen: Sequence[Trial], now: Situation) -> PlannedJob | None:
         return None
     stop = now.rungs[0] if now.heavy(chosen) else now.rungs[-1]
     return PlannedJob(now.records.numbered(now.limits.fitting(chosen)), stop)
+
+
+def scouts(now: Situation) -> PlannedJob | None:
+    """The most urgent promotions, so few that they are soon at the next rung."""
+    return next((_promotion(ready, stop, now) for start, stop in _promotions(now) if (ready := now.ladder[start].ready()[:SCOUTS])), None)
 
 
 def promotions(now: Situation) -> Iterator[PlannedJob]:

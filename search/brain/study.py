@@ -239,11 +239,11 @@ class Study:
     def _search_job(self, now: Situation, *, worth: Callable[[], bool] = lambda: True, deep: bool = False) -> PlannedJob | None:
         """The next job of the search: the same whatever time is left, so that a longer search begins as a shorter one does.
 
-        New trials cost a proposal: `worth` is asked before. `deep`: promotions come first, however few, but for the opening.
+        New trials cost a proposal: `worth` is asked before. `deep`: a few promotions come first, but for the opening.
         """
         opening = self._new_trials(now) if self._proposals.opening_left(self._records.tried) and now.missing and worth() else None
-        job = schedule.lost_trials(now, often=False) or opening or schedule.full_promotion(now)
-        if job or ((deep or now.planned) and (job := next(schedule.promotions(now), None))):
+        job = schedule.lost_trials(now, often=False) or opening or (schedule.scouts(now) if deep else schedule.full_promotion(now))
+        if job := job or (next(schedule.promotions(now), None) if now.planned else None):
             return job
         if now.missing:
             job = self._new_trials(now) if worth() else None
