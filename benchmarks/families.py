@@ -34,7 +34,7 @@ from ulpt_search.benchmarks.families_page import COLUMNS, page
 from ulpt_search.benchmarks.family_gates import Gates, gates, unlike
 from ulpt_search.spaces.axes import Choice, Value
 from ulpt_search.spaces.errors import WrongInput, reason
-from ulpt_search.spaces.records import Assignment, Job, Trial
+from ulpt_search.spaces.records import Assignment, Job, Outcome, Problem, Trial
 from ulpt_search.spaces.shape import Shape
 from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.workers.catalogue import count, method
@@ -176,13 +176,23 @@ def _cells(setup: Setup, shape: Shape, methods: Sequence[str], room: Path, fresh
             trials[name] = _trial(len(trials), name, shape)
         except WrongInput as refusal:
             yield from (Cell(name, column, "refused", str(refusal)) for column in COLUMNS)
-    outcome = worker.run_job(setup, Job(0, tuple(map(Assignment, trials.values())), stop=STEPS))
-    stored = {result.trial: result.adapter for result in outcome.results}
-    problems = {problem.trial: problem.error for problem in outcome.problems}
+    outcomes = _trained(setup, list(trials.values()))
+    stored = {result.trial: result.adapter for outcome in outcomes for result in outcome.results}
+    problems = {problem.trial: problem.error for outcome in outcomes for problem in outcome.problems}
     for name, trial in trials.items():
         adapter = stored.get(trial.number)
         yield Cell(name, "train", "works") if adapter else Cell(name, "train", "failed", problems[trial.number])
         yield from _exported(setup, shape, name, trial, adapter or "", room, fresh)
+
+
+def _trained(setup: Setup, trials: Sequence[Trial]) -> list[Outcome]:
+    """What comes of all in one pack; where a refusal that came too late takes the pack with it, of each alone."""
+    try:
+        return [worker.run_job(setup, Job(0, tuple(map(Assignment, trials)), stop=STEPS))]
+    except WrongInput as late:
+        if len(trials) == 1:
+            return [Outcome(0, problems=(Problem(trials[0].number, str(late)),))]
+        return [outcome for trial in trials for outcome in _trained(setup, [trial])]
 
 
 def _trial(number: int, name: str, shape: Shape) -> Trial:

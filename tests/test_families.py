@@ -12,6 +12,7 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec
 from ulpt_search.workers.model import frozen_scores
 from ulpt_search.workers.model.backbone import LOADERS, Backbone, load, shape_of
+from ulpt_search.workers.model.pooling import Body
 from ulpt_search.workers.model.readouts.choice import readout_of
 from ulpt_search.workers.model.readouts.cosine import TEMPERATURE
 from ulpt_search.workers.model.readouts.encoding import SUFFIX, encode
@@ -41,7 +42,7 @@ SERVED = sorted(set(families.FAMILIES) - set(REFUSED) - set(AT_THE_DOOR) - set(U
 SAMPLE = (
     "bert", "roberta", "modernbert", "deberta", "deberta-v2", "mpnet", "electra", "distilbert",
     "gpt2", "gptj", "opt", "bloom", "falcon", "mpt", "phi3", "phi3-longrope", "llama", "llama-dynamic", "mistral", "gemma2", "gpt_oss",
-    "olmo2",
+    "llama4_text", "olmo2",
     "granite", "cohere", "mixtral", "afmoe", "deepseek_v3", "qwen3_next", "mamba", "falcon_h1", "t5", "bart", "pegasus", "led",
     "switch_transformers",
 )  # fmt: skip
@@ -136,3 +137,11 @@ def test_a_hundred_families_at_least_and_a_sample_of_them() -> None:
     """Of the libraries that this project is developed with; older ones have fewer."""
     assert len({tiny.kind for tiny in families.KNOWN.values()}) >= 100
     assert set(SAMPLE) <= set(SERVED)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_its_hidden_states_are_had_apart_from_its_scores(name: str) -> None:
+    """A probe and every head read them: the output of a part that holds no map to words."""
+    backbone = families.backbone(name)
+    body = Body(backbone).module
+    assert all(part is not backbone.model.get_output_embeddings() for part in body.modules())

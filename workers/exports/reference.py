@@ -17,7 +17,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 from ...spaces.errors import Failure
 from ...spaces.shape import Linear, Shape
 from ..method import KeysValues, LinearEffect, Method, NormEffect, Pooled, SoftPrompt
-from ..model.architecture import bias_of, relative_bias, weight_of
+from ..model.architecture import bias_of, name_body, relative_bias, weight_of
 from ..model.attention import attend_by
 from ..model.backbone import Backbone, quiet
 from ..model.pooling import side_by_side
@@ -139,6 +139,8 @@ def _pooled(model: Any, backbone: Backbone, given: dict[str, Tensor], how: str, 
     if backbone.family == "encoder-decoder":
         found: Tensor = model(**given, output_hidden_states=True).decoder_hidden_states[-1][:, 0]
         return found
+    if backbone.kind != "encoder":
+        name_body(model)
     text: Tensor = (model if backbone.kind == "encoder" else model.base_model)(**given).last_hidden_state[:, -length:]
     if how == "pooler":
         pooled: Tensor = model.pooler(text)

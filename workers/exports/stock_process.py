@@ -219,7 +219,10 @@ def states(model: Any, inputs: Tensors, family: str, how: str) -> torch.Tensor:
         start = torch.full((len(mask), 1), model.config.decoder_start_token_id)
         output = model(**inputs, decoder_input_ids=start, output_hidden_states=True)
         return output.decoder_hidden_states[-1][:, 0].contiguous()  # type: ignore[no-any-return]
-    output = (model if family == "encoder" else model.base_model)(**inputs)
+    body = model.base_model
+    if family != "encoder" and body is model:  # Llama 4's class with a head calls its body otherwise than it says
+        body = model.model
+    output = body(**inputs)
     if how == "pooler":
         return output.pooler_output.contiguous()  # type: ignore[no-any-return]
     hidden = output.last_hidden_state

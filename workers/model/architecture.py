@@ -69,6 +69,14 @@ def family_of(config: PretrainedConfig) -> Family:
     return "decoder" if causal and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES else "encoder"
 
 
+def name_body(model: PreTrainedModel) -> None:
+    """See to it that `base_model` is what makes hidden states, where a class with a head names no such part of its own (Llama 4's)."""
+    if model.base_model is model and model.get_output_embeddings() is not None:
+        table = model.get_input_embeddings()
+        inside = [name for name, part in model.named_children() if part is not table and any(own is table for own in part.modules())]
+        model.base_model_prefix = inside[0] if inside else model.base_model_prefix
+
+
 def read_shape(model: PreTrainedModel) -> Shape:
     """Return the shape of a model; works on the meta device too, where the sizes of weights are what such models start from."""
     table: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]

@@ -33,7 +33,7 @@ from ...spaces.identity import FrozenSide
 from ...spaces.shape import Family, Shape
 from ...spaces.silence import silence
 from ...spaces.space import Execution, ModelSpec, Quantization
-from .architecture import family_of, read_shape
+from .architecture import family_of, name_body, read_shape
 from .attention import attend_by, name_of
 from .conventions import Conventions, conventions_of, positions_of
 from .devices import device_of, first, pick_dtype
@@ -130,6 +130,7 @@ def on_paper(spec: ModelSpec, dtype: torch.dtype = torch.float32) -> PreTrainedM
     with torch.device("meta"), quiet():
         model: PreTrainedModel = LOADERS[_kind(spec, config)].from_config(config)
     cast(model, dtype)
+    name_body(model)
     model.eval().requires_grad_(False)
     return model
 
@@ -184,6 +185,7 @@ def load(
     if kept == "none" and getattr(model, "is_quantized", False):
         raise WrongInput(f"model {spec.name}: its folder holds weights in few bits and does not say which; give an unquantised copy")
     _settle(model, report["missing_keys"], spec)
+    name_body(model)
     _check(model, spec.name)
     model.config.use_cache = False
     frozen = _recognise(model, tokenizer, files, hashes, spec.name, kept)
