@@ -27,6 +27,7 @@ import torch
 from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.benchmarks.tiny_families import FAMILIES, tokenizer
 from ulpt_search.benchmarks.tiny_tasks import LABELS
+from ulpt_search.search.ledger.ledger import Ledger
 
 COMMAND = (sys.executable, "-m", "ulpt_search.search.cli")
 METHODS = {"lora": {"rank": 4, "modules": "q,v"}, "prompt": {"prompt_length": 8}, "ia3": {}}
@@ -57,7 +58,8 @@ def searched(room: Path, asked: argparse.Namespace) -> dict[str, Any]:
     out = str(room / "adapter")
     exported = _told("export", "one", "--best", "--format", "peft", "--out", out, "--home", str(room / "home"))
     verified = _told("verify", out)
-    steps = [result["seconds"] / asked.steps for result in shown["results"] if result["split"] == "validation"]
+    results = Ledger.open(f"sqlite:///{room / 'home' / 'ledger.sqlite'}").results("one")
+    steps = [result.seconds / asked.steps for result in results if result.split == "validation"]
     memory = planned["memory"]
     return {
         "size": asked.size, "rows": asked.rows, "tokens": asked.tokens, "steps": asked.steps,
