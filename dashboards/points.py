@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,20 @@ Tables = dict[int, dict[Split, Table]]
 """Configuration (its search trial) -> split -> (seeds, rows)."""
 
 
-def points(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores | None = None, *, ends: Ends = ANYTHING) -> list[Point]:
+def points(
+    trials: Iterable[Trial],
+    results: Iterable[Result],
+    rows: RowScores | None = None,
+    *,
+    ends: Ends = ANYTHING,
+    planned: int | None = None,
+) -> list[Point]:
     """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number.
 
-    Intervals end where scores do.
+    Intervals end where scores do. `planned` is how many seeds everyone of the finals is to have; without it, as many as any.
     """
     known, usable = _usable(trials, results)
-    found = _measured(known, usable, rows or {}) or _searched(known, usable)
+    found = _measured(known, usable, rows or {}, planned) or _searched(known, usable)
     return [_within(point, ends) for point in found]
 
 
@@ -41,30 +49,30 @@ def searched_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[
     return _searched(*_usable(trials, results))
 
 
-def faint_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[Point]:
+def faint_points(trials: Iterable[Trial], results: Iterable[Result], *, planned: int | None = None) -> list[Point]:
     """Return one point for every scored search trial that `points` does not hold, at the highest step it reached, by trial number.
 
     Such trials were stopped, failed, go on, or were not chosen for the finals: what they show is compared with nothing.
     """
     known, usable = _usable(trials, results)
-    latest, measured = _latest(known, usable), {point.trial for point in _measured(known, usable, {})}
+    latest, measured = _latest(known, usable), {point.trial for point in _measured(known, usable, {}, planned)}
     top = max((result.step for result in latest), default=0)
     apart = [r for r in latest if r.trial not in measured and (measured or r.step < top)]
     return [_searched_point(known[result.trial], result) for result in apart]
 
 
-def incomplete(trials: Iterable[Trial], results: Iterable[Result]) -> int:
+def incomplete(trials: Iterable[Trial], results: Iterable[Result], *, planned: int | None = None) -> int:
     """Return how many configurations are not ranked, since fewer of their finals have come than of the others'."""
     known, usable = _usable(trials, results)
     every = {trial.finalist for trial in known.values() if trial.purpose == "final"}
-    return len(every) - len(_measured(known, usable, {}))
+    return len(every) - len(_ranked(known, usable, planned))
 
 
-def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores) -> Tables:
-    """Return what each row added to each final's score, one table a configuration and split, where all its finals kept it."""
+def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores, *, planned: int | None = None) -> Tables:
+    """Return what each row added to each final's score, one table a ranked configuration and split, where all its finals kept it."""
     known, usable = _usable(trials, results)
     found: Tables = defaultdict(dict)
-    for finalist, pairs in _finals(known, usable).items():
+    for finalist, pairs in _ranked(known, usable, planned).items():
         for split in _SPLITS:
             table = _table([pair[split] for pair in pairs.values()], split, rows)
             if table is not None:
@@ -117,11 +125,25 @@ def _finals(known: Mapping[int, Trial], usable: Iterable[Result]) -> dict[int, d
     return found
 
 
-def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores) -> list[Point]:
-    """Those with as many finals as any: the mean over the seeds that did not fail would rank a configuration by its luck."""
+def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores, planned: int | None) -> list[Point]:
+    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(_ranked(known, usable, planned).items())]
+
+
+def _ranked(known: Mapping[int, Trial], usable: Sequence[Result], planned: int | None) -> dict[int, dict[int, Pair]]:
+    """The finals by which configurations are compared: all under the same seeds, the first so many, by which most finals count.
+
+    So seeds beyond the `planned` ones, or the last of these where time ran out, count where enough configurations have them. One of whose
+    planned finals some came to nothing is left out: the mean over the others would rank it by its luck.
+    """
     finals = _finals(known, usable)
-    most = max((len(pairs) for pairs in finals.values()), default=0)
-    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(finals.items()) if len(pairs) == most]
+    order = sorted({seed for pairs in finals.values() for seed in pairs})
+    given = {(trial.finalist, trial.seed) for trial in known.values() if trial.purpose == "final"}
+    open_ = {one for one, seed in given if seed in order[:planned] and seed not in finals.get(one or 0, {})}
+    had = {one: sum(1 for _ in takewhile(pairs.__contains__, order)) for one, pairs in finals.items() if one not in open_}
+    most = max(had.values(), default=0)
+    counted = range(1, most + 1) if planned is not None else range(most, most + 1)
+    number = max(counted, key=lambda n: (n * sum(count >= n for count in had.values()), n), default=0)
+    return {one: {seed: finals[one][seed] for seed in order[:number]} for one, count in had.items() if count >= number > 0}
 
 
 def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) -> Point:

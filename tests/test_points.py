@@ -83,6 +83,38 @@ def test_a_final_counts_once_it_has_both_splits_at_the_step_of_the_others() -> N
     assert points(trials, early)[0].seeds == (1000, 1001)
 
 
+def finals(seeds: dict[int, int], *, failed: tuple[tuple[int, int], ...] = ()) -> tuple[list[Trial], list[Result]]:
+    """Configuration (its search trial) -> how many finals it has, under seeds from 1000 on; `failed` (configuration, seed) have no result."""
+    given = [(one, 1000 + n) for one, count in seeds.items() for n in range(count)]
+    retrained = {key: trial(100 + place, finalist=key[0], seed=key[1]) for place, key in enumerate([*given, *failed])}
+    scored = [result(retrained[key].number, 0.5 + key[0] / 100, split=split) for key in given for split in ("validation", "test")]
+    return [*(trial(one, 100 * (one + 1)) for one in seeds), *retrained.values()], scored
+
+
+@pytest.mark.parametrize(
+    ("seeds", "ranked", "counted"),
+    [
+        ({0: 4, 1: 4, 2: 3, 3: 3, 4: 3, 5: 3}, {0, 1, 2, 3, 4, 5}, 3),  # a round beyond the plan that time cut short
+        ({0: 4, 1: 4, 2: 4, 3: 4, 4: 4, 5: 3}, {0, 1, 2, 3, 4}, 4),
+        ({0: 3, 1: 2, 2: 2}, {0, 1, 2}, 2),  # time ran out in the plan itself
+        ({0: 3, 1: 3, 2: 3, 3: 1}, {0, 1, 2}, 3),  # one that came late
+    ],
+)
+def test_configurations_are_ranked_by_seeds_that_they_share(seeds: dict[int, int], ranked: set[int], counted: int) -> None:
+    trials, results = finals(seeds)
+    found = points(trials, results, planned=3)
+    assert {point.trial for point in found} == ranked
+    assert {point.seeds for point in found} == {tuple(range(1000, 1000 + counted))}
+    assert incomplete(trials, results, planned=3) == len(seeds) - len(ranked)
+
+
+def test_a_planned_final_that_failed_is_no_lack_of_time() -> None:
+    trials, results = finals({0: 3, 1: 2}, failed=((1, 1002),))
+    assert [point.trial for point in points(trials, results, planned=3)] == [0]
+    trials, results = finals({0: 4, 1: 3}, failed=((1, 1003),))
+    assert [(point.trial, len(point.seeds)) for point in points(trials, results, planned=3)] == [(0, 3), (1, 3)], "one beyond the plan"
+
+
 def test_a_configuration_whose_seeds_failed_is_not_ranked_by_those_that_did_not() -> None:
     """Once errors left the denominator: the more runs failed, the better the mean."""
     trials, results = measured()

@@ -326,6 +326,20 @@ def test_short_of_time_only_the_finals_are_handed_out_until_there_is_more() -> N
     assert finals >= {(trial.number, seed) for trial in study.finalists for seed in (1000, 1001)}
 
 
+def test_seeds_beyond_the_plan_are_begun_where_every_finalist_gets_one() -> None:
+    """A round of them that time cuts short would count for nobody."""
+    tiny = replace(space(finalists=2), seeds=2, methods={"prompt": {"prompt_length": Choice((1, 2, 3)), "lr": 0.03}})
+    study = Study(space=tiny, budget=BUDGET, count=count, methods=methods_that_fit(tiny, BUDGET))
+    drive(study, Executor(), workers=1)
+    assert study.finished
+    round_ = len(study.finalists)
+    assert round_ > 1
+    for seconds, seeds in ((round_ - 0.5, []), (round_ + 0.5, [1002] * round_)):
+        study.tell_time(replace(seconds_left(seconds), total=100.0, free=(Estimate(0.0),), price=lambda work: Estimate(float(work.trials))))
+        job = study.next_job()
+        assert [assignment.trial.seed for assignment in (job.assignments if job else ())] == seeds
+
+
 def test_no_time_at_all_ends_with_nothing() -> None:
     """There is no curve to retrain."""
     study = study_of(space())

@@ -231,7 +231,7 @@ class Study:
         table = self._timetable(now, time, due=[])
         return (
             schedule.first_fitting(schedule.promotions(now), table.search)
-            or schedule.first_fitting([schedule.seed_by_seed(due, now)], replace(table, due=due).final)
+            or schedule.first_fitting([schedule.seed_by_seed(due, now)], replace(table, due=due).further)
             or schedule.first_fitting(schedule.promotions(now), table.fill)
             or schedule.first_fitting([self._new_trials(replace(now, rushed=True)) if table.worth_filling() else None], table.fill)
         )

@@ -109,11 +109,17 @@ class Timetable:
 
     def final(self, plan: PlannedJob) -> PlannedJob | None:
         """Return as much of a job of finals as fits, shared out among the workers: all that are due, or else one seed of each at a time."""
-        whole = self.time.fits(self.time.all_free + self._finals(self.now.heavy(self.due)))
-        together = self.due if whole else [trial for trial in self.due if trial.seed == plan.trials[0].seed]
+        together = self.due if self._whole() else [trial for trial in self.due if trial.seed == plan.trials[0].seed]
         share = max(1, math.ceil((len(together) + self._finals_running()) / len(self.time.free)))
         cut = replace(plan, trials=plan.trials[:share])
         return self._cut(cut, late=self.time.late if self._bare(cut) else None)
+
+    def further(self, plan: PlannedJob) -> PlannedJob | None:
+        """The same of seeds beyond the planned ones, which count where everyone has them: nothing, unless there is time for all."""
+        return self.final(plan) if self._whole() else None
+
+    def _whole(self) -> bool:
+        return self.time.fits(self.time.all_free + self._finals(self.now.heavy(self.due)))
 
     def _bare(self, plan: PlannedJob) -> bool:
         """Whether a finalist among these has no final yet: without one it is not on the curve."""

@@ -42,21 +42,22 @@ class History:
     @cached_property
     def curve(self) -> Curve:
         """The trade-off curve."""
+        planned = self.space.finalists
         return Curve(
             study=self.record.name,
             budget=self.record.budget,
-            points=tuple(points(self.trials, self.results, self.rows, ends=_ends(self.space.task.metric))),
+            points=tuple(points(self.trials, self.results, self.rows, ends=_ends(self.space.task.metric), planned=planned)),
             ends=_ends(self.space.task.metric),
             metric=_title(self.space.task.metric),
             task=self.space.task.name,
             model=self.space.model.name,
             methods=tuple(self.space.methods),
-            faint=tuple(faint_points(self.trials, self.results)),
+            faint=tuple(faint_points(self.trials, self.results, planned=planned)),
             trials=_count(self.trials, lambda trial: trial.purpose == "search"),
             failed=list(self.states.values()).count("failed"),
             size=self.space.size,
-            tables=tables(self.trials, self.results, self.rows),
-            incomplete=incomplete(self.trials, self.results),
+            tables=tables(self.trials, self.results, self.rows, planned=planned),
+            incomplete=incomplete(self.trials, self.results, planned=planned),
             remarks=self.record.task_notes,
             references=tuple(self.references),
         )

@@ -103,7 +103,7 @@ class Watch:
             done_before=self._before,
             rungs=self._curve.rungs,
             jobs=tuple(RunningJob(flight.job.number, describe(flight.job), age) for flight, age in self.time.flights),
-            points=tuple(points(self._curve.trials.values(), self._curve.results)),
+            points=tuple(points(self._curve.trials.values(), self._curve.results, planned=self._space.finalists)),
             failures=tuple(self._failures),
             elapsed=self.time.elapsed,
             remaining=self._countdown.seconds(),
