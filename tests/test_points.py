@@ -84,7 +84,7 @@ def test_a_final_counts_once_it_has_both_splits_at_the_step_of_the_others() -> N
 
 
 def finals(seeds: dict[int, int], *, failed: tuple[tuple[int, int], ...] = ()) -> tuple[list[Trial], list[Result]]:
-    """Configuration (its search trial) -> how many finals it has, under seeds from 1000 on; `failed` (configuration, seed) have no result."""
+    """Configuration (its search trial) -> how many finals it has, under seeds from 1000 on; `failed` ones have no result."""
     given = [(one, 1000 + n) for one, count in seeds.items() for n in range(count)]
     retrained = {key: trial(100 + place, finalist=key[0], seed=key[1]) for place, key in enumerate([*given, *failed])}
     scored = [result(retrained[key].number, 0.5 + key[0] / 100, split=split) for key in given for split in ("validation", "test")]

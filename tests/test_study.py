@@ -17,7 +17,7 @@ from ulpt_search.search.brain.feasibility import assess
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.brain.time_left import Estimate, TimeLeft
-from ulpt_search.spaces.attempts import LOSSES, LOST, verdict
+from ulpt_search.spaces.attempts import ANY, LOSSES, LOST, verdict
 from ulpt_search.spaces.axes import Choice
 from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result, Trial
@@ -151,7 +151,7 @@ def test_losses_and_failures_end_no_search(seed: int, losing: float, failing: fl
     scored = {result.trial for result in study.results}
     assert all(n in scored or n in study.failed for n in study.trials)
     counts = Counter(problem.trial for problem in problems)
-    assert all(n in study.failed for n, times in counts.items() if times >= 3 or fatal)
+    assert all(n in study.failed for n, times in counts.items() if times >= ANY or fatal)  # of fewer, the last need not have been alone
     again = study_of(chosen, before=study, seed=seed, problems=problems)
     assert again.failed.keys() <= study.failed.keys()
 
