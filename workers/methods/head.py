@@ -24,6 +24,7 @@ from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
 from ..method import Named, Pooled, Tensors, hyperparameter, normal
 from .maths.discriminant import discriminant
+from .maths.logistic import logistic
 from .maths.pairs import COSINE, FEATURES, features, kept_features, width_of
 from .maths.ridge import ridge
 from .maths.several_labels import one_by_one
@@ -41,12 +42,12 @@ class Head(Pooled):
     formula: ClassVar[str] = "C·d [+ C with bias]; of rank r: r·(C + d) [+ C with bias]; of pairs apart by features; of a number C = 1"
     citation: ClassVar[str] = "Alain & Bengio 2016, arXiv 1610.01644 (linear probes)"
     published: ClassVar[str] = "none: a probe is fitted to its end"
-    deviations: ClassVar[str] = "trained for the study's steps, from a solution in closed form"
+    deviations: ClassVar[str] = "trained for the study's steps, from a solution in closed form or from a probe's"
 
     pooling: str = hyperparameter("auto", Choice(("auto",), also=("mean", "first", "last", "pooler")))
     rank: int = hyperparameter(0, Choice((0, 1, 2, 3, 4, 6, 8, 12, 16, 21, 32), also=None))
     """r; 0 for a W of its own."""
-    init: str = hyperparameter("ridge", Choice(("zero", "descriptions", "ridge")), structural=False)
+    init: str = hyperparameter("ridge", Choice(("zero", "descriptions", "ridge", "logistic")), structural=False)
     bias: bool = hyperparameter(True, Choice((True,), also=(False,)))
     features: str = hyperparameter(FEATURES[0], Choice(FEATURES[:1], also=FEATURES[1:]))
     """Of pairs read apart; elsewhere without effect, and nothing but the default is begun."""
@@ -83,6 +84,8 @@ class Head(Pooled):
         if self.init == "descriptions" and (kind == "regression" or shape.answers.apart):
             what = "a number has none" if kind == "regression" else "of pairs read apart nothing is compared with them"
             raise WrongInput(f"head.init: descriptions are of labels, and {what}; use ridge or zero")
+        if self.init == "logistic" and kind != "classification":
+            raise WrongInput(f"head.init: logistic is of one label a row, and this task's answers are {kind.replace('_', '-')}; use ridge")
         self.place(shape)
         weights = self.rank * (shape.labels + width) if self.rank else shape.labels * width
         return weights + (shape.labels if self.bias else 0)
@@ -106,7 +109,7 @@ class Head(Pooled):
         return {"W": 1 / shape.state_length, "V": 1 / shape.state_length, "U": 1 / sqrt(max(1, self.rank))}.get(name, 1.0)
 
     def build(self, shape: Shape, generator: Generator) -> Tensors:
-        """W = 0, or U = 0 and V ~ N(0, 1/|h|²), c = 0; then, by `init`, the ridge discriminants of training rows or the descriptions."""
+        """W = 0, or U = 0 and V ~ N(0, 1/|h|²), c = 0; then, by `init`, a ridge or logistic rule of training rows, or the descriptions."""
         bias, width, asked = {"c": torch.zeros(shape.labels)} if self.bias else {}, self._inputs(shape), shape.answers
         told = {"units": torch.tensor(asked.units)} if asked.kind == "regression" else {}
         told = {**told, "apart": torch.ones(())} if asked.apart else told
@@ -116,12 +119,12 @@ class Head(Pooled):
         return Tensors({"U": torch.zeros(shape.labels, self.rank), "V": directions, **bias}, told)
 
     def start(self, shape: Shape, rows: Callable[[], tuple[Tensor, Tensor]], described: Callable[[], Tensor]) -> dict[str, Tensor]:
-        """The ridge discriminants of the training rows, or what the labels' descriptions say."""
+        """By `init`, the training rows' ridge discriminants, their logistic regression, or what the labels' descriptions say."""
         if self.init == "zero":
             return {}
         states, targets = rows()
         states = kept_features(states, self.features) if shape.answers.apart else states
-        if self.init == "ridge":
+        if self.init in ("ridge", "logistic"):
             weights, c = self._fitted(shape, states, targets)
         else:
             weights, c = _described(described(), states, rank=self.rank), torch.zeros(shape.labels)
@@ -129,13 +132,14 @@ class Head(Pooled):
         return {**made, "c": c} if self.bias else made
 
     def _fitted(self, shape: Shape, states: Tensor, targets: Tensor) -> tuple[list[Tensor], Tensor]:
-        """W, or U and V, and c in closed form."""
+        """W, or U and V, and c in closed form, or where no step of a probe's fit helps any more."""
         if shape.answers.kind == "regression":
             w, c = ridge(states, targets, units=shape.answers.units, bias=self.bias)
             return [w], c
         if shape.answers.kind == "multi_label":
             return one_by_one(states, targets, rank=self.rank, bias=self.bias)
-        return discriminant(states, targets, labels=shape.labels, rank=self.rank, bias=self.bias)
+        rule = logistic if self.init == "logistic" else discriminant
+        return rule(states, targets, labels=shape.labels, rank=self.rank, bias=self.bias)
 
     def scores(self, p: Named, h: Tensor) -> Tensor:
         """W h + c, or U V h + c; of a number the mean and so many deviations."""

@@ -47,7 +47,7 @@ class _Fitting:
 
     def __init__(self, states: Tensor, targets: Tensor, *, labels: int) -> None:
         h, y = states.detach().to("cpu", torch.float64), targets.detach().cpu()
-        left = _fourth_of_each(y, labels)
+        left = fourth_of_each(y, labels)
         self._whole, self._left = _Classes(h, y, labels=labels), (h[left], y[left])
         self._most = _Classes(h[~left], y[~left], labels=labels) if bool(left.any()) else None
 
@@ -64,7 +64,7 @@ class _Fitting:
         return min(tried, key=lambda pair: tried[pair])
 
 
-def _fourth_of_each(y: Tensor, labels: int) -> Tensor:
+def fourth_of_each(y: Tensor, labels: int) -> Tensor:
     """Every fourth row of each label, (rows,) of booleans: whatever order the rows are in, what is left has all labels."""
     member = one_hot(y, labels)
     nth = member.cumsum(0).gather(1, y[:, None])[:, 0]
