@@ -99,7 +99,7 @@ def space(rungs: int, trials: int) -> Space:
 def fill(ledger: Ledger, *, trials: int, rungs: int) -> None:
     """Write a study's rows in bulk: every trial at every rung."""
     ledger.create(NAME, space=space_to_json(space(rungs, trials)), budget=100_000, seed=0, identity=IDENTITY)
-    with ledger._writer.begin() as connection:
+    with ledger._transaction(writes=True) as connection:
         study = connection.scalar(sa.select(tables.studies.c.id))
         for rows in _chunks({"study": study, **trial(n).to_json()} for n in range(trials)):
             connection.execute(sa.insert(tables.trials), rows)

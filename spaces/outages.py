@@ -23,7 +23,7 @@ _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """While inside, in this thread, `listener` is told before each pause what is waited for."""
+    """While inside, in this thread, `listener` is told before each pause what is waited for, and `""` when that has come back."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -47,10 +47,18 @@ def insist(act: Callable[[], T], *, seconds: float) -> T:
         before_sleep=_tell,
         reraise=True,
     )
-    return retrying(act)
+    found = retrying(act)
+    _say("")
+    return found
 
 
 def _tell(state: "tenacity.RetryCallState") -> None:
-    listener, error = _LISTENER.get(), state.outcome.exception() if state.outcome else None
-    if listener is not None and error is not None:
-        listener(str(error))
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None:
+        _say(str(error))
+
+
+def _say(told: str) -> None:
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(told)

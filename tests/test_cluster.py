@@ -25,6 +25,7 @@ from ulpt_search.spaces.attempts import SILENT
 from ulpt_search.spaces.errors import Failure, WrongInput
 from ulpt_search.spaces.records import Job, Outcome
 
+from . import moto_store
 from .cluster_jobs import Brain, setup
 from .processes import ROOT, Program
 
@@ -126,6 +127,26 @@ def test_a_worker_that_neither_answers_nor_ends_is_replaced(join: Open, tmp_path
     assert sorted(result.trial for result in brain.results) == [0, 1]
     assert brain.lost == [SILENT]
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.slow
+def test_a_worker_whose_store_is_away_is_not_waited_for_beyond_the_time(
+    join: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its patience is ten minutes, the search's time is over as soon as it waits."""
+    heard = list[str]()
+    with moto_store.bucket(monkeypatch) as bucket:
+        names = (*moto_store.PUBLIC, "AWS_ENDPOINT_URL")
+        (tmp_path / "environment").write_text(json.dumps({name: os.environ[name] for name in names}))
+        bucket.end()
+        brain, began = Brain("keep"), time.monotonic()
+        with join(workers=1) as cluster:
+            cluster.run(next_job=brain.next_job, record=brain.record, finished=brain.finished, hear=heard.append, late=lambda: bool(heard))
+        bucket.start()
+    assert time.monotonic() - began < 120
+    (outcome,) = brain.outcomes
+    assert outcome.unable == f"{heard[0].partition(';')[0]} until the time was over"
+    assert "the store s3://adapters/mine cannot be" in heard[0]
 
 
 def test_a_place_where_nothing_works_ends_the_run_and_blames_nobody(join: Open) -> None:

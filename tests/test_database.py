@@ -59,7 +59,7 @@ def test_a_step_is_applied_whole_or_not_at_all(ledger_url: str, monkeypatch: pyt
 
 def test_a_newer_ledger_is_left_alone(ledger_url: str) -> None:
     ledger = make(Ledger.open(ledger_url))
-    with ledger._writer.begin() as connection:
+    with ledger._transaction(writes=True) as connection:
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     told = r"written by a newer ulpt-search \(schema 9999, this one knows up to \d+\); upgrade ulpt-search, or give another"
     with pytest.raises(WrongInput, match=told):

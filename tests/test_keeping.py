@@ -46,7 +46,7 @@ def failing(home: Home) -> dict[str, str]:
 
 
 def change(home: Home, statement: str) -> None:
-    with Ledger.open(home.ledger_url)._writer.begin() as connection:
+    with Ledger.open(home.ledger_url)._transaction(writes=True) as connection:
         assert connection.execute(sa.text(statement)).rowcount
 
 

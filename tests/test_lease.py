@@ -59,7 +59,7 @@ def row(ledger: Ledger, column: str) -> object:
 
 
 def change(ledger: Ledger, assignments: str) -> None:
-    with ledger._writer.begin() as connection:
+    with ledger._transaction(writes=True) as connection:
         assert connection.execute(sa.text(f"UPDATE ulpt_claims SET {assignments}")).rowcount == 1
 
 

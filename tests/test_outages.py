@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from ulpt_search.search.ledger.migrations.database import _NETWORK
 from ulpt_search.search.ledger.migrations.database import may_come_back as database_may_come_back
 from ulpt_search.search.request import Request
 from ulpt_search.search.running.dispatch import Dispatch
-from ulpt_search.search.running.driver import LEAVING, PATIENCE, RETRY, STOPPED, _mirrored, _patience, _told, close_behind, end
+from ulpt_search.search.running.driver import _told, close_behind, end
+from ulpt_search.search.running.mirroring import LEAVING, PATIENCE, RETRY, SILENT, STOPPED, mirrored, patience
 from ulpt_search.search.running.outbox import Commit, Letter, Outbox, hand_in
 from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.search.running.timekeeper import GRACE
@@ -254,6 +256,23 @@ def test_a_worker_that_waits_for_its_store_is_not_late() -> None:
     assert heard == ["the store cannot be written"] * 5
 
 
+def test_a_worker_that_waits_when_the_time_is_over_is_given_up_and_one_that_has_stopped_waiting_is_not() -> None:
+    over, outcomes = [False], list[Outcome]()
+    jobs = iter(Job(number, (), 8) for number in range(3))
+    run = Dispatch(lambda: next(jobs), outcomes.append, lambda: False, 1.0, late=lambda: over[0])
+    for name in "abc":
+        run.suggest(name)
+    run.wait("a", "the store cannot be written: refused; run again")
+    run.wait("b", "the store cannot be written: refused; run again")
+    run.wait("b", "")
+    assert run.overdue() == []
+    over[0] = True
+    assert run.overdue() == ["a"]
+    run.give_up("a")
+    assert outcomes == [Outcome(0, unable="the store cannot be written: refused until the time was over")]
+    assert run.overdue() == []
+
+
 @pytest.mark.slow
 def test_a_store_that_goes_away_is_waited_for(bucket: Bucket) -> None:
     heard, told = list[str](), threading.Event()
@@ -276,6 +295,7 @@ def test_a_store_that_goes_away_is_waited_for(bucket: Bucket) -> None:
     thread.join()
     assert (store.read(before), store.read(meanwhile)) == (b"before", b"meanwhile")
     assert f"the store {bucket.url} cannot be" in heard[0]
+    assert heard[-1] == ""
 
 
 def test_a_store_that_refuses_is_not_waited_for(bucket: Bucket) -> None:
@@ -369,12 +389,50 @@ def test_whoever_interrupts_is_told_before_mlflow_is_waited_for(tmp_path: Path, 
     ledger = ledgers.make(Ledger.open(str(tmp_path / "ledger")), trials=1)
     request = Request("tiny", 200, str(tmp_path), tracking_uri="http://127.0.0.1:9")
     began = time.monotonic()
-    with pytest.raises(Interrupted), _mirrored(request, ledger, ledger.study("demo")), _told(ledger.study("demo")):
+    with pytest.raises(Interrupted), mirrored(request, ledger, ledger.study("demo")), _told(ledger.study("demo")):
         raise Interrupted(signal.SIGINT)
     assert time.monotonic() - began < STOPPED + 5
     told = capsys.readouterr().err.splitlines()
     assert "the same command goes on" in told[0]
     assert "MLflow lags behind" in told[-1]
+
+
+@contextmanager
+def swallowing() -> Iterator[str]:
+    """Yield the address of a server that takes every connection and never says anything."""
+    taken = list[socket.socket]()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with suppress(OSError):  # closed below
+                while True:
+                    taken.append(server.accept()[0])
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    for each in taken:
+        each.close()
+    assert taken, "nobody has asked it anything"
+
+
+def test_whoever_interrupts_does_not_wait_for_an_mlflow_that_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import ulpt_search.search.tracking.runs  # noqa: F401 (as in a search that has begun: importing it takes longer than all else here)
+
+    ledger, searched = Ledger.open(str(tmp_path / "ledger")), space_to_json(simulated.space())
+    record = ledger.create("demo", space=searched, budget=200, seed=0, identity=IDENTITY)
+    with swallowing() as address:
+        request, began = Request("tiny", 200, str(tmp_path), tracking_uri=address), list[float]()
+        with pytest.raises(Interrupted), mirrored(request, ledger, record):
+            _interrupt_after(0.5, began)
+        assert time.monotonic() - began[0] < SILENT + 1
+    assert "MLflow lags behind (still writing)" in capsys.readouterr().err
+
+
+def _interrupt_after(seconds: float, began: list[float]) -> None:
+    time.sleep(seconds)
+    began.append(time.monotonic())
+    raise Interrupted(signal.SIGINT)
 
 
 def test_mlflow_that_is_away_at_the_end_is_tried_for_a_moment_only(tmp_path: Path) -> None:
@@ -391,7 +449,7 @@ def test_mlflow_that_is_away_at_the_end_is_tried_for_a_moment_only(tmp_path: Pat
 
 def test_waiting_for_mlflow_ends_with_the_time_limit() -> None:
     def left(limit: float | None, *, gone: float = 0.0) -> float:
-        return _patience(Request("tiny", 200, "home", limit=limit, began=time.monotonic() - gone))
+        return patience(Request("tiny", 200, "home", limit=limit, began=time.monotonic() - gone))
 
     assert left(None, gone=1000) == left(600, gone=500) == PATIENCE
     assert left(600, gone=615) == pytest.approx(GRACE - LEAVING - 15, abs=1)
@@ -426,18 +484,21 @@ def test_everything_goes_away_in_the_middle_of_a_search(database: postgres.Serve
         program = Program([*tiny.COMMAND, *places, *options], folder=tmp_path, temporary=short)
         program.until(lambda: _results(ledger) >= 2, seconds=240)
         mlflow.kill()
-        bucket.end()
         database.end()
-        time.sleep(8)
+        program.until(lambda: any(tmp_path.rglob("unacknowledged/*/*.json")), seconds=120)  # a worker's store was there until it was done
+        bucket.end()
+        time.sleep(2)
         database.start()
+        program.until(lambda: not any(tmp_path.rglob("unacknowledged/*/*.json")), seconds=120)
         before = _results(ledger)
-        time.sleep(8)
+        time.sleep(4)  # the next job finds no store
         bucket.start()
         program.until(lambda: _results(ledger) > before, seconds=120)
         mlflow.start()
         status, _, err = program.end(seconds=240)
         assert status == 0, err
         assert "the ledger is back after" in err
+        assert "what was computed is kept, and its worker waits" in err
         assert {result.trial for result in ledger.results("tiny")} == {trial.number for trial in ledger.trials("tiny")}
         assert ledger.problems("tiny") == []
         assert ledger.references("tiny") == []

@@ -9,7 +9,7 @@ import uuid
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ...spaces.errors import Away, Failure, Refused, WrongInput, did_you_mean, reason
+from ...spaces.errors import Failure, WrongInput, did_you_mean
 from ...spaces.identity import Identity
 from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
@@ -26,11 +26,13 @@ from ..brain.result_table import ResultTable
 from .claims import Lease, living, now, take
 from .front import Front, read_front
 from .migrations import tables
-from .migrations.database import may_come_back, open_database, original, plain
+from .migrations.bounds import Kind
+from .migrations.database import open_database
 from .moved import Moved
 from .outlines import PAGE, Outline, TrialPage, read_numerics, read_outlines, read_page
 from .result_columns import read_results
 from .study_record import Recognise, StudyRecord, check, compare, refuse
+from .transactions import transaction
 
 __all__ = ["Lease", "Ledger", "StudyRecord"]
 
@@ -48,7 +50,7 @@ class Ledger:
     """The record of all studies in one database. Safe to use from several threads and several processes."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine, self._writer = engine, engine.execution_options(writes=True)
+        self._engine = engine
         self._leases: dict[str, Lease] = {}
         weakref.finalize(self, engine.dispose)  # a ledger that nobody holds any more leaves no connection open
 
@@ -142,7 +144,7 @@ class Ledger:
 
     def trials(self, name: str) -> list[Trial]:
         """Return a study's trials by number."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return _trials(connection, _key(connection, name), sa.true())
 
     def results(self, name: str, *, highest: bool = False) -> list[Result]:
@@ -158,29 +160,29 @@ class Ledger:
 
     def front(self, name: str, *, size: Size) -> Front:
         """Return what a study's frontier over this size is made of."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return read_front(connection, _key(connection, name), size=size)
 
     def outlines(self, name: str) -> list[Outline]:
         """Return a study's trials in outline, by number."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return read_outlines(connection, _key(connection, name))
 
     def pages(self, name: str, numbers: Sequence[int]) -> Iterator[TrialPage]:
         """Yield these trials of a study, in this order, with all that came of them, so many at a time."""
         for start in range(0, len(numbers), PAGE):
-            with self._transaction() as connection:
+            with self._transaction(kind="whole") as connection:
                 page = read_page(connection, _key(connection, name), numbers[start : start + PAGE])
             yield page
 
     def numerics(self, name: str) -> list[tuple[str, list[int]]]:
         """Return the names of what computed a study's results, the first one's first, and the trials of all others."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return list(read_numerics(connection, _key(connection, name)))
 
     def brief_results(self, name: str) -> ResultTable:
         """Return the results as a study needs them to go on, in the order they were committed."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return read_results(connection, _key(connection, name))
 
     def references(self, name: str) -> list[Reference]:
@@ -192,12 +194,12 @@ class Ledger:
 
     def adapters(self) -> set[str]:
         """Return the adapters that the results of any study name."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return set(connection.scalars(sa.select(tables.results.c.adapter).distinct()))
 
     def attempts(self, name: str) -> Mapping[int, int]:
         """Return the number of the last attempt that each trial of a study has failed in; those before may not all have been kept."""
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             return _attempts(connection, _key(connection, name), sa.true())
 
     def busy(self) -> list[str]:
@@ -208,7 +210,7 @@ class Ledger:
     def take_in(self, moved: Moved) -> None:
         """Write a whole study down, in one transaction. Raises `WrongInput` where there is one of its name."""
         check(moved.record)
-        with self._transaction(writes=True) as connection:
+        with self._transaction(writes=True, kind="whole") as connection:
             made = connection.execute(self._new(tables.studies).returning(tables.studies.c.id), asdict(moved.record)).scalar()
             if made is None:
                 raise WrongInput(f"--study {moved.record.name}: this ledger has one of that name; give another --ledger or --home")
@@ -280,23 +282,14 @@ class Ledger:
         return insert(table).on_conflict_do_nothing()
 
     def _rows(self, name: str, table: sa.Table, record: Callable[..., T], *, columns: Any = None, which: Any = _ALL) -> list[T]:
-        with self._transaction() as connection:
+        with self._transaction(kind="whole") as connection:
             own = table.c.study == _key(connection, name)
             chosen = sa.select(*_columns(table, columns or record)).where(own, which).order_by(table.c.id)
             rows = connection.execute(chosen, execution_options={"yield_per": CHUNK})
             return [record(*row) for row in rows]
 
-    @contextmanager
-    def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
-        try:
-            with (self._writer if writes else self._engine).begin() as connection:
-                yield connection
-        except sa.exc.IntegrityError as error:
-            raise Refused(f"the ledger refused a record: {reason(original(error))}; add a trial before what came of it") from error
-        except sa.exc.DBAPIError as error:
-            told = f"the ledger {plain(self._engine.url)} cannot be used: {reason(original(error))}"
-            kind = Away if may_come_back(error) else Refused if isinstance(error, sa.exc.DataError) else Failure
-            raise kind(f"{told}; all that it acknowledged is kept: put that right and run again") from error
+    def _transaction(self, *, writes: bool = False, kind: Kind = "brief") -> AbstractContextManager[sa.Connection]:
+        return transaction(self._engine, writes=writes, kind=kind)
 
 
 def _columns(table: sa.Table, record: Any) -> list["sa.Column[Any]"]:

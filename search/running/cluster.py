@@ -30,7 +30,7 @@ from ray.job_config import JobConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from ...spaces.attempts import LOST, SILENT
+from ...spaces.attempts import LOST
 from ...spaces.errors import Failure, WrongInput
 from ...spaces.outages import heard_by
 from ...spaces.records import Job, Outcome
@@ -84,8 +84,8 @@ class _JobSearcher(Searcher):
         return None if job is None else {"job": json.dumps(job.to_json())}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if why := result.get(WAITING):
-            _RUNS[self._name].wait(trial_id, why)
+        if WAITING in result:
+            _RUNS[self._name].wait(trial_id, result[WAITING])
         else:
             _RUNS[self._name].settle(trial_id, from_metrics(result))
 
@@ -133,7 +133,7 @@ class _Leaver(tune.Stopper):
             actor = _TRIALS[name].temporary_state.ray_actor
             if actor is not None:  # else it waits for a place: what holds that place is overdue, too
                 ray.kill(actor)  # by SIGKILL in the end, which reaches a stopped process
-                run.lose(name, SILENT)
+                run.give_up(name)
         return False
 
 
@@ -211,19 +211,21 @@ class Cluster:
         limit: Callable[[Job], float] = lambda job: math.inf,
         waits: Callable[[], bool] = lambda: False,
         hear: Callable[[str], None] = lambda why: None,
+        late: Callable[[], bool] = lambda: False,
     ) -> None:
         """Run jobs until `finished`; `record` gets each job's outcome once, before a worker's next job is asked for.
 
         `next_job` may return None: it is asked again, ten times a second while jobs run, else once a second. What any of the
         three raises ends the run with it. SIGINT and SIGTERM raise `Interrupted` within a second, a second one at once. In
         these cases running jobs are abandoned and the cluster is left. A worker that has not answered within `limit(job)` seconds, in
-        which this process was running, is ended and replaced; one that waits for something outside, which `hear` is told of, is not late.
+        which this process was running, is ended and replaced; one that waits for something outside, which `hear` is told of, is not late
+        until `late` says that the time is over.
         """
         if not ray.is_initialized():
             raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
         name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         watchdog = self._watchdog
-        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat)
+        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat, late)
         try:
             with signal_handlers(), _stopping(run):
                 self._tuner(name).fit()

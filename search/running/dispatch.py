@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...spaces.attempts import SILENT
 from ...spaces.errors import Failure, one_line
 from ...spaces.records import Job, Outcome, Problem
 
@@ -42,8 +43,12 @@ class Dispatch:
     """Called with what a worker waits for."""
     beat: Callable[[], None] = lambda: None
     """Called as long as the executor goes on."""
+    late: Callable[[], bool] = lambda: False
+    """Whether the time is over: what waits for something outside then is not waited for."""
     jobs: dict[str, Job] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    """What a job's worker waits for."""
     reason: BaseException | None = None
     """Why the run ends early; whoever sets it is heard at the next `check`."""
     idle_since: float | None = None
@@ -68,15 +73,29 @@ class Dispatch:
         return job
 
     def overdue(self) -> list[str]:
-        """Return the jobs whose workers should have answered by now."""
-        now = self.clock()
-        return [name for name, job in self.jobs.items() if now - self.since[name] > self.limit(job)]
+        """Return the jobs whose workers should have answered by now, or wait for something outside although the time is over."""
+        now, over = self.clock(), bool(self.waiting) and self.late()
+        return [name for name, job in self.jobs.items() if (over and name in self.waiting) or now - self.since[name] > self.limit(job)]
 
     def wait(self, name: str, why: str) -> None:
-        """Take note that a job's worker waits for something outside: it is alive, and its time begins anew."""
-        if name in self.jobs:
-            self.since[name] = self.clock()
+        """Take note that a job's worker waits for something outside, or, where `why` is empty, no longer does.
+
+        It is alive, and its time begins anew.
+        """
+        if name not in self.jobs:
+            return
+        self.since[name] = self.clock()
+        self.waiting.pop(name, None)
+        if why:
+            self.waiting[name] = why
             self.hear(why)
+
+    def give_up(self, name: str) -> None:
+        """Record that the worker of a job that is overdue was ended; one that waited has said why, and no trial is to blame."""
+        if name in self.waiting:
+            self.settle(name, Outcome(self.jobs[name].number, unable=f"{self.waiting[name].partition(';')[0]} until the time was over"))
+        else:
+            self.lose(name, SILENT)
 
     def settle(self, name: str, outcome: Outcome) -> None:
         """Record what came of a job; what is said later about the same job is ignored.
@@ -86,6 +105,7 @@ class Dispatch:
         """
         if self.jobs.pop(name, None) is None:
             return
+        self.waiting.pop(name, None)
         with self._guard():
             if outcome.refused is not None:
                 raise Failure(outcome.refused)

@@ -31,26 +31,21 @@ from ..ledger.ledger import Lease, Ledger, StudyRecord
 from ..ledger.reading import History
 from ..ledger.store_users import note_user
 from ..request import Request
-from ..tracking.curve_files import Pages, read_history
-from ..tracking.mirror import Mirror
-from ..tracking.run_records import Status
+from ..tracking.curve_files import read_history
 from .cluster import Cluster
 from .deliverables import deliver
 from .driving import Driver
 from .former_studies import adopt, begun_with, require_same_counts
 from .inspection import Inspection, inspect_inputs
 from .job_costs import Expected, JobCosts
+from .mirroring import mirrored
 from .outbox import Outbox, hand_in, outbox_of
 from .reference_jobs import ATTEMPTS, LAST, ReferenceJobs, worthwhile
 from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import AGAIN, Interrupted, is_begun_again
-from .timekeeper import GRACE, Limit, Timekeeper
+from .timekeeper import Limit, Timekeeper
 from .watch import Watch
 
-PATIENCE, STOPPED, RETRY = 30.0, 10.0, 1.0
-"""Seconds that the mirror gets to catch up after the search, after one that was interrupted, and for tries after one that failed."""
-LEAVING = 2.0
-"""Seconds of the grace after a time limit that are kept for leaving."""
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
 
@@ -88,7 +83,7 @@ class Search:
             problems = self.ledger.problems(self.record.name)
             study = self._study(problems)
             watch = self._watch(study, problems)
-        with _mirrored(request, self.ledger, self.record) as mirror, _told(self.record):
+        with mirrored(request, self.ledger, self.record) as mirror, _told(self.record):
             study.tell_time(watch.time.time_left())
             references, ceiling = self._references(), self._ceiling()
             if not study.finished or not references.over or not ceiling.over:
@@ -117,6 +112,7 @@ class Search:
                         limit=driver.limit,
                         waits=driver.waits,
                         hear=driver.hear,
+                        late=driver.late,
                     )
             limited = watch.time.time_left()
             return end(request, self.ledger, self.record, seconds=None if limited is None else limited.seconds + ENDING)
@@ -227,7 +223,7 @@ def _once(patience: float) -> Listener:
     said = list[str]()
 
     def hear(why: str) -> None:
-        if not said:
+        if why and not said:
             said.append(why)
             click.echo(masked(f"{why.partition(';')[0]}; waiting for it, {duration(patience)} at most"), err=True)
 
@@ -306,35 +302,6 @@ def _written(space: Space, inspection: Inspection) -> dict[str, Any]:
 
 def _parts(space: Space) -> set[str]:
     return {part for method in space.methods for part in method.split("+")}
-
-
-@contextmanager
-def _mirrored(request: Request, ledger: Ledger, record: StudyRecord) -> Iterator[Mirror]:
-    """Follow the ledger in MLflow while inside; at the end its runs get the status that the search ended with."""
-    home = request.places
-    mirror = Mirror(tracking_uri=home.tracking_uri, artifacts=home.artifacts, study=record)
-    mirror.start(Pages(ledger, record, folder=home.pages / record.name, store=home.store).snapshot)
-    status: Status = "FAILED"
-    stopped = False
-    try:
-        yield mirror
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status, stopped = "KILLED", True
-        raise
-    finally:
-        timeout = STOPPED if stopped else _patience(request)
-        retry = RETRY if stopped or mirror.trouble else None
-        if not mirror.close(status=status, timeout=timeout, retry=retry):
-            click.echo(f"MLflow lags behind ({mirror.trouble or 'still writing'}); the next run or `ulpt-search ui` catches up", err=True)
-
-
-def _patience(request: Request) -> float:
-    """Seconds that the mirror gets: no more than a time limit leaves."""
-    if request.limit is None:
-        return PATIENCE
-    left = request.began + request.limit + GRACE - LEAVING - time.monotonic()
-    return max(RETRY, min(PATIENCE, left))
 
 
 @contextmanager

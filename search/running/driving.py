@@ -76,13 +76,14 @@ class Driver:
         """Whether there is nothing to hand out since the ledger's database is away."""
         return self._outbox.away
 
-    def _acknowledge(self) -> None:
-        for outcome in self._outbox.acknowledged(hurry=self._late()):
-            self._committed(outcome)
-
-    def _late(self) -> bool:
+    def late(self) -> bool:
+        """Whether the time is over, so that nothing is waited for any longer."""
         left = self._watch.time.time_left()
         return left is not None and left.seconds < 0
+
+    def _acknowledge(self) -> None:
+        for outcome in self._outbox.acknowledged(hurry=self.late()):
+            self._committed(outcome)
 
     def _committed(self, outcome: Outcome) -> None:
         if outcome.results or outcome.references:
@@ -107,7 +108,7 @@ class Driver:
             self._ledger.add_trials(self._name, [assignment.trial for assignment in job.assignments])
         except Away as error:
             self._unwritten = job
-            self._outbox.wait(error, hurry=self._late())
+            self._outbox.wait(error, hurry=self.late())
             return None
         self._outbox.resume()
         return job

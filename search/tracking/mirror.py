@@ -4,6 +4,7 @@ MLflow may be slow, down, locked, out of disk or deleted meanwhile: the thread p
 could not write before the end is written the next time the study is opened, for the ledger has it all.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Mirror:
         self._deadline = 0.0
         self._trouble: str | None = None
         self._complete = False
+        self._moved = 0.0
 
     @property
     def trouble(self) -> str | None:
@@ -59,17 +61,27 @@ class Mirror:
         """Say that the ledger has something new. Returns at once."""
         self._news.set()
 
-    def close(self, *, status: Status, timeout: float, retry: float | None = None) -> bool:
+    def close(self, *, status: Status, timeout: float, retry: float | None = None, silence: float = math.inf) -> bool:
         """Write what is left and end the study's run with `status`; return whether that was done within `timeout` seconds.
 
-        What fails is tried again for as long, or for `retry` seconds.
+        What fails is tried again for as long, or for `retry` seconds. A server that has not answered for `silence` seconds is waited
+        for no longer; a file of this machine is only slow when the machine is.
         """
-        self._status, self._deadline = status, time.monotonic() + (timeout if retry is None else min(retry, timeout))
+        self._moved = now = time.monotonic()
+        self._status, self._deadline = status, now + (timeout if retry is None else min(retry, timeout))
         self._closing.set()
         self._news.set()
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._wait_for(self._thread, timeout=timeout, silence=math.inf if self._uri.startswith("sqlite:") else silence)
         return self._complete
+
+    def _wait_for(self, thread: threading.Thread, *, timeout: float, silence: float) -> None:
+        until = time.monotonic() + timeout
+        while thread.is_alive() and time.monotonic() < min(until, self._moved + silence):
+            thread.join(0.05)
+
+    def _got_on(self) -> None:
+        self._moved = time.monotonic()
 
     def sync(self, snapshot: Snapshot, *, status: Status | None) -> None:
         """Make MLflow show the snapshot now, in the calling thread; `Failure` says in one line why it could not.
@@ -87,7 +99,8 @@ class Mirror:
 
             self._tracking = Tracking(tracking_uri=self._uri, artifacts=self._artifacts, study=self._study)
         try:
-            self._tracking.sync(snapshot, status=status)
+            self._got_on()
+            self._tracking.sync(snapshot, status=status, got_on=self._got_on)
         except BaseException:
             self._tracking.forget()
             raise

@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -84,13 +84,14 @@ class Tracking:
         """Path and query of the page that opens with the curve drawn, relative to the server; empty before `sync`."""
         return page(self._experiment, self._identity) if self._experiment else ""
 
-    def sync(self, snapshot: Snapshot, *, status: Status | None) -> None:
+    def sync(self, snapshot: Snapshot, *, status: Status | None, got_on: Callable[[], object] = lambda: None) -> None:
         """Make MLflow show the snapshot, with `status` for the study itself; again with the same, it changes nothing.
 
-        None is the status of a study that nobody drives: as its last driver left it.
+        None is the status of a study that nobody drives: as its last driver left it. `got_on` is called after every answer of MLflow.
         Raises whatever mlflow, its database, the disk or the network raise; `forget` before trying again.
         """
         self._connect()
+        got_on()
         if status is None:
             shown = self._logged.get(STUDY)
             status = settled(snapshot, shown=shown.status if shown else None)
@@ -102,7 +103,9 @@ class Tracking:
         for entry in (*beside, *trial_runs(self._study, snapshot, status=status, parent=parent.run)):
             if self._shown.get(entry.key) != entry:
                 self._write(entry)
+                got_on()
         self._upload(snapshot.files)
+        got_on()
         self._write(study)
 
     def _connect(self) -> None:

@@ -17,9 +17,10 @@ PATIENCE = 30.0
 
 _NETWORK = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 """libpq's own names: after so many seconds (the last: milliseconds) a server that does not answer counts as away, rather than never."""
-_PASSING = ("08", "25006", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
-"""PostgreSQL's states that pass by themselves: connection lost, read-only (a standby that takes over), serialisation or deadlock,
-too many clients, shutting down, starting up."""
+_PASSING = ("08", "25006", "25P03", "40001", "40P01", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "57P05")
+"""PostgreSQL's states that pass by themselves: connection lost, read-only (a standby that takes over), we kept it waiting (as a stopped
+process does), serialisation or deadlock, too many clients, a lock or a statement that took too long (`bounds.py`), shutting down,
+starting up, idle for too long."""
 _REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry", "is not permitted to log in", "permission denied for")
 """What a server says, in English, to a client that it will not let in: where connecting fails, psycopg has no state to tell it by."""
 
@@ -102,7 +103,11 @@ def _sqlite(target: sa.URL) -> sa.Engine:
 
 def _postgresql(target: sa.URL) -> sa.Engine:
     patience = {name: value for name, value in _NETWORK.items() if name not in target.query}
-    return sa.create_engine(target, pool_pre_ping=True, connect_args=patience)
+    engine = sa.create_engine(target, pool_pre_ping=True, connect_args=patience)
+    from .patient import keep  # no sooner: psycopg need not be installed
+
+    keep(engine)
+    return engine
 
 
 def may_come_back(error: sa.exc.DBAPIError) -> bool:
@@ -155,7 +160,7 @@ def _bring_up_to_date(engine: sa.Engine) -> None:
     config = Config(attributes={"metadata": metadata, "version_table": VERSION_TABLE})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.execution_options(writes=True).begin() as connection:
+    with engine.execution_options(writes=True, kind="schema").begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         config.attributes["connection"] = connection
