@@ -9,7 +9,7 @@ BIN := .venv/bin
 # and the demo's commands run to their end.
 SELECTED := tests/test_demo.py tests/test_run.py tests/test_exports.py
 
-.PHONY: demo test check slow clean
+.PHONY: demo test check slow audit clean
 
 demo: .venv/demo
 	$(BIN)/ulpt-search run --home $(HOME_DIR) --space ulpt --budget 1e4 --trials $(TRIALS) --study demo \
@@ -26,6 +26,11 @@ check: .venv/dev .venv/path/ulpt_search
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd .venv/path && ../bin/mypy --config-file ../../pyproject.toml -p ulpt_search
+
+# What is installed, against a database of known holes, which has to be in reach; elsewhere tests/test_floors.py has a table of them.
+audit: .venv/dev
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) "pip-audit>=2.7,<3"
+	$(BIN)/pip-audit --local --skip-editable
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

@@ -61,8 +61,8 @@ def keys(shown: Iterable[Any]) -> list[str]:
     return sorted(run.data.tags[KEY] for run in shown)
 
 
-def statuses(uri: str) -> dict[str, str]:
-    return {run.data.tags[KEY]: run.info.status for run in runs(uri)}
+def statuses(uri: str, *, study: StudyRecord = STUDY) -> dict[str, str]:
+    return {run.data.tags[KEY]: run.info.status for run in runs(uri, study)}
 
 
 def history(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
@@ -70,9 +70,9 @@ def history(uri: str, run: Any, metric: str) -> list[tuple[int, float]]:
     return sorted((m.step, m.value) for m in connect(uri).get_metric_history(run.info.run_id, metric))
 
 
-def assert_mirrored(uri: str, snapshot: Snapshot) -> None:
+def assert_mirrored(uri: str, snapshot: Snapshot, *, study: StudyRecord = STUDY) -> None:
     """MLflow shows exactly one run per trial with exactly the ledger's scores and costs, and one for the study."""
-    shown = runs(uri)
+    shown = runs(uri, study)
     assert keys(shown) == sorted(["study", *(str(t.number) for t in snapshot.trials)])
     by_key = {run.data.tags[KEY]: run for run in shown}
     for t in snapshot.trials:

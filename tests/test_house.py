@@ -232,7 +232,7 @@ def test_readme_is_short() -> None:
     assert len(README.split()) <= 800
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "slow"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "slow", "audit"])
 def test_makefile_has_its_targets(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf8"), flags=re.MULTILINE)
 

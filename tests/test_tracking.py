@@ -265,7 +265,7 @@ def following(home: Path) -> Iterator[Mirror]:
 
 def test_the_thread_follows_and_ends_the_study(home: Path, following: Mirror) -> None:
     state = [Snapshot()]
-    following.start(lambda: state[0])
+    following.start(lambda also: state[0])
     wait_until(lambda: bool(following.chart))
     state[0] = small()
     following.notify()
@@ -280,7 +280,7 @@ def test_the_thread_follows_and_ends_the_study(home: Path, following: Mirror) ->
 def test_a_locked_database_delays_nobody_and_is_caught_up_with(home: Path, following: Mirror) -> None:
     lock = sqlite3.connect(home / "mlflow.sqlite", isolation_level=None)
     lock.execute("begin exclusive")
-    following.start(small)
+    following.start(lambda also: small())
     began = time.monotonic()
     for _ in range(1000):
         following.notify()
@@ -298,7 +298,7 @@ def test_a_disk_that_refuses_is_trouble_in_one_line_until_it_is_over(
     (home / "pareto.html").write_text("<p>one</p>")
     (home / "mlartifacts").write_text("a file where the folder should be")
     snapshot = replace(small(), files=[home / "pareto.html"])
-    following.start(lambda: snapshot)
+    following.start(lambda also: snapshot)
     wait_until(lambda: following.trouble is not None)
     assert following.trouble
     assert "mlartifacts" in following.trouble

@@ -23,6 +23,7 @@ from ...spaces.records import Outcome, Problem, Result, Trial
 from ...spaces.references import Reference
 from ...spaces.space import Size
 from ..brain.result_table import ResultTable
+from .changes import Mark, read_changes
 from .claims import Lease, living, now, take
 from .front import Front, read_front
 from .migrations import tables
@@ -174,6 +175,11 @@ class Ledger:
             with self._transaction(kind="whole") as connection:
                 page = read_page(connection, _key(connection, name), numbers[start : start + PAGE])
             yield page
+
+    def changes(self, name: str, *, since: Mark | None = None) -> tuple[list[int], Mark]:
+        """Return the trials of a study that are new or that something came of since a mark (None: all), and the next mark."""
+        with self._transaction(kind="whole") as connection:
+            return read_changes(connection, _key(connection, name), since or Mark())
 
     def numerics(self, name: str) -> list[tuple[str, list[int]]]:
         """Return the names of what computed a study's results, the first one's first, and the trials of all others."""

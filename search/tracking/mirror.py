@@ -7,7 +7,7 @@ could not write before the end is written the next time the study is opened, for
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,10 @@ _LONGEST_PAUSE = 30.0
 _SIGN_OF_LIFE = 60.0
 _SHARE = 10
 """Pause this many times as long as the last round took: the mirror takes at most a tenth of one core."""
+
+
+Read = Callable[[Collection[int] | None], Snapshot]
+"""Returns the ledger's records: of every trial (None), or of those that have changed since the last call and the ones of these numbers."""
 
 
 class Mirror:
@@ -52,8 +56,8 @@ class Mirror:
         """Path of the UI page that opens with the curve drawn, relative to the server; empty before the first round."""
         return self._tracking.chart if self._tracking else ""
 
-    def start(self, read: Callable[[], Snapshot]) -> None:
-        """Begin to follow; `read` returns the ledger's records and is called in the mirror's thread."""
+    def start(self, read: Read) -> None:
+        """Begin to follow; `read` is called in the mirror's thread."""
         self._thread = threading.Thread(target=self._follow, args=(read,), name="mlflow mirror", daemon=True)
         self._thread.start()
 
@@ -89,23 +93,24 @@ class Mirror:
         `status` None is for a study that nobody drives: it stays as its last driver left it, and is not running.
         """
         try:
-            self._sync(snapshot, status)
+            self._sync(lambda also: snapshot, status)
         except Exception as error:
             raise Failure(f"MLflow at {masked(self._uri)}: {masked(_told(error))}. The ledger has everything; try again later") from error
 
-    def _sync(self, snapshot: Snapshot, status: Status | None) -> None:
+    def _sync(self, read: Read, status: Status | None) -> None:
         if self._tracking is None:
             from .runs import Tracking  # a second of imports that the driver need not wait for
 
             self._tracking = Tracking(tracking_uri=self._uri, artifacts=self._artifacts, study=self._study)
         try:
+            snapshot = read(None if self._tracking.believes_nothing else self._tracking.running)
             self._got_on()
             self._tracking.sync(snapshot, status=status, got_on=self._got_on)
         except BaseException:
             self._tracking.forget()
             raise
 
-    def _follow(self, read: Callable[[], Snapshot]) -> None:
+    def _follow(self, read: Read) -> None:
         failures = 0
         while True:
             self._news.clear()
@@ -116,10 +121,10 @@ class Mirror:
                 return
             self._pause(failures, took=time.monotonic() - began)
 
-    def _attempt(self, read: Callable[[], Snapshot]) -> bool:
+    def _attempt(self, read: Read) -> bool:
         status = self._status
         try:
-            self._sync(read(), status)
+            self._sync(read, status)
         except Exception as error:  # whatever it is, the search goes on and the ledger keeps the records
             self._trouble = masked(_told(error))
             return False

@@ -8,7 +8,7 @@ whether what was written is still what the ledger says.
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -31,6 +31,10 @@ _TEXT = 5000
 """Longest tag or parameter that every MLflow store takes."""
 
 
+Part = tuple[Sequence[Trial], Sequence[Result], Sequence[Problem]]
+"""Some trials, and all that came of each of them."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The ledger's records of one study at one moment, and what has been made of them."""
@@ -44,6 +48,23 @@ class Snapshot:
     """Files and folders to show on the parent run under their own names; those that do not exist yet are passed over."""
     references: Sequence[Reference] = ()
     """What was measured beside the trials."""
+    pages: Iterable[Part] = ()
+    """More trials with all that came of each, read when they are asked for: a long study is in memory a page at a time."""
+    others: int = 0
+    """How many trials the study has besides `trials`, whether they are among the pages or not."""
+    whole: bool = True
+    """Whether every trial is here, rather than those that have changed."""
+
+    @property
+    def count(self) -> int:
+        """How many trials the study has."""
+        return len(self.trials) + self.others
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the trials that are here with what came of them, some at a time."""
+        if self.trials:
+            yield self.trials, self.results, self.problems
+        yield from self.pages
 
 
 @dataclass(frozen=True)
@@ -130,9 +151,13 @@ def settled(snapshot: Snapshot, *, shown: str | None) -> Status:
     """
     if shown in ("FINISHED", "FAILED", "KILLED"):
         return cast(Status, shown)
-    ended = {result.trial for result in snapshot.results} | {problem.trial for problem in snapshot.problems}
-    whole = shown is None and all(trial.number in ended for trial in snapshot.trials)
-    return "FINISHED" if whole else "KILLED"
+    return "FINISHED" if shown is None and all(map(_ended, snapshot.parts())) else "KILLED"
+
+
+def _ended(part: Part) -> bool:
+    trials, results, problems = part
+    ended = {result.trial for result in results} | {problem.trial for problem in problems}
+    return all(trial.number in ended for trial in trials)
 
 
 def study_run(study: "StudyRecord", snapshot: Snapshot, *, status: Status) -> RunRecord:
@@ -143,7 +168,7 @@ def study_run(study: "StudyRecord", snapshot: Snapshot, *, status: Status) -> Ru
     tags = {
         **shared,
         "study": study.name,
-        "trials": str(len(snapshot.trials)),
+        "trials": str(snapshot.count),
         IDENTITY: identity(study),
         KEY: STUDY,
         "mlflow.note.content": _description(study, snapshot),
@@ -153,30 +178,37 @@ def study_run(study: "StudyRecord", snapshot: Snapshot, *, status: Status) -> Ru
 
 
 def trial_runs(study: "StudyRecord", snapshot: Snapshot, *, status: Status, parent: str) -> Iterator[RunRecord]:
-    """Yield the child runs of the run `parent` in the order of their numbers.
+    """Yield the child runs of the run `parent` in the order of their numbers, of those trials that are in the snapshot.
 
     `status` is the study's own; a trial without a result shares it, for it was waiting or running when the study ended.
     """
-    results: dict[int, list[Result]] = defaultdict(list)
-    problems: dict[int, list[Problem]] = defaultdict(list)
-    for result in snapshot.results:
-        results[result.trial].append(result)
-    for problem in snapshot.problems:
-        problems[problem.trial].append(problem)
     front = {point.trial for point in snapshot.frontier}
     settings = {key: str(_settings(study)[key])[:_TEXT] for key in ("model", "task")}
     shared = {"study": study.name, IDENTITY: identity(study), "mlflow.parentRunId": parent, **settings}
-    for trial in sorted(snapshot.trials, key=lambda trial: trial.number):
-        tags = {**shared, **_trial_tags(trial, problems[trial.number], on_frontier=trial.number in front)}
-        params = {"method": trial.method, "seed": trial.seed, **trial.hyperparameters}
-        yield RunRecord(
-            key=str(trial.number),
-            name=f"{trial.method} #{trial.number}",
-            status=_trial_status(results[trial.number], problems[trial.number], study=status),
-            params={key: str(value)[:_TEXT] for key, value in params.items()},
-            tags=tags,
-            rows=_rows(trial, results[trial.number]),
-        )
+    for part in snapshot.parts():
+        for trial, results, problems in _by_trial(part):
+            tags = {**shared, **_trial_tags(trial, problems, on_frontier=trial.number in front)}
+            params = {"method": trial.method, "seed": trial.seed, **trial.hyperparameters}
+            yield RunRecord(
+                key=str(trial.number),
+                name=f"{trial.method} #{trial.number}",
+                status=_trial_status(results, problems, study=status),
+                params={key: str(value)[:_TEXT] for key, value in params.items()},
+                tags=tags,
+                rows=_rows(trial, results),
+            )
+
+
+def _by_trial(part: Part) -> Iterator[tuple[Trial, Sequence[Result], Sequence[Problem]]]:
+    trials, all_results, all_problems = part
+    results: dict[int, list[Result]] = defaultdict(list)
+    problems: dict[int, list[Problem]] = defaultdict(list)
+    for result in all_results:
+        results[result.trial].append(result)
+    for problem in all_problems:
+        problems[problem.trial].append(problem)
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        yield trial, results[trial.number], problems[trial.number]
 
 
 def reference_runs(study: "StudyRecord", snapshot: Snapshot, *, parent: str) -> Iterator[RunRecord]:
@@ -255,7 +287,7 @@ def _others(result: Result, after: float) -> Iterator[Number]:
 
 def _description(study: "StudyRecord", snapshot: Snapshot) -> str:
     lines = [
-        f"Best adapters with at most {study.budget:,} trainable parameters; {len(snapshot.trials)} trials so far.",
+        f"Best adapters with at most {study.budget:,} trainable parameters; {snapshot.count} trials so far.",
         "",
         "| trial | method | parameters | validation (95 %) | test (95 %) |",
         "| --- | --- | ---: | ---: | ---: |",

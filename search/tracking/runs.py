@@ -7,10 +7,11 @@ depend only on their run, so writing a value a second time changes nothing.
 import hashlib
 import json
 import logging
+import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -77,7 +78,16 @@ class Tracking:
         self._experiment = ""
         self._file: tuple[int, int] | None = None
         self._logged: dict[str, Logged] = {}
-        self._shown: dict[str, RunRecord] = {}
+
+    @property
+    def believes_nothing(self) -> bool:
+        """Whether the next `sync` looks at MLflow anew, and has to be given every trial."""
+        return self._client is None or self._file != _file_identity(self._uri)
+
+    @property
+    def running(self) -> list[int]:
+        """The trials whose runs say that they run."""
+        return [int(key) for key, logged in self._logged.items() if logged.status == "RUNNING" and key.isdecimal()]
 
     @property
     def chart(self) -> str:
@@ -90,6 +100,8 @@ class Tracking:
         None is the status of a study that nobody drives: as its last driver left it. `got_on` is called after every answer of MLflow.
         Raises whatever mlflow, its database, the disk or the network raise; `forget` before trying again.
         """
+        if self.believes_nothing and not snapshot.whole:
+            raise OSError("its database was replaced a moment ago")
         self._connect()
         got_on()
         if status is None:
@@ -101,17 +113,15 @@ class Tracking:
         parent = self._ensure(study)
         beside = reference_runs(self._study, snapshot, parent=parent.run)
         for entry in (*beside, *trial_runs(self._study, snapshot, status=status, parent=parent.run)):
-            if self._shown.get(entry.key) != entry:
-                self._write(entry)
-                got_on()
+            self._write(entry)
+            got_on()
         self._upload(snapshot.files)
         got_on()
         self._write(study)
 
     def _connect(self) -> None:
-        if self._file != _file_identity(self._uri):
+        if self.believes_nothing:
             self.forget()
-        if self._client is None:
             client = connect(self._uri)
             self._experiment = self._find_experiment(client)
             self._logged = self._find_runs(client)
@@ -142,7 +152,7 @@ class Tracking:
                 continue
             if deleted:
                 client.restore_run(run.info.run_id)
-            found[key] = Logged(run.info.run_id, run.info.start_time, run.info.status, run.data.tags)
+            found[key] = Logged(run.info.run_id, run.info.start_time, run.info.status, _shared(run.data.tags))
         return found
 
     def _ensure(self, entry: RunRecord) -> Logged:
@@ -167,8 +177,8 @@ class Tracking:
         elif change.status:
             end = logged.started + round(entry.seconds * 1000) if entry.seconds else round(time.time() * 1000)
             self._client.set_terminated(logged.run, status=change.status, end_time=end)
-        self._logged[entry.key] = replace(logged, tags={**logged.tags, **change.tags}, status=entry.status)
-        self._shown[entry.key] = entry
+        if change:
+            self._logged[entry.key] = replace(logged, tags=_shared({**logged.tags, **change.tags}), status=entry.status)
 
     def _log(self, logged: Logged, change: Change) -> None:
         """Write values first and tags last, in as few calls as take them: the mark among the tags says that the values are there."""
@@ -273,6 +283,11 @@ def _search(client: Any, experiments: Sequence[str], condition: str, *, deleted:
 def _discard(client: Any, run: str) -> None:
     client.set_tag(run, KEY, _REPLACED)  # so that it is not taken for one that a person deleted, and restored
     client.delete_run(run)
+
+
+def _shared(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """The same tags, of which those that many runs have are in memory once."""
+    return {sys.intern(key): sys.intern(value) for key, value in tags.items()}
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
