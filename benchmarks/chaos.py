@@ -1,20 +1,23 @@
 """SIGKILLs at random moments over everything that a search is made of or stands on, and what of it is left.
 
     python -m ulpt_search.benchmarks.chaos [--kills 20] [--nodes 1] [--seed 0] [--pace 8] [--burst 10] [--trials 6] [--share 60]
-        [--minutes 600]
+        [--minutes 600] [--keep FOLDER]
 
 Studies of a few trials on a model of kilobytes, one after the other, with the ledger on a PostgreSQL server and their runs on an MLflow
 server. Each is searched under fire, and a second time undisturbed. Under fire means: after pauses drawn from an exponential distribution
-of `pace` seconds (starts and ends of commands are hit as well as what lies between) one of the driver, its supervisor, a worker, the
-raylet, the gcs, the MLflow server and PostgreSQL is killed, and the same command is given again whenever it ended. After each `burst` the
-search is left alone until it has got on. With two nodes a Ray cluster of two is joined, and a node is killed in place of raylet and gcs. A
-study takes at most `share` kills and is then left to end; after `minutes` nothing is killed any more.
+of `pace` seconds, of five times as many for one in five (starts and ends of commands are hit as well as what lies between), one of the
+driver, its supervisor, a worker, the raylet, the gcs, the MLflow server and PostgreSQL is killed, and the same command is given again
+whenever it ended. Who is killed is drawn among those who live at that moment, the more readily the less often one was killed before: a
+search whose driver is begun again and again hardly ever has a worker. After each `burst` the search is left alone until it has got on.
+With two nodes a Ray cluster of two is joined, and a node is killed in place of raylet and gcs. A study takes at most `share` kills and is
+then left to end; after `minutes` nothing is killed any more.
 
-Prints JSON: kills by victim; acknowledged results that were lost or changed, results that came twice, searches that did not get on within
-15 minutes in peace, processes and temporary files that were left, MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks,
-and studies whose results differ from the undisturbed ones (one worker: not a digit may differ but in the order of rows; with two workers
-what is proposed depends on who came back first, so only their number is compared); and the seconds from the last kill to the next new
-result, median and longest.
+Prints JSON at its end, after SIGTERM and Ctrl-C too, and to stderr after each burst: kills by victim; acknowledged results that were lost
+or changed, results that came twice, searches that did not get on within 15 minutes in peace, processes and temporary files that were left,
+MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks, and studies whose results differ from the undisturbed ones (one
+worker: not a digit may differ but in the order of rows; with two workers what is proposed depends on who came back first, so only their
+number is compared); and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
+that folder.
 """
 
 import argparse
@@ -31,6 +34,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +58,7 @@ class Found:
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
+    judged: int = 0
     seconds: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     until: float = math.inf
@@ -64,7 +69,13 @@ class Found:
         again = {"median": round(statistics.median(self.seconds), 1), "longest": round(max(self.seconds), 1)} if self.seconds else {}
         faults = {name: self.faults[name] for name in FAULTS}
         own = {"kills": dict(self.kills), "all kills": self.kills.total(), **faults, "exits": dict(self.ends)}
-        return {**own, "times it got on": len(self.seconds), "seconds to go on": again, "told": self.told[:20]}
+        return {
+            **own,
+            "studies compared": self.judged,
+            "times it got on": len(self.seconds),
+            "seconds to go on": again,
+            "told": self.told[:20],
+        }
 
 
 @dataclass
@@ -81,14 +92,16 @@ class Fire:
 
     def shoot(self, *, pace: float) -> None:
         """Wait a while, giving the command again where it ends; then kill something."""
-        until = time.monotonic() + self.chance.expovariate(1 / pace)
+        until = time.monotonic() + self.chance.expovariate(1 / pace) * (5 if self.chance.random() < 0.2 else 1)
         while time.monotonic() < until and not self.over():
             self.look()
             time.sleep(0.3)
         if self.over():
             return
-        victim = self.chance.choice(self.site.victims)
+        alive = self.site.alive(self.command)
+        victim = self.chance.choices(alive, [1 / (1 + self.found.kills[one]) for one in alive])[0]
         moment = time.monotonic()
+        self.study.note(f"--- {victim} is killed")
         if self.site.kill(victim, self.command, pause=self.chance.uniform(0, 5)):
             self.found.kills[victim] += 1
             self.hit = moment
@@ -102,7 +115,7 @@ class Fire:
                 self.found.faults["stuck"] += 1
                 os.killpg(self.command.pid, signal.SIGKILL)
                 return
-            time.sleep(0.3)
+            time.sleep(0.5)
 
     def look(self) -> None:
         """Take note of what is new, and give the command again where it has ended before the search had."""
@@ -122,6 +135,13 @@ class Fire:
         """Whether the command came to the search's end."""
         return self.command.poll() == 0
 
+    def end(self) -> None:
+        """End a command that still runs, and whatever it started."""
+        for signum, seconds in ((signal.SIGTERM, 60), (signal.SIGKILL, 10)):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self.command.pid, signum)
+                self.command.wait(seconds)
+
 
 def main() -> None:
     """Kill as often as asked for; studies that end are followed by others."""
@@ -129,54 +149,81 @@ def main() -> None:
     defaults = {"kills": 20, "nodes": 1, "seed": 0, "pace": 8, "burst": 10, "trials": 6, "share": 60, "minutes": 600}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
-    found = Found(until=time.monotonic() + 60 * options.minutes)
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # servers and nodes end with us
-    with tempfile.TemporaryDirectory(prefix="chaos-") as root, site(Path(root), nodes=options.nodes) as place:
+    found = Found(until=time.monotonic() + 60 * options.minutes)
+    try:
+        with _folder(options.keep) as root:
+            burn(root, options, found)
+    finally:
+        print(json.dumps(found.to_json(), indent=1), flush=True)
+    sys.exit(bool(found.faults.total()))
+
+
+@contextlib.contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="chaos-") as root:
+            yield Path(root)
+    else:
+        kept.mkdir(parents=True)
+        yield kept.resolve()
+
+
+def burn(root: Path, options: argparse.Namespace, found: Found) -> None:
+    """Search studies in an empty folder, each under fire and in peace, until there were kills enough."""
+    with site(root, nodes=options.nodes) as place:
         for number in range(options.kills):
             if found.kills.total() < options.kills and time.monotonic() < found.until:
-                _study(Path(root), place, options, found, number)
+                _study(root, place, options, found, number)
                 print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
-    print(json.dumps(found.to_json(), indent=1))
-    sys.exit(bool(found.faults.total()))
 
 
 def _study(root: Path, place: Site, options: argparse.Namespace, found: Found, number: int) -> None:
     """Search one study twice, in peace and under fire, and compare."""
-    seed, told = options.seed + number, found.faults["stuck"]
-    pair = [
-        Searched(root / f"{name}-{number}", place, name=f"{name}-{number}", seed=seed, trials=options.trials, workers=options.nodes)
-        for name in ("calm", "shaken")
-    ]
-    calm, shaken = pair
-    fire = Fire(shaken, place, found, random.Random(seed), shaken.start())
-    ends = min(options.kills, found.kills.total() + options.share)
-    while found.kills.total() < ends and not fire.over() and time.monotonic() < found.until:
-        for _ in range(min(options.burst, ends - found.kills.total())):
-            fire.shoot(pace=options.pace)
-        fire.get_on()
-        print(json.dumps(found.to_json()), file=sys.stderr, flush=True)
-    while not fire.over() and found.faults["stuck"] == told:
-        fire.get_on()
-    calm.measure_as(shaken)
-    peace = Fire(calm, place, found, random.Random(seed), calm.start())
-    while not peace.over() and found.faults["stuck"] == told:
-        peace.get_on()
-    check_nothing_left(fire.command, shaken, found)
-    judge(shaken, calm, found, one_worker=options.nodes == 1)
-    for study in pair:
-        shutil.rmtree(study.temporary)
+    seed, trials, workers = options.seed + number, options.trials, options.nodes
+    names = [f"{kind}-{number}" for kind in ("calm", "shaken")]
+    calm, shaken = pair = [Searched(root / name, place, name=name, seed=seed, trials=trials, workers=workers) for name in names]
+    try:
+        _search(shaken, options, found, shots=min(options.share, options.kills - found.kills.total()))
+        calm.measure_as(shaken)
+        _search(calm, options, found, shots=0)
+        judge(shaken, calm, found, one_worker=options.nodes == 1)
+    finally:
+        for study in pair:
+            shutil.rmtree(study.temporary)
+
+
+def _search(study: Searched, options: argparse.Namespace, found: Found, *, shots: int) -> None:
+    """Search to the end, hit so many times on the way."""
+    told, ends = found.faults["stuck"], found.kills.total() + shots
+    fire = Fire(study, study.site, found, random.Random(f"{options.seed} {study.folder.name}"), study.start())
+    try:
+        while not fire.over() and found.faults["stuck"] == told:
+            before = found.kills.total()
+            for _ in range(min(options.burst, ends - found.kills.total())):
+                fire.shoot(pace=options.pace) if time.monotonic() < found.until else None
+            fire.get_on()
+            print(json.dumps(found.to_json()), file=sys.stderr, flush=True) if found.kills.total() > before else None
+        check_nothing_left(fire.command, study, found)
+    finally:
+        fire.end()
 
 
 def check_nothing_left(command: "subprocess.Popen[bytes]", study: Searched, found: Found) -> None:
-    """Soon after a command has ended nothing of it may run, or lie in the temporary folder."""
+    """Soon after a command has ended nothing of it may run, on a cluster's nodes neither, or lie in the temporary folder."""
     deadline = time.monotonic() + GONE
-    while time.monotonic() < deadline and (_session(command.pid) or any(study.temporary.iterdir())):
+    while time.monotonic() < deadline and (_left(command, study) or any(study.temporary.iterdir())):
         time.sleep(0.2)
-    left, files = _session(command.pid), [path.name for path in study.temporary.iterdir()]
+    left, files = _left(command, study), [path.name for path in study.temporary.iterdir()]
     found.faults["processes"] += len(left)
     found.faults["files"] += len(files)
     found.told += [*left, *files]
+
+
+def _left(command: "subprocess.Popen[bytes]", study: Searched) -> list[str]:
+    return [*_session(command.pid), *study.site.working()]
 
 
 def _session(leader: int) -> list[str]:
@@ -192,6 +239,7 @@ def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) ->
     """What the study holds in the end."""
     from mlflow import MlflowClient
 
+    found.judged += 1
     history = study.history()
     keys = Counter((one.trial, one.step, one.split) for one in history.results)
     found.faults["twice"] += sum(count - 1 for count in keys.values())

@@ -47,10 +47,17 @@ class Site:
         shared = ["--tracking-uri", self.mlflow.uri, "--ledger", self.database.url]
         return shared if self.cluster is None else [*shared, "--address", self.cluster.address]
 
-    @property
-    def victims(self) -> tuple[str, ...]:
-        """What may be killed here."""
-        return (*(OWN if self.cluster is None else NODES), *SERVERS)
+    def alive(self, command: "subprocess.Popen[bytes]") -> list[str]:
+        """What there is to kill at the moment; servers and nodes are always there."""
+        parts = OWN if self.cluster is None else tuple(part for part in NODES if part != "node")
+        living = [part for part in parts if _processes(command, part, elsewhere=self.cluster is not None)]
+        return [*living, *(() if self.cluster is None else ("node",)), *SERVERS]
+
+    def working(self) -> list[str]:
+        """Names of the workers on a joined cluster's nodes; of a cluster that a search started itself, they are of its own session."""
+        if self.cluster is None:
+            return []
+        return [process.name() for process in _named(psutil.Process(), PARTS["worker"])]
 
     def kill(self, victim: str, command: "subprocess.Popen[bytes]", *, pause: float) -> bool:
         """Kill one; False where there is none of that kind at the moment. Servers and nodes are begun again after `pause` seconds."""
@@ -84,18 +91,33 @@ class Site:
 
 
 def _kill_part(command: "subprocess.Popen[bytes]", victim: str, *, elsewhere: bool) -> bool:
-    """Workers on nodes of a cluster are no descendants of the command, but of this process."""
     try:
-        supervisor = psutil.Process(command.pid)
-        if victim in PARTS:
-            family = (psutil.Process() if elsewhere else supervisor).children(recursive=True)
-            who = [process for process in family if process.name().startswith(PARTS[victim])]
-        else:
-            who = [supervisor] if victim == "supervisor" else supervisor.children()
-        who[0].kill()
+        _processes(command, victim, elsewhere=elsewhere)[0].kill()
     except (psutil.NoSuchProcess, IndexError):
         return False
     return True
+
+
+def _processes(command: "subprocess.Popen[bytes]", victim: str, *, elsewhere: bool) -> list[psutil.Process]:
+    """Who lives of a kind. Workers on nodes of a cluster are no descendants of the command, but of this process."""
+    try:
+        supervisor = psutil.Process(command.pid)
+        if victim in PARTS:
+            return _named(psutil.Process() if elsewhere else supervisor, PARTS[victim])
+        return [one for one in ([supervisor] if victim == "supervisor" else supervisor.children()) if _lives(one)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _named(ancestor: psutil.Process, name: str) -> list[psutil.Process]:
+    return [process for process in ancestor.children(recursive=True) if _lives(process) and process.name().startswith(name)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
@@ -129,7 +151,7 @@ class Searched:
     """A study of a folder, and the command that searches it."""
 
     def __init__(self, folder: Path, site: Site, *, name: str, seed: int, trials: int, workers: int) -> None:
-        self.folder, self._name, self._site = folder, name, site
+        self.folder, self._name, self.site = folder, name, site
         self.temporary = Path(tempfile.mkdtemp(prefix="c-", dir="/tmp"))
         folder.mkdir()
         tiny.prepare(folder)
@@ -140,12 +162,17 @@ class Searched:
     @property
     def home(self) -> Home:
         """Where it keeps its state."""
-        return Home.at(self.folder / "home", ledger=self._site.database.url, tracking_uri=self._site.mlflow.uri)
+        return Home.at(self.folder / "home", ledger=self.site.database.url, tracking_uri=self.site.mlflow.uri)
 
     @property
     def log(self) -> Path:
         """What the commands said."""
         return self.folder / "log"
+
+    def note(self, line: str) -> None:
+        """Write a line of our own among what the commands say."""
+        with self.log.open("a", encoding="utf8") as log:
+            log.write(line + "\n")
 
     def measure_as(self, other: "Searched") -> None:
         """Take over what the other study's home remembers of this machine: nothing is measured twice, or differently."""
@@ -156,7 +183,7 @@ class Searched:
     def start(self) -> "subprocess.Popen[bytes]":
         """Give the command, in a session of its own."""
         environment = {**os.environ, "TMPDIR": str(self.temporary)}
-        environment.pop("RAY_AUTH_MODE", None) if self._site.cluster is None else None
+        environment.pop("RAY_AUTH_MODE", None) if self.site.cluster is None else None
         with self.log.open("ab") as log:
             return subprocess.Popen(self._command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True)
 
