@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster as RayCluster
@@ -305,6 +306,28 @@ def test_a_cluster_that_ends_is_begun_again(program: Callable[..., Program], tmp
     assert (status, out) == (143, "after 143\n")
     assert f"Ray's {victim} has ended; beginning again where it was" in err
     assert_nothing_left(search)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["raylet", "gcs_server"])
+def test_a_cluster_that_ends_as_it_begins_is_begun_again(program: Callable[..., Program], tmp_path: Path, victim: str) -> None:
+    search = program("work", "sleep")
+    search.until(lambda: killed_at_once(search, victim))
+    search.until((tmp_path / "1").exists, seconds=90)
+    os.killpg(search.process.pid, signal.SIGTERM)
+    status, out, err = search.end()
+    assert (status, out) == (143, "after 143\n")
+    assert "beginning again where it was" in err
+    assert "Traceback" not in err
+    assert_nothing_left(search)
+
+
+def killed_at_once(search: Program, victim: str) -> bool:
+    """Kill one as soon as it is there; says whether it was."""
+    found = [process for process in psutil.Process(search.process.pid).children(recursive=True) if process.name() == victim]
+    for process in found:
+        process.kill()
+    return bool(found)
 
 
 def assert_nothing_left(search: Program) -> None:

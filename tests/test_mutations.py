@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ulpt_search.benchmarks.mutations import KINDS, damaged, mutate, revalued
+from ulpt_search.benchmarks.damage import damaged, revalued
+from ulpt_search.benchmarks.mutated import KINDS
+from ulpt_search.benchmarks.mutations import Found, mutate
 from ulpt_search.search.ledger.damage import require_sound
 
 from . import kept
@@ -17,7 +19,8 @@ from .door import call
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "exports"])
 def test_damaged_files_are_told_in_one_line(kind: str, tmp_path: Path) -> None:
-    found = mutate(tmp_path, cases=50, seed=1, only=kind)
+    found = Found()
+    mutate(tmp_path, found, cases=50, seed=1, only=kind)
     assert found.cases.total() == 50
     assert found.faults == []
 

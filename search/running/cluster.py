@@ -41,7 +41,7 @@ from .messages import WAITING, from_metrics, loaded, reason_of, to_metrics
 from .process_state import environment, signal_handlers
 from .room import check_room
 from .supervisor import Interrupted, begin_again, stop_signals
-from .watchdog import Watchdog, children_named
+from .watchdog import Watchdog
 
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a share of a GPU sees none
@@ -60,6 +60,8 @@ _TOKEN = secrets.token_hex(32)
 """Who may talk to a cluster we start. One per process, since Ray caches it."""
 _LONGEST_FOLDER = 43
 """Characters: Ray's socket paths below it must fit in 107 bytes."""
+_PROCESSES = ("raylet", "gcs_server")
+"""What a cluster stands on."""
 _OBJECT_STORE = 100 * 2**20
 """Bytes. Only Tune's own messages go through it."""
 
@@ -185,16 +187,13 @@ class Cluster:
             undo.enter_context(environment(_QUIET))
             undo.enter_context(silence(*_LOGGERS))
             undo.callback(ray.shutdown)
-            self._start(undo) if self._address is None else self._join()
-            check_room(ray.nodes(), self._workers, cpus=self._cpus, gpus=self._gpus)
-            self._watchdog = self._watch()
+            self._watchdog = self._start(undo) if self._address is None else self._join()
             undo.callback(self._watchdog.close)
+            check_room(ray.nodes(), self._workers, cpus=self._cpus, gpus=self._gpus)
             self._undo = undo.pop_all()
         return self
 
-    def _watch(self) -> Watchdog:
-        if self._address is None:
-            return Watchdog(lost=self._lost, processes=children_named("raylet", "gcs_server"))
+    def _watch_address(self) -> Watchdog:
         host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
         return Watchdog(lost=self._lost, address=(host.strip("[]"), int(port)))
 
@@ -255,20 +254,24 @@ class Cluster:
             run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, stop=_Leaver(name)),
         )
 
-    def _join(self) -> None:
+    def _join(self) -> Watchdog:
         try:
             with _connecting():
                 ray.init(address=self._address, log_to_driver=False, configure_logging=False, job_config=_own_code_alone())
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise WrongInput(f"--address {self._address}: no Ray cluster there ({traced(error)}); leave it out to start one") from error
+        return self._watch_address()
 
-    def _start(self, undo: ExitStack) -> None:
+    def _start(self, undo: ExitStack) -> Watchdog:
+        """Start a cluster under the eyes of a watchdog: Ray itself waits half a minute for a raylet that died while it began."""
         if os.environ.get("RAY_AUTH_MODE", "token") != "token":  # Ray listens on all interfaces
             raise WrongInput("RAY_AUTH_MODE: without Ray's token, anybody on the network could run code here; unset it, or give --address")
         folder = _socket_folder()
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
         undo.enter_context(environment({"RAY_AUTH_TOKEN": _TOKEN}))
         undo.callback(ray.shutdown)
+        watchdog = Watchdog(lost=self._lost, children=_PROCESSES)
+        undo.callback(watchdog.close)  # before Ray ends them itself
         try:
             with _connecting():
                 ray.init(
@@ -282,8 +285,11 @@ class Cluster:
                     job_config=_own_code_alone(),
                     _temp_dir=folder,
                 )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # a bare one where the raylet does not answer; waiting for the gcs, Ray lets no thread of ours look
+            if why := watchdog.missing():
+                self._lost(why)
             raise Failure(f"Ray does not start on this machine: {traced(error)}") from error
+        return watchdog
 
 
 def _own_code_alone() -> JobConfig:

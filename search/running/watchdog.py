@@ -6,7 +6,7 @@ Time is counted while this process runs: a search that was stopped with Ctrl-Z, 
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import psutil
@@ -37,8 +37,9 @@ class RunningClock:
 
 
 class Watchdog:
-    """Calls `lost(why)`, once, from its thread, when one of `processes` has ended, `address` is out of reach, or the loop is stuck.
+    """Calls `lost(why)`, once, from its thread, when a child has ended, `address` is out of reach, or the loop is stuck.
 
+    `children` are names of this process's children, each of which is watched from when it is first seen: they may still be about to begin.
     `beat` is to be called by the loop that must go on while `watching`.
     """
 
@@ -46,11 +47,12 @@ class Watchdog:
         self,
         *,
         lost: Callable[[str], object],
-        processes: Mapping[str, psutil.Process] | None = None,
+        children: Collection[str] = (),
         address: tuple[str, int] | None = None,
     ) -> None:
         self.clock = RunningClock()
-        self._lost, self._processes, self._address = lost, processes or {}, address
+        self._lost, self._names, self._address = lost, children, address
+        self._children: dict[str, psutil.Process] = {}
         self._beat: float | None = None
         self._heard = 0.0
         self._over = threading.Event()
@@ -72,14 +74,16 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._over.wait(TICK):
             self.clock.tick()
-            why = self._missing()
+            why = self.missing()
             if why and not self._over.is_set():
                 self._lost(why)
                 return
 
-    def _missing(self) -> str:
-        """What is not there any more; empty where all is."""
-        gone = [name for name, process in self._processes.items() if not _lives(process)]
+    def missing(self) -> str:
+        """Say what is not there any more; empty where all is. To be asked where the thread could not look, since another kept Python."""
+        if len(self._children) < len(self._names):
+            self._children = children_named(*self._names) | self._children
+        gone = [name for name, process in self._children.items() if not _lives(process)]
         if gone:
             return f"Ray's {gone[0]} has ended"
         if self._beat is not None and self.clock() - self._beat > STUCK:
@@ -96,7 +100,11 @@ class Watchdog:
 
 def children_named(*names: str) -> dict[str, psutil.Process]:
     """Return this process's children of these names, by name."""
-    return {child.name(): child for child in psutil.Process().children() if child.name() in names}
+    found = {}
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            found[child.name()] = child
+    return {name: child for name, child in found.items() if name in names}
 
 
 def _lives(process: psutil.Process) -> bool:
