@@ -19,14 +19,15 @@ from .privileges import NOBODY
 class Server:
     """One that can be ended and begun again, with what it had committed."""
 
-    def __init__(self, programs: Path, data: str, user: int | None) -> None:
-        self._arguments, self._data, self._user, self.port = [str(programs / "postgres"), *_settings(data)], data, user, _free_port()
+    def __init__(self, programs: Path, data: str, user: int | None, host: str) -> None:
+        self._arguments, self._data, self._user = [str(programs / "postgres"), *_settings(data, host)], data, user
+        self._host, self.port = host, _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The URL of a database."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@{self._host}:{self.port}/postgres"
 
     @property
     def pid(self) -> int | None:
@@ -37,7 +38,7 @@ class Server:
         """Begin it, and wait until it answers."""
         command, log = [*self._arguments, "-p", str(self.port)], subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._data, user=self._user, group=self._user)
-        _wait(self.port)
+        _wait(self.url)
 
     def end(self, signum: int = signal.SIGQUIT) -> None:
         """End it with this signal; by default at once, for there is nobody to wait for."""
@@ -55,18 +56,20 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def restartable() -> Iterator[Server]:
-    """Yield a server that runs. Skips as `server` does."""
+def restartable(host: str = "127.0.0.1") -> Iterator[Server]:
+    """Yield a server that runs, and lets in who comes from the network of its host's address. Skips as `server` does."""
     pytest.importorskip("psycopg", reason="no PostgreSQL driver here: pip install 'psycopg[binary]'")
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="ulpt-postgres-"))
     user = NOBODY if os.geteuid() == 0 else None  # the server refuses to run as root
     if user is not None:
         os.chown(folder, user, user)
-    one = Server(programs, str(folder / "data"), user)
+    one = Server(programs, str(folder / "data"), user, host)
     try:
         initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"]
         subprocess.run([*initdb, "--no-locale"], check=True, capture_output=True, cwd=folder, user=user, group=user)
+        with (folder / "data" / "pg_hba.conf").open("a", encoding="utf8") as allowed:
+            allowed.write("host all all samenet trust\n")
         one.start()
         yield one
     finally:
@@ -91,8 +94,8 @@ def _programs() -> Path:
     return Path(found).resolve().parent
 
 
-def _settings(data: str) -> list[str]:
-    return ["-D", data, "-h", "127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
+def _settings(data: str, host: str) -> list[str]:
+    return ["-D", data, "-h", host, "-c", "unix_socket_directories=", "-c", "fsync=off"]
 
 
 def _free_port() -> int:
@@ -102,13 +105,13 @@ def _free_port() -> int:
         return port
 
 
-def _wait(port: int) -> None:
+def _wait(url: str) -> None:
     import psycopg
 
     deadline = time.monotonic() + 60
     while True:
         try:
-            psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres").close()
+            psycopg.connect(url).close()
         except psycopg.OperationalError:
             if time.monotonic() > deadline:
                 raise

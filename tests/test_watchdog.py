@@ -1,12 +1,14 @@
 """The watchdog: what it calls lost, and what it does not."""
 
+import socket
 import subprocess
 import threading
 
 import pytest
 
 from ulpt_search.search.running import watchdog
-from ulpt_search.search.running.watchdog import RunningClock, Watchdog
+from ulpt_search.search.running.watchdog import RunningClock, Watchdog, require_reach
+from ulpt_search.spaces.errors import Away
 
 
 def test_pauses_of_this_process_are_not_counted() -> None:
@@ -55,3 +57,13 @@ def test_an_address_out_of_reach_is_lost(monkeypatch: pytest.MonkeyPatch) -> Non
     watch = Watchdog(lost=lambda why: heard.set(), address=("127.0.0.1", 1))
     assert heard.wait(20)
     watch.close()
+
+
+def test_an_address_where_nobody_listens_is_away_and_another_form_is_rays_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        require_reach(address)
+    with pytest.raises(Away, match=f"--address {address}: no Ray cluster there"):
+        require_reach(address)
+    for other in ("auto", "ray://nowhere:1", "nowhere"):
+        require_reach(other)

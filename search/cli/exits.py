@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from ...spaces.errors import Failure, WrongInput, one_line
+from ...spaces.errors import Failure, WrongInput, one_line, reason
 from ...spaces.secrecy import masked
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -30,7 +30,7 @@ def exit_code(action: Callable[[], object]) -> int:
         return FAILED
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _say(f"{place}{error.strerror or error}", FAILED)
+        return _say(f"{place}{reason(error)}", FAILED)
     return code if isinstance(code, int) else DONE
 
 

@@ -45,6 +45,7 @@ from .resources import Resources, own_cpus, own_gpus, resources
 from .supervisor import AGAIN, Interrupted, is_begun_again
 from .timekeeper import Limit, Timekeeper
 from .watch import Watch
+from .watchdog import require_reach
 
 ENDING = 12.0
 """Seconds of a time limit that are kept for after the last job: the workers' end, the pages, the best adapter's export and its proof."""
@@ -231,7 +232,7 @@ def _once(patience: float) -> Listener:
 
 
 def drive(request: Request) -> Ended | Interrupted:
-    """Run or continue a study; return its end, or what interrupted it. One that is begun again after a fault waits for its ledger.
+    """Run or continue a study; return its end, or what interrupted it. One that is begun again after a fault waits for ledger and cluster.
 
     Raises `WrongInput` before anything is written, and `Failure` where no trial could be scored.
     """
@@ -247,6 +248,8 @@ def drive(request: Request) -> Ended | Interrupted:
     ledger = _waited_for(lambda: Ledger.open(request.places.ledger_url), patience)
     record = _record(ledger, request, space, inspection)
     search = Search(request, space, inspection, means.packed(request, inspection.speed), ledger, record)
+    if patience and request.address:
+        _waited_for(partial(require_reach, request.address), patience)
     with ledger.lease(record.name) as lease:
         try:
             history, best = search.run(lease)

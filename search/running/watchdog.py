@@ -11,6 +11,8 @@ from contextlib import suppress
 
 import psutil
 
+from ...spaces.errors import Away, reason
+
 TICK = 0.5
 """Seconds between two looks."""
 STUCK = 300.0
@@ -96,6 +98,17 @@ class Watchdog:
         with suppress(OSError), socket.create_connection(self._address, timeout=UNHEARD / 3):
             self._heard = self.clock()
         return f"{self._address[0]}:{self._address[1]} is out of reach" if self.clock() - self._heard > UNHEARD else ""
+
+
+def require_reach(address: str) -> None:
+    """Raise `Away` where nobody listens at HOST:PORT; of an address in another form (`auto`, `ray://…`) Ray alone knows."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=UNHEARD / 3).close()
+    except OSError as error:
+        raise Away(f"--address {address}: no Ray cluster there ({reason(error)}); run the same command again when it is back") from error
 
 
 def children_named(*names: str) -> dict[str, psutil.Process]:

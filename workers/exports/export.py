@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...spaces.errors import Failure, WrongInput
+from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Assignment, Trial
 from ...spaces.space import Setup
 from ..catalogue import count, has_prefix, parts, require_same_count
@@ -88,7 +88,7 @@ def export(
             report = _write_and_prove(setup, backbone, task, trial, digest, style=style, folder=made, out=folder, fresh=process)
             place(made, folder)
     except OSError as error:
-        raise Failure(f"export: cannot write {out}: {error.strerror or error}") from error
+        raise Failure(f"export: cannot write {out}: {reason(error)}") from error
     return replace(report, path=str(out))
 
 

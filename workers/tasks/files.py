@@ -23,7 +23,7 @@ def read_table(path: Path, wanted: Collection[str]) -> Table:
     try:
         return READERS[path.suffix](path, wanted)
     except OSError as error:
-        raise WrongInput(f"{path}: cannot be read: {error.strerror or error}; check the file and its permissions") from error
+        raise WrongInput(f"{path}: cannot be read: {reason(error)}; check the file and its permissions") from error
 
 
 def read_text(path: Path) -> str:
