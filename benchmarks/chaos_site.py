@@ -136,7 +136,8 @@ def _two_nodes() -> Iterator[tuple[Any, Any]]:
 
     short = tempfile.mkdtemp(prefix="t-", dir="/tmp")
     paths = os.pathsep.join(filter(None, (str(ROOT.parent), os.environ.get("PYTHONPATH"))))
-    os.environ.update(RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0", RAY_TMPDIR=short, PYTHONPATH=paths)
+    own = {"RAY_worker_niceness": "0"}  # else 15, at which a busy machine leaves them next to nothing
+    os.environ.update(own, RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0", RAY_TMPDIR=short, PYTHONPATH=paths)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8})
     second = cluster.add_node(num_cpus=1, object_store_memory=10**8)
     cluster.wait_for_nodes()

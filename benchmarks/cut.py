@@ -141,7 +141,8 @@ def _cluster(both: Sequence[Place], shared: Path, settings: dict[str, str]) -> I
     head = f"{both[0].address}:{PORT}"
     ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1", "--object-store-memory", str(10**8)]
     first = ["--head", "--port", str(PORT), "--include-dashboard", "false", "--temp-dir", str(shared)]
-    environment = {**os.environ, **settings, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": _path()}
+    own = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "PYTHONPATH": _path()}
+    environment = {**os.environ, **settings, **own}
     os.environ.update(RAY_AUTH_MODE="disabled", RAY_TMPDIR=str(shared), PYTHONPATH=_path())
     with ExitStack() as stack:
         for place, more in zip(both, (first, ["--address", head]), strict=True):
