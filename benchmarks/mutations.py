@@ -82,7 +82,8 @@ class Trial:
     """Copies of the good files in a folder, which are spoilt and read."""
 
     def __init__(self, root: Path, kinds: list[str], found: Found) -> None:
-        self._root, self._case, self._found = root, root / "case", found
+        self._root, self._found = root, found
+        self._case = root / "cases" / "one"  # as deep as the good ones: exports name their model by a relative path
         self._temporary = Path(tempfile.gettempdir())
         self._witness = Witness(self._case, self._temporary)
         for name in kinds:
