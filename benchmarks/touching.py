@@ -24,7 +24,8 @@ class Witness:
     @contextmanager
     def watching(self) -> Iterator[list[str]]:
         """Yield a list that fills with a line for each such event."""
-        self._told = told = []
+        told: list[str] = []
+        self._told = told
         try:
             yield told
         finally:
