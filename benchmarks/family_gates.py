@@ -80,7 +80,7 @@ def passed(trainer: Trainer, pack: Pack, data: Encoded, chosen: Sequence[Sequenc
     with Sites(backbone.model, backbone.shape, pack.groups, trials=pack.size) as sites:
         batch = trainer._batch(data, [row for own in chosen for row in own], blocks=0, device=backbone.device)
         scores = trainer._scores(pack, sites, bound_values(pack), batch)
-        weights = torch.arange(1.0, 1 + scores[0].numel()).view_as(scores[0])
+        weights = torch.arange(1.0, 1 + scores[0].numel(), device=scores.device).view_as(scores[0])
         (gradient,) = torch.autograd.grad((scores * weights).sum(), pack.flat)  # blocks computed again need their hooks
     return scores.detach(), gradient
 

@@ -47,7 +47,7 @@ class ModelSection(Section):
     wanted = "a name, or a mapping of name, dtype and device"
     name: Name = Field(default=ModelSpec.name, description="minilm (embedded), a folder, or a hub id")
     dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
-    device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1")
+    device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1, or split: over all GPUs of a worker")
     checkpointing: Checkpointing = Field(default=ModelSpec.checkpointing, description="compute blocks again in backward: less memory")
     quantization: Quantization = Field(default=ModelSpec.quantization, description="bnb-4bit: frozen linears in 4 bits, as in QLoRA")
 

@@ -28,6 +28,12 @@ def test_resources(request_: Request, cpus: int, gpus: int, expected: Resources)
     assert resources(request_, cpus=cpus, gpus=gpus) == expected
 
 
+@pytest.mark.parametrize(("given", "workers", "share"), [(None, 1, 4.0), (2.0, 2, 2.0)])
+def test_a_model_over_several_gpus_has_a_worker_that_sees_them(given: float | None, workers: int, share: float) -> None:
+    found = resources(replace(ASKED, gpus_per_worker=given), cpus=16, gpus=4, split=True)
+    assert (found.workers, found.gpus_per_worker) == (workers, share)
+
+
 def test_gpus_that_are_not_there() -> None:
     with pytest.raises(WrongInput, match=r"^--gpus-per-worker 0.5: this machine shows no GPU; leave it out to train on the CPU$"):
         resources(replace(ASKED, gpus_per_worker=0.5), cpus=2, gpus=0)

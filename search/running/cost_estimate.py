@@ -171,7 +171,10 @@ def make_plan(request: Request) -> SearchPlan:
     readout = about(tokenizer, shape.family, task, mask=space.model.mask)
     judged = judge_methods(space, shape, budget=request.budget)
     tokens = trained_tokens(tokenizer, shape.family, task, mask=space.model.mask, text=space.task.max_tokens)
-    means, expected = resources(request, cpus=own_cpus(), gpus=own_gpus()), cost(space, shape, tokens=tokens)
+    means, expected = (
+        resources(request, cpus=own_cpus(), gpus=own_gpus(), split=space.model.device == "split"),
+        cost(space, shape, tokens=tokens),
+    )
     pace = None if request.address else SpeedCache(request.places.speeds).pace(space, threads=int(means.cpus_per_worker))
     seconds = expected.seconds(pace, batch=space.training.batch, workers=means.workers) if pace else None
     exports = promises(space, judged, shape, task, tokenizer=lambda: tokenizer)

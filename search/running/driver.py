@@ -240,7 +240,7 @@ def drive(request: Request) -> Ended | Interrupted:
     space = request.space()
     request.name(space)
     request.places.check()
-    means = resources(request, cpus=own_cpus(), gpus=own_gpus())
+    means = resources(request, cpus=own_cpus(), gpus=own_gpus(), split=space.model.device == "split")
     patience = request.patience if is_begun_again() else 0.0
     begun = _waited_for(lambda: begun_with(request.places, request.name(space)), patience)
     inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)

@@ -38,15 +38,16 @@ class Resources:
         return f"{self.workers} worker{'s' if self.workers > 1 else ''} of {share} each, packs of up to {self.pack}"
 
 
-def resources(request: Request, *, cpus: int, gpus: int) -> Resources:
-    """Return what a run takes of a machine with `cpus` CPUs and `gpus` GPUs.
+def resources(request: Request, *, cpus: int, gpus: int, split: bool = False) -> Resources:
+    """Return what a run takes of a machine with `cpus` CPUs and `gpus` GPUs; of a model that is `split`, one worker takes all of these.
 
     Without `--workers`: one worker a GPU (more when `--gpus-per-worker` is a fraction), else one a CPU, since the threads
     of one small model on many cores mostly wait for each other. Raises `WrongInput` where the GPUs asked for are not there.
     """
     if request.address and request.workers is None:
         raise WrongInput(f"--address {request.address}: also give --workers N, since that cluster's size is not this machine's")
-    share = (1.0 if gpus else 0.0) if request.gpus_per_worker is None else request.gpus_per_worker
+    most = float(gpus) if split else min(1.0, gpus)
+    share = most if request.gpus_per_worker is None else request.gpus_per_worker
     if share and not gpus and not request.address:
         raise WrongInput(f"--gpus-per-worker {share:g}: this machine shows no GPU; leave it out to train on the CPU")
     workers = request.workers or max(1, int(gpus / share) if share else cpus)

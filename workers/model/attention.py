@@ -144,7 +144,8 @@ def _widen(bias: Tensor | None, prefix: Prefix, query: Tensor) -> Tensor:
     front = torch.zeros(rows, 1, 1, n, dtype=query.dtype, device=query.device)
     if prefix.relative is not None:
         tokens, before = query.shape[2], n + bias.shape[-1] - query.shape[2]  # what a cache holds stands between
-        front = front + prefix.relative.compute_bias(tokens, before + tokens, past_seen_tokens=before)[..., :n]  # type: ignore[operator]
+        table = prefix.relative.compute_bias(tokens, before + tokens, past_seen_tokens=before)  # type: ignore[operator]
+        front = front + table.to(front.device)[..., :n]
     front = front.masked_fill(~prefix.present[:, None, None, :], closed).to(bias.dtype)
     return torch.cat([front.expand(rows, *bias.shape[1:3], n), bias.expand(rows, -1, -1, -1)], -1)
 

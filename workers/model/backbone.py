@@ -36,13 +36,14 @@ from ...spaces.space import Execution, ModelSpec, Quantization
 from .architecture import family_of, name_body, read_shape
 from .attention import attend_by, name_of
 from .conventions import Conventions, conventions_of, positions_of
-from .devices import device_of, first, pick_dtype
+from .devices import SPLIT, device_of, first, pick_dtype
 from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import as_stored, cast
 from .quantised import dense, kind_of, packed
 from .sizes import pieces
+from .spreading import spread
 from .text_part import KEYS, is_whole, text_config
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -91,8 +92,13 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Where the weights are; of several devices the one of the embeddings, where texts come in and scores go out."""
         return self.model.device
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """All that hold weights."""
+        return tuple(sorted({weight.device for weight in self.model.parameters()}, key=str))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -171,6 +177,8 @@ def load(
     source, (config, part) = resolve(spec.name), _read_config(spec)
     kind, kept = _kind(spec, config), kind_of(spec.quantization, config, spec.name)
     device = device_of(spec.device)
+    if spec.device == SPLIT and kept != "none":
+        raise WrongInput("model.device: split is of plain weights, and these are in 4 bits, which fit one GPU sooner; give auto")
     dtype = pick_dtype(first(spec.dtype, execution.dtype), device)
     try:
         with quiet():
@@ -190,7 +198,9 @@ def load(
     model.config.use_cache = False
     frozen = _recognise(model, tokenizer, files, hashes, spec.name, kept)
     shape = replace(_shape(model, kept), words=partial(_words, tokenizer))
-    cast(model.eval().requires_grad_(False), dtype, device)
+    cast(model.eval().requires_grad_(False), dtype, torch.device("cpu") if spec.device == SPLIT else device)
+    if spec.device == SPLIT:
+        spread(model, dtype)
     with quiet():
         attend_by(model, name_of(execution.attention))
     conventions_of(model)

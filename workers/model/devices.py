@@ -7,16 +7,25 @@ import torch
 
 from ...spaces.errors import WrongInput
 
+SPLIT = "split"
+"""All GPUs that a process sees, for one model."""
+
 
 def device_of(wanted: str) -> torch.device:
-    """The device that a space asks for; `WrongInput` where there is none of that name here."""
+    """The device that a space asks for, of several the first; `WrongInput` where there is none of that name here."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == SPLIT:
+        if gpus < 2:
+            raise WrongInput(
+                f"model.device: split is over two GPUs or more, but PyTorch sees {gpus} here; give --gpus-per-worker 2 or auto"
+            )
+        return torch.device("cuda", 0)
     if wanted == "auto":
         return torch.device("cuda" if gpus else "cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
-        raise WrongInput(f"model.device: {wanted!r} is no device; give auto, cpu, cuda or cuda:1") from error
+        raise WrongInput(f"model.device: {wanted!r} is no device; give auto, cpu, cuda, cuda:1 or split") from error
     if device.type == "cuda" and (device.index or 0) >= gpus:
         seen = "PyTorch sees no GPU here" if not gpus else f"PyTorch sees {gpus} here, counted from 0"
         raise WrongInput(f"model.device: {wanted} asked for, but {seen}; give auto or cpu")

@@ -39,7 +39,7 @@ class Body:
     def watched(self) -> Iterator[list[Tensor]]:
         """Gather the hidden states (rows, tokens, width) of every pass in it; of an encoder-decoder (rows, 1, width)."""
         seen: list[Tensor] = []
-        handle = self.module.register_forward_hook(lambda _, __, output: seen.append(output[0]))
+        handle = self.module.register_forward_hook(lambda _, __, output: seen.append(output[0].to(self._backbone.device)))
         try:
             yield seen
         finally:
@@ -50,7 +50,7 @@ class Body:
         model = self._backbone.model
         if self._backbone.family != "encoder-decoder":
             hidden: Tensor = self.module(**given)[0]
-            return hidden
+            return hidden.to(self._backbone.device)  # of a model over several devices, they leave the last
         start = torch.full((len(given["inputs_embeds"]), 1), int(model.config.decoder_start_token_id), device=self._backbone.device)
         with self.watched() as seen:
             model(**given, decoder_input_ids=start, use_cache=False)

@@ -152,11 +152,12 @@ class Sites:
     def _of(self, effect: type) -> list[int]:
         return [index for index, group in enumerate(self._groups) if isinstance(group.method, effect)]
 
-    def _local(self, index: int, key: str) -> dict[str, Tensor]:
+    def _local(self, index: int, key: str, device: torch.device) -> dict[str, Tensor]:
+        """A group's tensors at a site, where that is: a model may be spread over several devices."""
         values = self._values[index]
         if (index, key) not in self._names:
             self._names[index, key] = {plain: name for name in values if (plain := _plain(name, key)) is not None}
-        return {plain: values[name] for plain, name in self._names[index, key].items()}
+        return {plain: values[name].to(device) for plain, name in self._names[index, key].items()}
 
     def _rounds(self, groups: Sequence[int], *, rows: int) -> Iterator[tuple[list[int], dict[int, int]]]:
         """Groups that share no trial, together: the lengths to cut a batch into, and which piece is each group's."""
@@ -179,7 +180,7 @@ class Sites:
         module = self._model.get_submodule(site.name)
         bias = bias_of(module, site)
         held = None if is_packed(module.weight) else weight_of(module, site)
-        own = None if site.share is None else torch.tensor(site.share.places(), device=self._device)
+        own = None if site.share is None else torch.tensor(site.share.places(), device=module.weight.device)
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -233,11 +234,11 @@ class Sites:
             raise ValueError(f"{key}: {self._rows} rows of {self._trials} trials come as {tuple(y.shape)}, so whose are whose is unknown")
         for cuts, places in self._rounds(groups, rows=len(y) // self._trials):
             # One split and one cat, whose gradients are a cat and a split; a slice's gradient would fill and add whole tensors.
-            pieces = [list(tensor.split(cuts)) for tensor in (y, *inputs)]
+            pieces = [list(tensor.to(y.device).split(cuts)) for tensor in (y, *inputs)]
             for index, place in places.items():
                 count = self._groups[index].count
                 arguments = [own[place].reshape(count, -1, own[place].shape[-1]) for own in pieces]
-                changed = each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key), *arguments)
+                changed = each(lambda p, *a, i=index: apply(i, p, *a), self._local(index, key, y.device), *arguments)
                 pieces[0][place] = changed.to(y.dtype).reshape(-1, *y.shape[1:-1], changed.shape[-1])
             y = pieces[0][0] if len(cuts) == 1 else torch.cat(pieces[0])
         return y
@@ -260,27 +261,24 @@ class Sites:
         """Keys and values of every row at one attention, zero and absent for trials without a prefix there."""
         site = next(site for site in self._shape.attentions if site.name == name)
         kv: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(self._trials)]
+        device = next(self._model.get_submodule(name).parameters()).device
         for index in groups:
             group = self._groups[index]
-            keys, values = _pairs(lambda p, m=group.method: m.keys_values(p, site), self._local(index, site.key))
+            keys, values = _pairs(lambda p, m=group.method: m.keys_values(p, site), self._local(index, site.key, device))
             for k in range(group.count):
                 kv[group.first + k].append((keys[k], values[k]))
         dtype = next(self._model.parameters()).dtype
         longest = max(sum(len(k) for k, _ in pairs) for pairs in kv)
-        keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, self._device) for pairs in kv])
-        values = torch.stack([_column([v for _, v in pairs], longest, site.kv, self._device) for pairs in kv])
-        lengths = self.constant([sum(len(k) for k, _ in pairs) for pairs in kv], self._device)
-        present = torch.arange(longest, device=self._device)[None] >= longest - lengths[:, None]
+        keys = torch.stack([_column([k for k, _ in pairs], longest, site.kv, device) for pairs in kv])
+        values = torch.stack([_column([v for _, v in pairs], longest, site.kv, device) for pairs in kv])
+        lengths = self.constant([sum(len(k) for k, _ in pairs) for pairs in kv], device)
+        present = torch.arange(longest, device=device)[None] >= longest - lengths[:, None]
 
         def heads(tensor: Tensor) -> Tensor:
             split = tensor.to(dtype).view(self._trials, longest, site.kv_heads, site.head_dim).transpose(1, 2)
             return split.repeat_interleave(rows, 0)
 
         return Prefix(heads(keys), heads(values), present.repeat_interleave(rows, 0), relative_bias(self._model, name))
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self._model.parameters()).device
 
 
 def _made(module: nn.Module, site: Linear, *, read: bool) -> Tensor:

@@ -75,7 +75,8 @@ def holding(wrapped: nn.Module, values: Mapping[str, Tensor], *, added: bool) ->
             parameter = holder._parameters.pop(attribute)
             assert parameter is not None
             swapped.append((holder, attribute, parameter))
-            setattr(holder, attribute, parameter.detach() + values[name] if added else values[name])
+            own = values[name].to(parameter.device)
+            setattr(holder, attribute, parameter.detach() + own if added else own)
         yield
     finally:
         for holder, attribute, parameter in swapped:

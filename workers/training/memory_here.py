@@ -48,7 +48,7 @@ def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, ker
 
 def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int, told: int = 0) -> bool:
     """Whether blocks are computed again in backward: as asked for, or where one trial would not fit in what is free beside the model."""
-    room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = sum(map(free, backbone.devices)), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL >= room:
         thrifty()
     if spec.checkpointing != "auto" or base * SMALL < room:
@@ -62,7 +62,7 @@ def fits(
     backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False, told: int = 0
 ) -> bool:
     """Whether a pack of so many trials fits beside the model in what is free, on paper; small models are not counted."""
-    room, base = free(backbone.device), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = sum(map(free, backbone.devices)), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL < room:
         return True
     kind = backbone.device.type

@@ -78,7 +78,7 @@ class _Picking(_StandIn):
     def forward(self, hidden: Tensor) -> Tensor:
         """Return logits (rows, places, vocabulary) of hidden states (rows, tokens, width)."""
         rows = torch.arange(len(hidden), device=hidden.device)[:, None]
-        logits: Tensor = self._head(hidden[rows, self._places])
+        logits: Tensor = self._head(hidden[rows, self._places.to(hidden.device)])
         return logits
 
 
@@ -89,9 +89,10 @@ class _Narrow(_StandIn):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return logits (rows, 1, labels) of hidden states (rows, tokens, width)."""
-        picked = hidden[torch.arange(len(hidden), device=hidden.device), self._last]
+        picked = hidden[torch.arange(len(hidden), device=hidden.device), self._last.to(hidden.device)]
         if type(self._head) is not nn.Linear:  # its weight may be stored in another form
             logits: Tensor = self._head(picked[:, None])
             return logits[..., self._words]
         bias = None if self._head.bias is None else self._head.bias[self._words]
-        return linear(picked, self._head.weight[self._words], bias)[:, None]
+        weight = self._head.weight[self._words]
+        return linear(picked.to(weight.device), weight, bias)[:, None]
