@@ -45,6 +45,16 @@ def test_it_is_the_probe_of_one_of_the_penalties(labels: int) -> None:
     assert min(apart) < 2e-2 < sorted(apart)[1]
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_number_that_all_rows_share_but_for_rounding_weighs_nothing(rank: int, bias: bool) -> None:
+    """Standardised, its rounding would count as much as anything else: of MiniLM's states one number is such."""
+    h, y = drawn(2)
+    h[:, 5] = 0.1 + 1e-17 * torch.arange(len(h)) % 3
+    weights, c = logistic(h, y, labels=2, rank=rank, bias=bias)
+    assert all(float(factor.abs().max()) < 1e5 for factor in (*weights, c))
+
+
 @pytest.mark.parametrize("labels", [2, 5])
 def test_rank_labels_less_one_says_the_same_in_fewer_numbers(labels: int) -> None:
     h, y = drawn(labels)

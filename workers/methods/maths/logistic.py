@@ -51,9 +51,7 @@ def _of_rank(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: b
 def _fitted(states: Tensor, targets: Tensor, *, labels: int, bias: bool) -> tuple[Tensor, Tensor]:
     """W (labels, width) and c (labels,) for the states as they are."""
     h, y = states.detach().to("cpu", torch.float64).numpy(), targets.detach().cpu().numpy()
-    middle = h.mean(0) if bias else np.zeros(h.shape[1])
-    spread = np.sqrt(((h - middle) ** 2).mean(0))
-    scale = np.where(spread > 0, spread, 1.0)
+    middle, scale = _standard(h, bias=bias)
     model = _preferred((h - middle) / scale, y, left=fourth_of_each(targets.detach().cpu(), labels).numpy(), bias=bias)
     if model is None:  # all rows have one label
         return torch.zeros(labels, h.shape[1]), _odds_of_one(int(y[0]), labels, bias=bias)
@@ -64,6 +62,16 @@ def _fitted(states: Tensor, targets: Tensor, *, labels: int, bias: bool) -> tupl
     w[model.classes_] = coefficients / scale
     c[model.classes_] = offsets - w[model.classes_] @ middle if bias else 0.0
     return torch.from_numpy(w).float(), torch.from_numpy(c).float()
+
+
+def _standard(h: np.ndarray, *, bias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What states are less, and over, when they are standardised; a number that is the same in all rows but for rounding is left as it is."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(h)
+    if bias:
+        return scaler.mean_, scaler.scale_
+    return np.zeros(h.shape[1]), np.where(scaler.scale_ == 1.0, 1.0, np.sqrt((h**2).mean(0)))
 
 
 def _odds_of_one(label: int, labels: int, *, bias: bool) -> Tensor:
