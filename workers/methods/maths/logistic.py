@@ -19,6 +19,9 @@ from .remembering import Remembered
 PENALTIES = (0.01, 0.1, 1.0)
 """C, the middle one where no row can be left out."""
 ROUNDS = 200
+FLAT = 1e-4
+"""A number of the states that varies by less than this share of what they do on average says nothing: of MiniLM's, three vary by 1e-32
+to 1e-9, and standardised would count as much as any."""
 UNSEEN = -10.0
 """Log-odds of a label without rows."""
 
@@ -65,13 +68,10 @@ def _fitted(states: Tensor, targets: Tensor, *, labels: int, bias: bool) -> tupl
 
 
 def _standard(h: np.ndarray, *, bias: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What states are less, and over, when they are standardised; a number that is the same in all rows but for rounding is left as it is."""
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(h)
-    if bias:
-        return scaler.mean_, scaler.scale_
-    return np.zeros(h.shape[1]), np.where(scaler.scale_ == 1.0, 1.0, np.sqrt((h**2).mean(0)))
+    """What states are less, and over, when standardised; over infinity where they hardly vary, so that such a number weighs nothing."""
+    middle = h.mean(0) if bias else np.zeros(h.shape[1])
+    spread = np.sqrt(((h - middle) ** 2).mean(0))
+    return middle, np.where(spread > FLAT * np.sqrt((spread**2).mean()), spread, np.inf)
 
 
 def _odds_of_one(label: int, labels: int, *, bias: bool) -> Tensor:
