@@ -83,7 +83,7 @@ def test_no_operation_mixes_devices(name: str) -> None:
         devices = {part: AWAY if at else HOME for part, at in places.items()}
         attach_align_device_hook_on_blocks(
             model,
-            {**devices, "": HOME},  # type: ignore[dict-item]
+            {**devices, "": HOME},
             dict.fromkeys(devices, False),
             skip_keys=skipped(model),
         )

@@ -103,7 +103,7 @@ def test_mlflow_comes_up_late_over_http_and_goes_without_a_trace(
 ) -> None:
     port = free_port()
     ours = Mirror(tracking_uri=f"http://127.0.0.1:{port}", artifacts=None, study=STUDY)
-    ours.start(small)
+    ours.start(lambda also: small())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", SERVE, str(tmp_path), str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

@@ -180,7 +180,7 @@ class Sites:
         module = self._model.get_submodule(site.name)
         bias = bias_of(module, site)
         held = None if is_packed(module.weight) else weight_of(module, site)
-        own = None if site.share is None else torch.tensor(site.share.places(), device=module.weight.device)
+        own = None if site.share is None else torch.tensor(site.share.places(), device=next(module.parameters()).device)
 
         def before(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             def apply(i: int, p: dict[str, Tensor], x: Tensor) -> Tensor:
