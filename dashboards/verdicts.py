@@ -173,7 +173,7 @@ def _smaller(curve: Curve) -> str:
     said, share = against_best(curve), cheap.trainable_parameters / best.trainable_parameters
     one = said[cheap.trial]
     size = f"Trial {cheap.trial} has {count(cheap.trainable_parameters)} parameters, {share * 100:.0f} % as many"
-    below = f"{_interval(one.interval)} below it on the same rows, {_corrections(said)}"
+    below = f"{_interval(one.interval)} below it on the same rows, this pair alone; p = {one.p:.2g}, {_corrections(said)}"
     unseen = f"differences under {metric(one.visible)} are not seen, so that is not equality"
     return f"{size}; validation does not tell it from {named}: {below}; {unseen}."
 

@@ -106,6 +106,7 @@ def test_without_rows_the_cost_of_the_choice_is_not_made_up() -> None:
 def test_the_test_split_is_reported_and_equality_is_never_claimed() -> None:
     chosen, smaller, reported = notes(studied(0.70, 0.895, 0.90))
     assert smaller.startswith("Trial 1 has 200 parameters, 67 % as many; validation does not tell it from the best one, trial 2 (300 ")
+    assert "below it on the same rows, this pair alone; p = " in smaller, "the interval is of the pair, the verdict of all comparisons"
     assert smaller.endswith("are not seen, so that is not equality.")
     assert reported.startswith("On the test split the best one has 0.")
     assert reported.endswith("and is told from trial 0, on the same rows, corrected for 2 comparisons.")
