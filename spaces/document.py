@@ -75,7 +75,7 @@ class TaskSection(Section):
     label_texts: LabelTexts = Field(default=TaskSpec.label_texts, description="what stands for labels that `labels` leaves out")
     pairs: Pairs = Field(default=TaskSpec.pairs, description="apart: the texts of a pair each by itself, for cosines and heads")
     separator: Name | None = Field(default=TaskSpec.separator, description="between the labels of a row that has any number of them")
-    readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder's own head for masked words fills in label words")
+    readout: Way = Field(default=TaskSpec.readout, description="mask: an encoder fills in label words; numbers: by likelihood, written")
     choices: Name | None = Field(default=TaskSpec.choices, description="a column with each row's own list of choices, for language models")
     mask_text: MaskText = Field(default=TaskSpec.mask_text, description="what stands behind a text where a mask is read")
     format: Format = Field(default=TaskSpec.format, description="how the columns hold the task; auto looks at them")

@@ -16,7 +16,7 @@ Decline = Literal["linear", "cosine", "constant"]
 Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
 LabelTexts = Literal["names", "described"]
-Way = Literal["auto", "mask"]
+Way = Literal["auto", "mask", "numbers"]
 Format = Literal["auto", "labels", "messages", "sharegpt", "prompt_completion", "instruction", "question_answer", "columns"]
 """How a file's columns hold a task: texts with labels, or one of the ways in which people write down conversations and answers."""
 Pairs = Literal["auto", "joined", "apart"]
@@ -37,6 +37,8 @@ class Reading:
     """What stands for a label that `labels` says nothing of: our description where the set of labels is well known, or its name."""
     pairs: Pairs = "auto"
     """The two texts of a pair joined in one, or each read by itself (apart); auto: apart where an encoder reads numbers off them."""
+    way: Way = "auto"
+    """numbers: language models read a number off the likelihoods of numbers as they are written."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class TaskSpec:
     separator: str | None = None
     """Splits a label column's texts into the labels of a row that has any number of them; None: such rows bring lists."""
     readout: Way = "auto"
-    """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word."""
+    """mask: an encoder with a masked language model's head fills the gap in `mask_text` with a label word; numbers: as in `Reading`."""
     choices: str | None = None
     """A column with a list of texts in each row: the row's own choices, of which `label` is the number, counted from 0."""
     mask_text: str = "Answer: {mask}."
@@ -122,7 +124,7 @@ class TaskSpec:
     @property
     def reading(self) -> Reading:
         """How labels are to be read."""
-        return Reading(self.scoring, self.calibration, self.label_texts, self.pairs)
+        return Reading(self.scoring, self.calibration, self.label_texts, self.pairs, self.readout)
 
 
 @dataclass(frozen=True)

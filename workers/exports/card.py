@@ -47,6 +47,8 @@ class Card:
     """Language models whose labels are scored by all of their tokens: these, instead of `label_tokens`."""
     scoring: Literal["first", "sum", "mean"] = "first"
     """Of a label's tokens, what makes its score: the first one's logit, the sum or the mean of their log-likelihoods."""
+    numbers: tuple[float, ...] | None = None
+    """Language models whose labels are numbers: those that `label_sequences` write, of which the expected one is the answer."""
     prior: tuple[float, ...] | None = None
     """What is taken off each label's score: the frozen model's without a text."""
     mask: str | None = None

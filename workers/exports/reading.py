@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from ...spaces.shape import Family
 from ..model.readouts.cosine import TEMPERATURE
+from ..model.readouts.number_words import expected
 from ..model.readouts.pair_cosine import similarity
 from .card import LABELS, Card
 from .outside import tensors_of
@@ -55,7 +56,8 @@ def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
         return scores if card.prior is None else scores - torch.tensor(card.prior)
     if card.family != "encoder":
         scores = found[:, torch.tensor(card.label_tokens)] if card.label_sequences is None else scored(found, card)
-        return scores if card.prior is None else scores - torch.tensor(card.prior)
+        scores = scores if card.prior is None else scores - torch.tensor(card.prior)
+        return scores if card.numbers is None else expected(scores, torch.tensor(card.numbers))
     if card.ends is not None:
         return similarity(normalize(found.float(), dim=-1), card.ends)
     return normalize(found.float(), dim=-1) @ tensors_of(folder / LABELS)["labels"].T / TEMPERATURE

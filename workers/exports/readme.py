@@ -188,7 +188,9 @@ def _scoring(card: Card, start: int | None) -> list[str]:
     if card.own_choices:
         return [*_input(card, cut), *_choices(card, start), "scores = torch.stack([score(tokens(choice)) for choice in choices])"]
     if card.label_sequences is not None:
-        return [*_input(card, cut), *_whole_labels(card, start), f"scores = torch.stack([score(label) for label in labels]){prior}"]
+        weighed = [] if card.numbers is None else [f"scores = scores.softmax(-1) @ torch.tensor({list(card.numbers)})  # the expected one"]
+        scores = f"scores = torch.stack([score(label) for label in labels]){prior}"
+        return [*_input(card, cut), *_whole_labels(card, start), scores, *weighed]
     if card.family == "encoder-decoder":
         return [
             f'batch = tokenizer({_texts(card, glue=" ")}, {cut}, return_tensors="pt")',

@@ -13,6 +13,7 @@ from ..model.readouts.cosine import Cosine
 from ..model.readouts.generation import Generation
 from ..model.readouts.likelihood import Likelihood
 from ..model.readouts.mask import Mask
+from ..model.readouts.number_words import NumberWords
 from ..model.readouts.pair_cosine import PairCosine
 from ..model.readouts.row_choice import RowChoice
 from ..model.readouts.words import Words
@@ -30,14 +31,10 @@ def write(folder: Path, card: Card, readout: Made) -> Card:
         return card
     if isinstance(readout, RowChoice):
         return replace(card, own_choices=True, scoring="mean" if readout.asked.mean else "sum")
+    if isinstance(readout, NumberWords):
+        return write(folder, replace(card, numbers=readout.asked.grid.values), readout.words)
     if isinstance(readout, Words | Likelihood | Mask):
-        card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
-    if isinstance(readout, Words):
-        return replace(card, label_tokens=tuple(readout.words.tolist()))
-    if isinstance(readout, Mask):
-        return replace(card, mask_words=readout.wording.tokens)
-    if isinstance(readout, Likelihood):
-        return replace(card, label_sequences=readout.wording.tokens, scoring=readout.wording.scoring)
+        return _of_words(card, readout)
     if isinstance(readout, PairCosine):
         return _of_pairs(folder, card, readout)
     if not isinstance(readout, Cosine):
@@ -47,6 +44,15 @@ def write(folder: Path, card: Card, readout: Made) -> Card:
     if card.format == "merged":
         sentence_files(folder, ("Normalize",), mode="mean_tokens", width=matrix.shape[1], max_tokens=card.max_tokens)
     return card
+
+
+def _of_words(card: Card, readout: Words | Likelihood | Mask) -> Card:
+    card = replace(card, prior=None if readout.prior is None else tuple(readout.prior.flatten().tolist()))
+    if isinstance(readout, Words):
+        return replace(card, label_tokens=tuple(readout.words.tolist()))
+    if isinstance(readout, Mask):
+        return replace(card, mask_words=readout.wording.tokens)
+    return replace(card, label_sequences=readout.wording.tokens, scoring=readout.wording.scoring)
 
 
 def _of_pairs(folder: Path, card: Card, readout: PairCosine) -> Card:

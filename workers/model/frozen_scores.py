@@ -31,6 +31,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 def require_same_scores(backbone: Backbone, readout: Readout, data: Encoded) -> float:
     """Compare a few rows of a split; return the difference as a share of the largest score, `WrongInput` names it where it is no noise."""
     family = f"{backbone.model.config.model_type} ({type(backbone.model).__name__})"
+    readout = readout.compared
     rows = probe_rows(data, tokens=OPERATIONS / (6 * sum(weight.numel() for weight in backbone.model.parameters())))
     with _precise(backbone):
         tolerance = TOLERANCE[backbone.dtype]

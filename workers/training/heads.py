@@ -111,7 +111,7 @@ class Heads:
         for team, own in zip(draws.teams, draws.rows(step), strict=True):
             scores = self._kept_scores(pack, team, values, data, own)
             targets = sent(torch.from_numpy(draws.targets[own.ravel()]), pack.flat.device)
-            losses = self._readout.weighted_loss(scores.flatten(0, 1), targets).view(len(team.members), -1).mean(1)
+            losses = self._readout.weighted_loss(scores.flatten(0, 1), targets, of_heads=True).view(len(team.members), -1).mean(1)
             total = total + _spread(losses, team.positions(pack), pack.size)
         return total
 

@@ -133,15 +133,15 @@ class Trainer:
         of a step's rows that the batch holds, so that all pieces of a step add up to the step's.
         """
         values = _whole(pack, flat, noise)
-        scores = self._scores(pack, sites, values, batch, training=again is None)
-        losses = self.readout.weighted_loss(scores.flatten(0, 1), batch.targets)
+        scores = self._scores(pack, sites, values, batch, training=True, whole=again is not None)
+        losses = self.readout.weighted_loss(scores.flatten(0, 1), batch.targets, of_heads=bool(joined(pack)))
         losses = (losses if batch.scales is None else losses * batch.scales.to(losses)).view(pack.size, -1).mean(1)
         for position in set(range(pack.size)) - occupied(pack):  # its loss is that of its kept states
             losses = losses.index_fill(0, sites.constant([position], losses.device), 0.0)
         penalties = _penalties(pack, values)
         if again is not None:
-            second = self._scores(pack, sites, _whole(pack, flat, again), batch)
-            penalties = penalties + pack.consistent * self.readout.objective.disagreement(scores, second)
+            second = self._scores(pack, sites, _whole(pack, flat, again), batch, training=True, whole=True)
+            penalties = penalties + pack.consistent * self.readout.disagreement(scores, second)
         return losses * share, penalties * share
 
     def _portions(self, data: Encoded, order: list[int], pack: Pack) -> Iterator[list[int]]:
@@ -162,34 +162,37 @@ class Trainer:
         losses = self.heads.losses(pack, values, data, draws, step=step)
         return losses, _penalties(pack, values) if alone else torch.zeros_like(losses)
 
-    def _scores(self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch", *, training: bool = False) -> Tensor:
-        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another; what a loss takes in training.
+    def _scores(
+        self, pack: Pack, sites: Sites, values: Sequence[dict[str, Tensor]], batch: "Batch", *, training: bool = False, whole: bool = False
+    ) -> Tensor:
+        """Label scores (trials, rows, labels) of a batch whose rows are the trials' one after another.
 
-        Where a row is two texts, both are sequences of the pass.
+        In training what a loss takes, or with `whole` all that two passes are compared by. Where a row is two texts, both are sequences of
+        the pass.
         """
         rows = len(batch.ids) // pack.size
+        read = partial(self.readout.training_scores, targets=batch.targets, whole=whole) if training else self.readout.scores
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds, self._kept(sites):
                 texts = Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, None, None, batch.choices, *batch.answers)
-                return self._read(pack, values, texts)
+                return self._read(pack, values, texts, read)
         embedded = self.backbone.embed(batch.ids).view(pack.size, rows, batch.ids.shape[1], -1)
-        copies = 1 if joined(pack) else self.readout.copies(training=training)
+        copies = 1 if joined(pack) else self.readout.copies(training=training and not whole)
         with sites.bind(values, rows=rows, copies=copies), self._kept(sites):
             embeds, fronts = sites.prompts(embedded)
             shifts = sites.shifts(batch.ids.device).repeat_interleave(rows) if sites.has_prefix else None
             laid = embeds.flatten(0, 1), fronts.repeat_interleave(rows), batch.lengths, shifts
             texts = Texts(*laid, batch.types, batch.choices, *batch.answers)
-            return self._read(pack, values, texts, batch.targets if training else None)
+            return self._read(pack, values, texts, read)
 
-    def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, targets: Tensor | None = None) -> Tensor:
-        """Label scores (trials, rows, labels), by the task's readout or a trial's own head; with `targets` (rows,), what a loss takes."""
+    def _read(self, pack: Pack, values: Sequence[dict[str, Tensor]], texts: Texts, read: Callable[[Texts], Tensor]) -> Tensor:
+        """Scores (trials, rows, labels): a trial's own head's, or those that `read` gives by the task's readout."""
         fronts, lengths = texts.fronts, texts.lengths
         heads = joined(pack)
         if heads and heads == occupied(pack):
             hidden = self.heads.body.hidden(texts.inputs(self.backbone.conventions))
             nothing = precise(hidden).new_zeros(pack.size, len(texts) // (pack.size * self.heads.per_row), self.backbone.shape.labels)
             return self.heads.read(pack, values, nothing, hidden, fronts=fronts, lengths=lengths)
-        read = self.readout.scores if targets is None else partial(self.readout.training_scores, targets=targets)
         if not heads:
             whole: Tensor = read(texts).unflatten(0, (pack.size, -1))
             return whole

@@ -28,9 +28,17 @@ def reads_apart(task: Task, family: Family, *, masked: bool) -> bool:
         return False
     if lone is not None:
         raise WrongInput(f"task.pairs: apart, but {task.name} has {lone:,} rows of one text; give every row two, or take joined")
-    if masked or task.train.choices:
-        raise WrongInput(f"task.pairs: apart, but {'a mask stands behind a whole pair' if masked else 'each row has its own choices'}")
+    hindered = _hindered(task, masked=masked)
+    if hindered:
+        raise WrongInput(f"task.pairs: apart, but {hindered}")
     return True
+
+
+def _hindered(task: Task, *, masked: bool) -> str:
+    """What wants both texts of a pair as one; empty where nothing does."""
+    if masked or task.reading.way == "numbers":
+        return f"{'a mask stands' if masked else 'numbers stand'} behind a whole pair"
+    return "each row has its own choices" if task.train.choices else ""
 
 
 def _lone(task: Task) -> Iterator[int]:
@@ -50,6 +58,7 @@ def _needs_head(task: Task, family: Family, *, apart: bool) -> str:
     """Why no words and no cosine answer it."""
     if task.kind == "multi_label":
         return "any number of labels a row is read by a head"
-    if task.kind == "regression" and not (apart and family == "encoder"):
-        return "a number is read by a head, or by an encoder off the cosine of two texts read apart"
+    if task.kind == "regression" and task.reading.way != "numbers" and not (apart and family == "encoder"):
+        other = "by an encoder off the cosine of two texts read apart" if family == "encoder" else "in words where task.readout is numbers"
+        return f"a number is read by a head, or {other}"
     return "of pairs read apart, labels are read by a head" if apart and task.kind != "regression" else ""

@@ -17,6 +17,8 @@ from .heads_only import HeadsOnly
 from .label_tokens import label_tokens
 from .likelihood import Likelihood
 from .mask import Mask
+from .number_wording import Numbers, number_wording
+from .number_words import NumberWords
 from .objectives import objective_of
 from .pair_cosine import PairCosine
 from .row_choice import RowChoice
@@ -24,14 +26,16 @@ from .wording import OwnChoices, Wording, masked_wording, own_choices, wording_o
 from .words import Words
 from .written import Written, written
 
-Asked = Wording | OwnChoices | Written
+Asked = Wording | OwnChoices | Written | Numbers
 """How a language model is asked."""
 Chosen = type[Cosine] | type[PairCosine] | type[HeadsOnly] | Asked
-Made = Cosine | PairCosine | HeadsOnly | Words | Likelihood | Mask | RowChoice | Generation
+Made = Cosine | PairCosine | HeadsOnly | Words | Likelihood | NumberWords | Mask | RowChoice | Generation
 
 
 def choose(tokenizer: PreTrainedTokenizerBase, family: Family, task: Task, *, mask: str | None) -> Chosen:
     """Return how a task is read off a model of this family; `WrongInput` where there is no way, or labels cannot be told apart."""
+    if task.reading.way == "numbers":
+        return number_wording(tokenizer, family, task)
     if task.kind == "generation":
         return written(family, task)
     answers = answers_of(task, family, masked=mask is not None)
@@ -90,6 +94,8 @@ def readout_of(backbone: Backbone, task: Task) -> Made:
         made: Made = RowChoice(backbone, chosen, longest=_longest(backbone, task))
     elif isinstance(chosen, Written):
         made = Generation(backbone, chosen)
+    elif isinstance(chosen, Numbers):
+        made = NumberWords(backbone, chosen)
     elif not isinstance(chosen, Wording):
         made = chosen(backbone, task)
     elif chosen.mask is not None:

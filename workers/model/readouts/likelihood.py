@@ -53,9 +53,9 @@ class Likelihood(Readout):
         told = self.told(texts)
         return self._calibrated(told.sum(-1) / self._lengths.to(told.dtype))
 
-    def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:
-        """All labels' where they are few; (rows, 1), the right one's alone, where they are many."""
-        if not self.wording.many:
+    def training_scores(self, texts: Texts, targets: Tensor, *, whole: bool = False) -> Tensor:
+        """All labels' where they are few, or `whole`; (rows, 1), the right one's alone, where they are many."""
+        if whole or not self.wording.many:
             return self.scores(texts)
         tables = self._tables
         paths = tables.path_of[targets]

@@ -44,21 +44,33 @@ class Readout(ABC):
         """Return scores of what `plain` gives of all texts of a row, one behind the other: of one text, that itself."""
         return read
 
-    def training_scores(self, texts: Texts, targets: Tensor) -> Tensor:
-        """Return what `loss` takes in training: the scores, unless a readout needs less of them where it knows the targets (rows,)."""
+    def training_scores(self, texts: Texts, targets: Tensor, *, whole: bool = False) -> Tensor:
+        """Return what `loss` takes in training: the scores, unless a readout needs others, or less where it knows the targets (rows,).
+
+        With `whole`, all that `disagreement` compares of two passes.
+        """
         return self.scores(texts)
 
     def loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return each row's training loss, (rows,), of scores (rows, labels) and `targets`, (rows,) or (rows, labels)."""
         return self.objective.loss(scores, targets)
 
-    def weighted_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Return each row's training loss, (rows,), times what its label counts."""
-        losses = self.loss(scores, targets)
+    def disagreement(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return how far two passes' training scores (trials, rows, outputs) are from each other, the mean over rows, (trials,)."""
+        return self.objective.disagreement(first, second)
+
+    def weighted_loss(self, scores: Tensor, targets: Tensor, *, of_heads: bool = False) -> Tensor:
+        """Return each row's training loss, (rows,), times what its label counts; `of_heads`: of the scores that trials' heads give."""
+        losses = (self.objective.loss if of_heads else self.loss)(scores, targets)
         if self.weights is None:
             return losses
         self.weights = self.weights.to(losses)
         return losses * self.weights[targets]
+
+    @property
+    def compared(self) -> "Readout":
+        """Whose scores are compared with the plain model's: its own, unless they are made of others, next to which noise is no noise."""
+        return self
 
     def copies(self, *, training: bool) -> int:
         """How many sequences of each row a pass may hold, one behind the other."""
