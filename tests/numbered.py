@@ -14,7 +14,7 @@ from ulpt_search.workers.tasks import Rows, Task
 
 from . import litter, task_files, toy, zoo
 
-LOW, STEP = -0.4, 0.2
+LOW = -0.4
 
 
 @cache
@@ -49,7 +49,7 @@ def rows() -> Rows:
 
 
 def task(*, few: bool = False, **reading: str) -> Task:
-    """The toy task of numbers, in words; of `few`, whole ones from -1 to 1."""
+    """The toy task of numbers, in words; of `few`, 0 and 1."""
     data = rows()
     data = replace(data, labels=tuple(float(round(number)) for number in data.labels)) if few else data
     return Task("toy", "regression", (), (), "pearson", data, data, data, "toy", reading=Reading(way="numbers", **reading))  # type: ignore[arg-type]

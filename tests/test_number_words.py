@@ -69,7 +69,7 @@ def test_a_number_is_expected_by_transformers_own_losses(family: str, calibratio
 @pytest.mark.parametrize("family", WRITERS)
 @pytest.mark.parametrize("few", [False, True])
 def test_training_is_on_the_likelihood_of_the_nearest_number(family: str, few: bool) -> None:
-    """Of 9 and of 3 numbers by cross-entropy; of many, of which there are more than 16, by the nearest one's alone."""
+    """Of two numbers by cross-entropy; of more than 16 by the nearest one's alone."""
     backbone, task = numbered.backbone(family), numbered.task(few=few)
     task = task if few else replace(task, train=replace(task.train, labels=(*task.train.labels[1:], 5.0)))
     readout = readout_of(backbone, task)
