@@ -1,11 +1,13 @@
 """What a search tries first: every entry as it stands, heads alone before all others."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from ulpt_search.search.brain.feasibility import Feasibility, assess, require_feasible
 from ulpt_search.search.brain.opening import opening
+from ulpt_search.search.brain.proposals import STARTUP, STARTUP_LIMIT, Proposals
 from ulpt_search.search.brain.search_space import Proposal, SearchSpace
 from ulpt_search.search.brain.study import Study
 from ulpt_search.spaces.axes import Axis, Choice, Float, Hyperparameters, Int, Value
@@ -80,7 +82,7 @@ METHODS = ("prompt", "bitfit", "ulpt", "lora")
 
 @pytest.mark.parametrize("pack", [3, 8])
 def test_nothing_else_is_tried_before_all_of_it_however_often_a_search_is_killed(pack: int) -> None:
-    """Packs are made of what is alike, and of entries alone while there are any; a search that began without them goes on as it did."""
+    """Packs are made of what is alike, and of entries alone while these fill them; a search that began without them goes on as it did."""
     chosen = space(trials=120, methods=METHODS)
     methods = methods_that_fit(chosen, 10_000)
     trials: list[Trial] = []
@@ -100,7 +102,8 @@ def test_nothing_else_is_tried_before_all_of_it_however_often_a_search_is_killed
     tried: set[tuple[object, ...]] = set()
     while entries - tried:
         tried |= (more := {one.identity for one in begin()})
-        assert more <= entries
+        assert more <= entries or entries <= tried, "others come behind the last of them alone"
+        assert len(more) == pack
     assert not entries & {one.identity for one in begin()}
     trials[:] = [replace(trials[-1], number=0)]
     assert not entries & {one.identity for one in begin()}
@@ -121,3 +124,26 @@ def test_a_short_plan_has_room_for_others_than_heads() -> None:
     assert found[0].hyperparameters["batch"] == defaults_of("head")["batch"]
     alone = SearchSpace({"head": space.methods["head"]}, seeds=3)
     assert len(opening(alone, count=lambda m, v: count_to_begin(m, v, MINILM), budget=10_000, light=2)) == 7
+
+
+@pytest.mark.parametrize("trials", [32, 120, 3])
+def test_random_draws_fill_the_pack_behind_a_single_entry_and_are_no_more_than_before(trials: int) -> None:
+    """They are those that would have come a job later: of the sampler's startup, which is as long as ever."""
+    chosen = space(trials=trials, methods=("lora",))
+    methods = methods_that_fit(chosen, 10_000)
+
+    def begun() -> list[Trial]:
+        study = Study(space=chosen, budget=10_000, count=simulated, methods=methods, pack=8)
+        first = study.next_job()
+        assert first is not None
+        return [assignment.trial for assignment in first.assignments]
+
+    (entry,) = opening(SearchSpace(methods, chosen.seeds), count=simulated, budget=10_000, light=30)
+    first = begun()
+    startup = min(math.ceil(trials / STARTUP), STARTUP_LIMIT)
+    assert Proposal.of(first[0]) == entry
+    assert len(first) == max(1, min(8, startup))
+    made = Proposals(space=chosen, search_space=SearchSpace(methods, chosen.seeds), budget=10_000, count=simulated, seed=0, steps=(25,))
+    later = made.upcoming(startup, tried={entry.identity}, light=0, busy=())
+    assert {Proposal.of(trial).identity for trial in first[1:]} <= {one.identity for one in later[: startup - 1]}
+    assert begun() == first

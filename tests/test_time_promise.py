@@ -129,3 +129,14 @@ def test_with_a_limit_the_countdown_is_the_clock() -> None:
     for _ in run.steps():
         if not run.study.finished:
             assert countdown.seconds() == max(0.0, 240.0 - run.now)
+
+
+@pytest.mark.parametrize(("looked", "seconds"), [(6_000, 120.0), (20_000, 120.0), (20_000, 400.0), (60_000, 200.0)])
+def test_what_light_trials_look_at_is_in_the_promise(looked: int, seconds: float) -> None:
+    """The first job of them reads the training rows: it is begun where there is time for it, and left alone where there is none."""
+    costs = Costs(trial_step=0.03, row=0.003)
+    run = Timed(space(finalists=3), costs, Limit(seconds), workers=1, known=1.0, light=frozenset({"bitfit"}), looked=looked)
+    run.run()
+    check_kept(run, seconds)
+    light = sum(trial.method == "bitfit" and trial.purpose == "search" for trial in run.study.trials.values())
+    assert bool(light) == (looked * costs.row < seconds / 2)

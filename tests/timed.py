@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.running.job_costs import Expected, JobCosts
@@ -29,18 +29,20 @@ class Costs:
     slowest: float = 1.0
     """How many times as long the last worker takes as the first."""
 
-    def of(self, job: Job, *, worker: int, workers: int, cold: bool, chance: random.Random) -> float:
-        """What a job takes on a worker."""
-        trials, steps = len(job.assignments), job.stop - job.assignments[0].start
-        rows = sum(ROWS[split] for split in job.splits)
-        work = self.fixed + steps * self.step + trials * (steps * self.trial_step + rows * self.row)
+    def of(self, job: Job, *, heavy: int, looked: int, worker: int, workers: int, cold: bool, chance: random.Random) -> float:
+        """What a job takes on a worker: for every trial that is not light, and for `looked` training rows that light ones read first."""
+        steps, rows = job.stop - job.assignments[0].start, sum(ROWS[split] for split in job.splits)
+        work = self.fixed + steps * self.step * bool(heavy) + heavy * (steps * self.trial_step + rows * self.row) + looked * self.row
         slow = math.pow(self.slowest, worker / max(1, workers - 1))
         return (work * slow + self.cold * cold) * chance.lognormvariate(0, self.noise)
 
 
 @dataclass
 class Timed:
-    """One run of a study under a limit in seconds. `known`: the speed that was measured before it, as a multiple of the true one."""
+    """One run of a study under a limit in seconds. `known`: the speed that was measured before it, as a multiple of the true one.
+
+    Trials of `light` methods make no passes but one, a worker's first job of them over `looked` training rows.
+    """
 
     space: Space
     costs: Costs
@@ -49,6 +51,8 @@ class Timed:
     pack: int = 8
     known: float | None = None
     seed: int = 0
+    light: frozenset[str] = frozenset()
+    looked: int = 0
     now: float = 0.0
     study: Study = field(init=False)
     time: Timekeeper = field(init=False)
@@ -56,11 +60,13 @@ class Timed:
 
     def __post_init__(self) -> None:
         methods = methods_that_fit(self.space, 10_000)
+        methods = {name: replace(judged, light=name in self.light) for name, judged in methods.items()}
         self.study = Study(space=self.space, budget=10_000, count=count, methods=methods, seed=self.seed, pack=self.pack)
         self.executor = Executor(Curves(self.seed))
         rate = self.known / (self.costs.trial_step + self.costs.step / self.pack + 1e-9) if self.known else 0.0
         expected = Expected.of(rate, batch=self.space.training.batch) if rate else Expected()
-        self.time = Timekeeper(costs=JobCosts(ROWS, expected), workers=self.workers, limit=self.limit, clock=lambda: self.now)
+        costs = JobCosts(ROWS, expected, looked=self.looked)
+        self.time = Timekeeper(costs=costs, workers=self.workers, limit=self.limit, clock=lambda: self.now, light=self.light)
 
     def run(self) -> "Timed":
         """Run it to its end."""
@@ -70,7 +76,7 @@ class Timed:
 
     def steps(self) -> Iterator[Job]:
         """Run it to its end, job by job as they come back."""
-        chance, warm = random.Random(self.seed), set[int]()
+        chance, warm, looked = random.Random(self.seed), set[int](), set[int]()
         flying: dict[int, tuple[float, Job]] = {}
         while not self._finished():
             for worker in sorted(set(range(self.workers)) - flying.keys()):
@@ -79,7 +85,11 @@ class Timed:
                 if job is None:
                     break
                 self.time.launched(job)
-                took = self.costs.of(job, worker=worker, workers=self.workers, cold=worker not in warm, chance=chance)
+                heavy = sum(assignment.trial.method not in self.light for assignment in job.assignments)
+                read = self.looked if heavy < len(job.assignments) and worker not in looked else 0
+                looked |= {worker} if read else set()
+                place = {"worker": worker, "workers": self.workers}
+                took = self.costs.of(job, heavy=heavy, looked=read, **place, cold=worker not in warm, chance=chance)
                 flying[worker] = (self.now + took, job)
                 warm.add(worker)
             assert flying, "a study that is not finished hands out a job when nothing is under way"

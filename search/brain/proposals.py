@@ -12,6 +12,7 @@ from . import sampler
 from .feasibility import Count
 from .finals import UNNUMBERED
 from .opening import opening
+from .packing import similar
 from .sampler import Direction, Observation
 from .sampler_history import SamplerHistory
 from .search_space import Accept, Proposal, SearchSpace
@@ -57,15 +58,27 @@ class Proposals:
     def upcoming(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]) -> list[Proposal]:
         """Return what is left of the opening, or then the queue, with at least `n` configurations unless the space is exhausted.
 
+        Where less than `n` is left of the opening, draws of the first random share fill the pack behind it.
+
         `tried` holds the identities of all trials, `light` of them of light ones; `busy` the trials that are under way, or came to nothing.
         """
         if left := self.opening_left(tried):
-            return left
+            return [*left, *self._behind(left, n - len(left), tried=tried, light=light, busy=busy)]
         while len(self._queue) < n and not self.exhausted:
             more = self._refill(n - len(self._queue), tried=tried, light=light, busy=busy)
             self._queue += more
             self.exhausted = not more
         return self._queue
+
+    def _behind(
+        self, left: Sequence[Proposal], n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]
+    ) -> list[Proposal]:
+        """Up to `n` of the draws that come once the opening is over, those most like the last of what is `left` of it."""
+        known = tried | {one.identity for one in left}
+        if n > 0 and self._startup() > len(known) + len(self._queue):
+            light += sum(one.method in self._light for one in left)
+            self._queue += self._refill(n, tried=known, light=light, busy=busy)
+        return similar([left[-1], *self._queue], size=max(0, n) + 1)[1:]
 
     def remove(self, taken: Iterable[Trial]) -> None:
         """Take proposals that became trials off the queue."""

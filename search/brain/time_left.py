@@ -80,8 +80,8 @@ class TimeLeft:
         return IDLE * self.total
 
     def rushed(self, steps: int) -> bool:
-        """Whether a trial of so many steps takes more than half of what is left."""
-        return self.price(Work(1, steps)).mean > self.seconds / 2
+        """Whether a trial of so many steps, or a job of light ones, takes more than half of what is left."""
+        return max(self.price(Work(trials, steps)).mean for trials in (0, 1)) > self.seconds / 2
 
     def fits(self, end: Estimate, *, after: float = 0.0) -> bool:
         """Whether what ends then is in time, or is expected so much after it."""

@@ -169,7 +169,7 @@ class Search:
         expected = Expected.of(speed.rate, batch=self.space.training.batch) if speed and speed.rate else Expected()
         limit = None if request.limit is None else Limit(request.limit, ending=ENDING, spend=request.open_ended)
         return Timekeeper(
-            costs=JobCosts(rows, expected, self.inspection.writes),
+            costs=JobCosts(rows, expected, self.inspection.writes, self.inspection.looked),
             workers=self.means.workers,
             limit=limit,
             clock=time.monotonic,

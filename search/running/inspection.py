@@ -50,6 +50,8 @@ class Inspection:
     """What this task has beside the curve."""
     writes: Writes = NONE
     """How many answers a trial writes when it is scored."""
+    looked: int = 0
+    """How many training rows light trials want the frozen model's states of."""
 
     def count(self, method: str, hyperparameters: Hyperparameters) -> int:
         """Return the trainable elements of a configuration to be tried; `WrongInput` where it does not fit the model and the task."""
@@ -85,6 +87,7 @@ def inspect_inputs(request: Request, space: Space, *, threads: int, begun: Numer
     from ...workers.model.readouts.cut_texts import cut_notes
     from ...workers.tasks import load_task
     from ...workers.training.class_weights import class_weights
+    from ...workers.training.heads import looked_at
     from ...workers.training.provenance import identity_of
     from ...workers.training.references import possible
     from .speed import SpeedCache, fastest
@@ -119,7 +122,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int, begun: Numer
     rows: dict[Split, int] = {"validation": len(task.validation), "test": len(task.test)}
     notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)
     writes = writes_of(task, lambda: backbone.tokenizer, rate=speed.rate if speed else None, trained=space.training.batch * text)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes)
+    looked = looked_at(len(task.train), space.training)
+    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes, looked)
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:

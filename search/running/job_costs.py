@@ -6,7 +6,8 @@ Least squares with errors in proportion to the cost, outliers weighed down (Hube
 coefficient held to what is expected of it by one observation's weight, so that jobs that are all alike do not leave them open. All of one
 worker's time: how many there are is no part of it.
 
-A job of light trials alone, which make no passes, costs what the last such jobs did: closed forms and kept states follow no step.
+A job of light trials alone, which make no passes of their own, costs what the last such jobs did: closed forms and kept states follow no
+step. The first of them makes a pass over the training rows that they look at.
 """
 
 from collections import deque
@@ -65,11 +66,15 @@ class Expected:
 
 @dataclass
 class JobCosts:
-    """The costs of the jobs of one study on one kind of worker. `rows` are those of each split."""
+    """The costs of the jobs of one study on one kind of worker.
+
+    `rows` are those of each split that trials are scored on, `looked` how many training rows light trials want the states of.
+    """
 
     rows: Mapping[Split, int]
     expected: Expected = Expected()
     writes: Writes = NONE
+    looked: int = 0
     _jobs: deque[tuple[Floats, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     _light: deque[tuple[tuple[Split, ...], float]] = field(default_factory=lambda: deque(maxlen=LIGHT))
@@ -87,7 +92,10 @@ class JobCosts:
         return self._price(self._features(work, cold=cold)) if work.trials else self._light_price(work, cold=cold)
 
     def _light_price(self, work: Work, *, cold: bool) -> Estimate:
-        """The median of the last, and at worst their largest; before any of these splits, one look at their rows and what others took."""
+        """The median of the last, and at worst their largest; before any of these splits, one look at their rows and what others took.
+
+        Before any at all, one at the training rows, too.
+        """
         own = [seconds for splits, seconds in self._light if splits == work.splits]
         taken = own or [seconds for _, seconds in self._light]
         middle = float(np.median(taken)) if taken else 0.0
@@ -95,7 +103,7 @@ class JobCosts:
         if own:
             return last + self.loading if cold else last
         unread = set(work.splits).difference(*(splits for splits, _ in self._light))
-        rows = sum(self.rows[split] for split in unread)
+        rows = sum(self.rows[split] for split in unread) + (0 if taken else self.looked)
         return self._price(np.array([1.0, 0.0, 0.0, rows, 0.0, float(cold)])) + last
 
     def _price(self, x: Floats) -> Estimate:

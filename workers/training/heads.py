@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...spaces.space import Training
 from ..method import Pooled
+from ..methods.head import Head
 from ..model.backbone import Backbone
 from ..model.pack import Group, Pack
 from ..model.pooled_states import PooledStates
@@ -26,7 +28,15 @@ from .batches import Batches
 SEEN, TOKENS = 16_384, 1 << 18
 """Training rows, spread over the split, that a head may look at before its first step, and their tokens: a few trials' worth of passes."""
 
+BATCHES = Head.batch
+"""Batches of a head's step, where nothing says otherwise."""
+
 Values = Sequence[dict[str, Tensor]]
+
+
+def looked_at(rows: int, training: Training) -> int:
+    """Return of how many of a task's training rows the first trials with a head alone want states: to start from, and for their steps."""
+    return min(rows, max(SEEN, training.steps * training.batch * BATCHES))
 
 
 def spread(data: Encoded) -> np.ndarray:
