@@ -88,8 +88,8 @@ class Timed:
                 heavy = sum(assignment.trial.method not in self.light for assignment in job.assignments)
                 read = self.looked if heavy < len(job.assignments) and worker not in looked else 0
                 looked |= {worker} if read else set()
-                place = {"worker": worker, "workers": self.workers}
-                took = self.costs.of(job, heavy=heavy, looked=read, **place, cold=worker not in warm, chance=chance)
+                cold, workers = worker not in warm, self.workers
+                took = self.costs.of(job, heavy=heavy, looked=read, worker=worker, workers=workers, cold=cold, chance=chance)
                 flying[worker] = (self.now + took, job)
                 warm.add(worker)
             assert flying, "a study that is not finished hands out a job when nothing is under way"

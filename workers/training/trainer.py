@@ -171,7 +171,8 @@ class Trainer:
         the pass.
         """
         rows = len(batch.ids) // pack.size
-        read = partial(self.readout.training_scores, targets=batch.targets, whole=whole) if training else self.readout.scores
+        told = partial(self.readout.training_scores, targets=batch.targets, whole=whole)
+        read: Callable[[Texts], Tensor] = told if training else self.readout.scores
         if batch.hidden is not None:
             with sites.bind(values, rows=rows), self.lower.replaced(batch.hidden, blocks=batch.blocks) as embeds, self._kept(sites):
                 texts = Texts(embeds, torch.zeros_like(batch.lengths), batch.lengths, None, None, batch.choices, *batch.answers)
