@@ -131,7 +131,7 @@ def test_with_a_limit_the_countdown_is_the_clock() -> None:
             assert countdown.seconds() == max(0.0, 240.0 - run.now)
 
 
-@pytest.mark.parametrize(("looked", "seconds"), [(10_000, 120.0), (40_000, 120.0), (40_000, 240.0)])
+@pytest.mark.parametrize(("looked", "seconds"), [(10_000, 120.0), (40_000, 120.0), pytest.param(40_000, 240.0, marks=pytest.mark.slow)])
 def test_what_light_trials_look_at_is_in_the_promise(looked: int, seconds: float) -> None:
     """Their first job reads training rows, here for 19 or 75 s: it is begun where that is no half of the time, else never."""
     costs, light = Costs(trial_step=0.06, row=0.06 / 32), frozenset({"bitfit"})

@@ -39,10 +39,13 @@ class Proposals:
         self.exhausted = False
         """Whether everything in the space has been tried."""
 
-    def opening_left(self, tried: set[tuple[object, ...]]) -> list[Proposal]:
-        """What of the opening was not tried; nothing for a study that began without it, which has tried others and none of these."""
+    def opening_left(self, tried: set[tuple[object, ...]], *, heavy: bool = False) -> list[Proposal]:
+        """What of the opening was not tried; nothing for a study that began without it, which has tried others and none of these.
+
+        With `heavy`, light ones are left out.
+        """
         left = [one for identity, one in self._opening.items() if identity not in tried]
-        return [] if tried and len(left) == len(self._opening) else left
+        return [] if tried and len(left) == len(self._opening) else self._wanted(left, heavy=heavy)
 
     def learn(self, trial: Trial, result: Result) -> None:
         """Take note of a search trial's validation result."""
@@ -55,20 +58,28 @@ class Proposals:
         modelled = self._modelled()
         return modelled is None or step >= modelled
 
-    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]) -> list[Proposal]:
+    def upcoming(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial], heavy: bool = False) -> list[Proposal]:
         """Return what is left of the opening, or then the queue, with at least `n` configurations unless the space is exhausted.
 
         Where less than `n` is left of the opening, draws of the first random share fill the pack behind it.
 
         `tried` holds the identities of all trials, `light` of them of light ones; `busy` the trials that are under way, or came to nothing.
+        With `heavy`, light ones are left out where there are others.
         """
-        if left := self.opening_left(tried):
-            return [*left, *self._behind(left, n - len(left), tried=tried, light=light, busy=busy)]
-        while len(self._queue) < n and not self.exhausted:
-            more = self._refill(n - len(self._queue), tried=tried, light=light, busy=busy)
+        heavy = heavy and bool(self._heavy.methods)
+        if left := self.opening_left(tried, heavy=heavy):
+            return self._wanted([*left, *self._behind(left, n - len(left), tried=tried, light=light, busy=busy)], heavy=heavy)
+        while (missing := n - len(self._wanted(self._queue, heavy=heavy))) > 0 and not self.exhausted:
+            more = self._refill(missing, tried=tried, light=light, busy=busy, heavy=heavy)
             self._queue += more
-            self.exhausted = not more
-        return self._queue
+            self.exhausted = not (more or heavy)
+            if not more:
+                break
+        return self._wanted(self._queue, heavy=heavy)
+
+    def _wanted(self, proposals: Iterable[Proposal], *, heavy: bool) -> list[Proposal]:
+        """All, or those that make passes of the model."""
+        return [one for one in proposals if not (heavy and one.method in self._light)]
 
     def _behind(
         self, left: Sequence[Proposal], n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]
@@ -90,7 +101,7 @@ class Proposals:
         parameters = self._count(proposal.method, proposal.hyperparameters)
         return Trial(UNNUMBERED, proposal.method, proposal.hyperparameters, proposal.seed, parameters)
 
-    def _refill(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial]) -> list[Proposal]:
+    def _refill(self, n: int, *, tried: set[tuple[object, ...]], light: int, busy: Sequence[Trial], heavy: bool = False) -> list[Proposal]:
         queued = {proposal.identity for proposal in self._queue}
         position = len(tried) + len(queued)
         seed = random.Random(f"{self._seed}/{position}").getrandbits(63)
@@ -100,7 +111,7 @@ class Proposals:
 
         light += sum(proposal.method in self._light for proposal in self._queue)
         enough = bool(self._heavy.methods) and LIGHT * light >= position
-        spaces = (self._heavy, self._search_space) if enough else (self._search_space,)
+        spaces = (self._heavy,) if heavy else (self._heavy, self._search_space) if enough else (self._search_space,)
         found = (self._more(n, space, accept=fresh, position=position, seed=seed, tried=len(tried), busy=busy) for space in spaces)
         return next((more for more in found if more), [])
 

@@ -184,8 +184,7 @@ class Study:
 
     def tell_time(self, time: TimeLeft | None) -> None:
         """Say how much time is left from now on; None, as at the beginning, sets no limit. To be told before each question."""
-        self._time = time
-        self._planned = False
+        self._time, self._planned = time, False
 
     def _restore(self, trials: Iterable[Trial], results: Iterable[Result], problems: Iterable[Problem]) -> None:
         for trial in trials:
@@ -241,7 +240,8 @@ class Study:
 
         New trials cost a proposal: `worth` is asked before. `deep`: a few promotions come first, but for the opening.
         """
-        opening = self._new_trials(now) if self._proposals.opening_left(self._records.tried) and now.missing and worth() else None
+        left = self._proposals.opening_left(self._records.tried, heavy=now.rushed)
+        opening = self._new_trials(now) if left and now.missing and worth() else None
         job = schedule.lost_trials(now, often=False) or opening or (schedule.scouts(now) if deep else schedule.full_promotion(now))
         if job := job or (next(schedule.promotions(now), None) if now.planned else None):
             return job
@@ -260,8 +260,7 @@ class Study:
     def _timetable(self, now: Situation, time: TimeLeft, *, due: Sequence[Trial]) -> Timetable:
         table, highest = self._records.results, self._records.highest()
         under_way = [job for job in self._jobs.values() if job.assignments[0].trial.purpose == "search"]
-        reached = int(table.column("step")[highest].max(initial=0))
-        top = max([reached, *(job.stop for job in under_way)])
+        top = max([int(table.column("step")[highest].max(initial=0)), *(job.stop for job in under_way)])
         return Timetable(
             now=now,
             time=time,
@@ -275,7 +274,8 @@ class Study:
         )
 
     def _new_trials(self, now: Situation) -> PlannedJob | None:
-        queue = self._proposals.upcoming(now.missing, tried=self._records.tried, light=self._records.tried_of(self._light), busy=now.busy())
+        tried, light = self._records.tried, self._records.tried_of(self._light)
+        queue = self._proposals.upcoming(now.missing, tried=tried, light=light, busy=now.busy(), heavy=now.rushed)
         return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
 
     def _due_finals(self, now: Situation, *, more: int = 0) -> list[Trial]:
