@@ -7,8 +7,8 @@ means over the same adapters at the same step, and every choice among configurat
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -27,20 +27,30 @@ Tables = dict[int, dict[Split, Table]]
 """Configuration (its search trial) -> split -> (seeds, rows)."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a study means its finals to be, and which of them came to nothing."""
+
+    seeds: int
+    """How many everyone of the finals is to have; what time is left may bring more."""
+    failed: Collection[int] = ()
+    """Trials that failed; others without a result are under way, or were cut off."""
+
+
 def points(
     trials: Iterable[Trial],
     results: Iterable[Result],
     rows: RowScores | None = None,
     *,
     ends: Ends = ANYTHING,
-    planned: int | None = None,
+    plan: Plan | None = None,
 ) -> list[Point]:
     """Return the points that a curve compares: the measured ones where there are any, else the searched ones, by trial number.
 
-    Intervals end where scores do. `planned` is how many seeds everyone of the finals is to have; without it, as many as any.
+    Intervals end where scores do. Without a `plan` of the finals those are ranked that have as many of them as any.
     """
     known, usable = _usable(trials, results)
-    found = _measured(known, usable, rows or {}, planned) or _searched(known, usable)
+    found = _measured(known, usable, rows or {}, plan) or _searched(known, usable)
     return [_within(point, ends) for point in found]
 
 
@@ -49,30 +59,30 @@ def searched_points(trials: Iterable[Trial], results: Iterable[Result]) -> list[
     return _searched(*_usable(trials, results))
 
 
-def faint_points(trials: Iterable[Trial], results: Iterable[Result], *, planned: int | None = None) -> list[Point]:
+def faint_points(trials: Iterable[Trial], results: Iterable[Result], *, plan: Plan | None = None) -> list[Point]:
     """Return one point for every scored search trial that `points` does not hold, at the highest step it reached, by trial number.
 
     Such trials were stopped, failed, go on, or were not chosen for the finals: what they show is compared with nothing.
     """
     known, usable = _usable(trials, results)
-    latest, measured = _latest(known, usable), {point.trial for point in _measured(known, usable, {}, planned)}
+    latest, measured = _latest(known, usable), {point.trial for point in _measured(known, usable, {}, plan)}
     top = max((result.step for result in latest), default=0)
     apart = [r for r in latest if r.trial not in measured and (measured or r.step < top)]
     return [_searched_point(known[result.trial], result) for result in apart]
 
 
-def incomplete(trials: Iterable[Trial], results: Iterable[Result], *, planned: int | None = None) -> int:
+def incomplete(trials: Iterable[Trial], results: Iterable[Result], *, plan: Plan | None = None) -> int:
     """Return how many configurations are not ranked, since fewer of their finals have come than of the others'."""
     known, usable = _usable(trials, results)
     every = {trial.finalist for trial in known.values() if trial.purpose == "final"}
-    return len(every) - len(_ranked(known, usable, planned))
+    return len(every) - len(_ranked(known, usable, plan))
 
 
-def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores, *, planned: int | None = None) -> Tables:
+def tables(trials: Iterable[Trial], results: Iterable[Result], rows: RowScores, *, plan: Plan | None = None) -> Tables:
     """Return what each row added to each final's score, one table a ranked configuration and split, where all its finals kept it."""
     known, usable = _usable(trials, results)
     found: Tables = defaultdict(dict)
-    for finalist, pairs in _ranked(known, usable, planned).items():
+    for finalist, pairs in _ranked(known, usable, plan).items():
         for split in _SPLITS:
             table = _table([pair[split] for pair in pairs.values()], split, rows)
             if table is not None:
@@ -125,25 +135,33 @@ def _finals(known: Mapping[int, Trial], usable: Iterable[Result]) -> dict[int, d
     return found
 
 
-def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores, planned: int | None) -> list[Point]:
-    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(_ranked(known, usable, planned).items())]
+def _measured(known: Mapping[int, Trial], usable: Sequence[Result], rows: RowScores, plan: Plan | None) -> list[Point]:
+    return [_measured_point(known[number], pairs, rows) for number, pairs in sorted(_ranked(known, usable, plan).items())]
 
 
-def _ranked(known: Mapping[int, Trial], usable: Sequence[Result], planned: int | None) -> dict[int, dict[int, Pair]]:
-    """The finals by which configurations are compared: all under the same seeds, the first so many, by which most finals count.
+def _ranked(known: Mapping[int, Trial], usable: Sequence[Result], plan: Plan | None) -> dict[int, dict[int, Pair]]:
+    """The finals by which configurations are compared: all under the same seeds, the first so many.
 
-    So seeds beyond the `planned` ones, or the last of these where time ran out, count where enough configurations have them. One of whose
-    planned finals some came to nothing is left out: the mean over the others would rank it by its luck.
+    Where time ran out within the plan, so many that most finals count; beyond it, as many as all have that have the planned ones. Without
+    a plan as many as any has. One of whose planned finals some failed is left out: the mean over the others would rank it by its luck. If
+    that is so of all, those before the first that failed count.
     """
     finals = _finals(known, usable)
-    order = sorted({seed for pairs in finals.values() for seed in pairs})
-    given = {(trial.finalist, trial.seed) for trial in known.values() if trial.purpose == "final"}
-    open_ = {one for one, seed in given if seed in order[:planned] and seed not in finals.get(one or 0, {})}
-    had = {one: sum(1 for _ in takewhile(pairs.__contains__, order)) for one, pairs in finals.items() if one not in open_}
-    most = max(had.values(), default=0)
-    counted = range(1, most + 1) if planned is not None else range(most, most + 1)
-    number = max(counted, key=lambda n: (n * sum(count >= n for count in had.values()), n), default=0)
+    given = [trial for trial in known.values() if trial.purpose == "final"]
+    order = sorted({trial.seed for trial in given})
+    planned = order if plan is None else order[: plan.seeds]
+    failed = {trial.finalist for trial in given if plan and trial.number in plan.failed and trial.seed in planned}
+    left = finals.keys() - failed or finals.keys()
+    had = {one: sum(1 for _ in takewhile(finals[one].__contains__, order)) for one in sorted(left)}
+    number = _counted(list(had.values()), len(planned)) if plan else max(had.values(), default=0)
     return {one: {seed: finals[one][seed] for seed in order[:number]} for one, count in had.items() if count >= number > 0}
+
+
+def _counted(had: Sequence[int], planned: int) -> int:
+    """By how many seeds configurations are ranked that have so many of the first each; of equals the fewer, which more of them have."""
+    number = max(range(1, planned + 1), key=lambda n: (n * sum(count >= n for count in had), -n), default=0)
+    whole = [count for count in had if count >= planned]
+    return min(whole) if number == planned and whole else number
 
 
 def _measured_point(trial: Trial, pairs: Mapping[int, Pair], rows: RowScores) -> Point:

@@ -7,7 +7,7 @@ import pytest
 
 from ulpt_search.dashboards.crossed import over_table
 from ulpt_search.dashboards.intervals import over_seeds
-from ulpt_search.dashboards.points import RowScores, faint_points, incomplete, points, searched_points, tables
+from ulpt_search.dashboards.points import Plan, RowScores, faint_points, incomplete, points, searched_points, tables
 from ulpt_search.spaces.metrics import METRICS
 from ulpt_search.spaces.records import Result, Trial
 
@@ -95,24 +95,35 @@ def finals(seeds: dict[int, int], *, failed: tuple[tuple[int, int], ...] = ()) -
     ("seeds", "ranked", "counted"),
     [
         ({0: 4, 1: 4, 2: 3, 3: 3, 4: 3, 5: 3}, {0, 1, 2, 3, 4, 5}, 3),  # a round beyond the plan that time cut short
-        ({0: 4, 1: 4, 2: 4, 3: 4, 4: 4, 5: 3}, {0, 1, 2, 3, 4}, 4),
+        ({0: 4, 1: 4, 2: 4, 3: 4, 4: 4, 5: 3}, {0, 1, 2, 3, 4, 5}, 3),
+        ({0: 10, 1: 3}, {0, 1}, 3),  # new to the curve after time had been left
+        ({0: 5, 1: 4, 2: 4}, {0, 1, 2}, 4),
+        ({0: 3, 1: 1, 2: 1}, {0, 1, 2}, 1),
         ({0: 3, 1: 2, 2: 2}, {0, 1, 2}, 2),  # time ran out in the plan itself
         ({0: 3, 1: 3, 2: 3, 3: 1}, {0, 1, 2}, 3),  # one that came late
     ],
 )
 def test_configurations_are_ranked_by_seeds_that_they_share(seeds: dict[int, int], ranked: set[int], counted: int) -> None:
     trials, results = finals(seeds)
-    found = points(trials, results, planned=3)
+    found = points(trials, results, plan=Plan(3))
     assert {point.trial for point in found} == ranked
     assert {point.seeds for point in found} == {tuple(range(1000, 1000 + counted))}
-    assert incomplete(trials, results, planned=3) == len(seeds) - len(ranked)
+    assert incomplete(trials, results, plan=Plan(3)) == len(seeds) - len(ranked)
 
 
 def test_a_planned_final_that_failed_is_no_lack_of_time() -> None:
     trials, results = finals({0: 3, 1: 2}, failed=((1, 1002),))
-    assert [point.trial for point in points(trials, results, planned=3)] == [0]
+    assert [point.trial for point in points(trials, results, plan=Plan(3, {trials[-1].number}))] == [0]
+    assert [len(point.seeds) for point in points(trials, results, plan=Plan(3))] == [2, 2], "one that is under way, or was cut off"
     trials, results = finals({0: 4, 1: 3}, failed=((1, 1003),))
-    assert [(point.trial, len(point.seeds)) for point in points(trials, results, planned=3)] == [(0, 3), (1, 3)], "one beyond the plan"
+    assert [(point.trial, len(point.seeds)) for point in points(trials, results, plan=Plan(3, {trials[-1].number}))] == [(0, 3), (1, 3)]
+
+
+def test_where_a_seed_failed_everybody_those_before_it_count() -> None:
+    trials, results = finals({0: 3})
+    lost = next(one.number for one in trials if one.seed == 1001)
+    (found,) = points(trials, [one for one in results if one.trial != lost], plan=Plan(3, {lost}))
+    assert found.seeds == (1000,), "and not those that survived"
 
 
 def test_a_configuration_whose_seeds_failed_is_not_ranked_by_those_that_did_not() -> None:

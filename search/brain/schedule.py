@@ -138,8 +138,13 @@ def promotions(now: Situation) -> Iterator[PlannedJob]:
             yield _promotion(ready, stop, now)
 
 
-def due_finals(finalists: Sequence[Trial], now: Situation, *, seeds: tuple[int, ...]) -> list[Trial]:
-    """Return the finalists under these seeds, as far as they are neither scored, under way nor failed."""
+def due_finals(finalists: Sequence[Trial], now: Situation, *, seeds: tuple[int, ...], whole: bool = False) -> list[Trial]:
+    """Return the finalists under these seeds, as far as they are neither scored, under way nor failed.
+
+    `whole`: of those alone of whose finals none failed, for the others are not ranked, however many they have.
+    """
+    failed = {now.records.trials[number].finalist for number in now.records.failed} if whole else ()
+    finalists = [one for one in finalists if one.number not in failed]
     wanted = finals.wanted(finalists, known=now.records.trials.values(), seeds=seeds)
     return [trial for trial in wanted if not _is_over(trial, now)]
 

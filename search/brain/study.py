@@ -279,7 +279,7 @@ class Study:
         return schedule.new_trials([self._proposals.trial(one) for one in schedule.next_proposals(queue, now)], now)
 
     def _due_finals(self, now: Situation, *, more: int = 0) -> list[Trial]:
-        return schedule.due_finals(self.finalists, now, seeds=finals.fresh_seeds(self._space, more=more))
+        return schedule.due_finals(self.finalists, now, seeds=finals.fresh_seeds(self._space, more=more), whole=more > 0)
 
     def _further_finals(self, now: Situation) -> list[Trial]:
         """The finalists under the next fresh seed, for intervals that are narrower than the space asks for."""

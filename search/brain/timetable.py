@@ -115,8 +115,10 @@ class Timetable:
         return self._cut(cut, late=self.time.late if self._bare(cut) else None)
 
     def further(self, plan: PlannedJob) -> PlannedJob | None:
-        """The same of seeds beyond the planned ones, which count where everyone has them: nothing, unless there is time for all."""
-        return self.final(plan) if self._whole() else None
+        """The same of seeds beyond the planned ones, which count where everyone has them: a round is begun where there is time for all."""
+        finals = (trial for trial in self.now.records.trials.values() if trial.purpose == "final")
+        begun = any(trial.seed == plan.trials[0].seed for trial in finals)
+        return self.final(plan) if begun or self._whole() else None
 
     def _whole(self) -> bool:
         return self.time.fits(self.time.all_free + self._finals(self.now.heavy(self.due)))

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...dashboards.curve import Curve
-from ...dashboards.points import RowScores, faint_points, incomplete, points, tables
+from ...dashboards.points import Plan, RowScores, faint_points, incomplete, points, tables
 from ...dashboards.states import results_by_trial, states_of
 from ...spaces.errors import WrongInput
 from ...spaces.metrics import ANYTHING, found
@@ -42,22 +42,22 @@ class History:
     @cached_property
     def curve(self) -> Curve:
         """The trade-off curve."""
-        planned = self.space.finalists
+        plan = Plan(self.space.finalists, {number for number, state in self.states.items() if state == "failed"})
         return Curve(
             study=self.record.name,
             budget=self.record.budget,
-            points=tuple(points(self.trials, self.results, self.rows, ends=_ends(self.space.task.metric), planned=planned)),
+            points=tuple(points(self.trials, self.results, self.rows, ends=_ends(self.space.task.metric), plan=plan)),
             ends=_ends(self.space.task.metric),
             metric=_title(self.space.task.metric),
             task=self.space.task.name,
             model=self.space.model.name,
             methods=tuple(self.space.methods),
-            faint=tuple(faint_points(self.trials, self.results, planned=planned)),
+            faint=tuple(faint_points(self.trials, self.results, plan=plan)),
             trials=_count(self.trials, lambda trial: trial.purpose == "search"),
             failed=list(self.states.values()).count("failed"),
             size=self.space.size,
-            tables=tables(self.trials, self.results, self.rows, planned=planned),
-            incomplete=incomplete(self.trials, self.results, planned=planned),
+            tables=tables(self.trials, self.results, self.rows, plan=plan),
+            incomplete=incomplete(self.trials, self.results, plan=plan),
             remarks=self.record.task_notes,
             references=tuple(self.references),
         )

@@ -40,11 +40,13 @@ def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> Me
     """Return what training takes with the most demanding kinds of methods, at rows of `tokens` tokens; `told` as `pass_of` has it."""
     import torch
 
-    from ...workers.model.devices import pick_dtype
-    from ...workers.training.memory_here import SPARE, free, needed, pass_of
+    from ...workers.model.devices import SPLIT, pick_dtype
+    from ...workers.training.memory_here import SPARE, needed, pass_of, room_on
 
     device = torch.device(_kind(space.model))
-    dtype, room = pick_dtype(space.model.dtype, device), free(device)
+    several = space.model.device == SPLIT and device.type == "cuda"
+    every = [torch.device("cuda", index) for index in range(torch.cuda.device_count())] if several else [device]
+    dtype, room = pick_dtype(space.model.dtype, device), room_on(every)
 
     def paper(*, again: bool) -> "Memory":
         size = pass_of(space.training, tokens=tokens, trials=1, device=device.type, checkpointing=again, told=told)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...dashboards.points import points
+from ...dashboards.points import Plan, points
 from ...dashboards.progress import Progress, RunningJob, describe
-from ...spaces.records import Job, Outcome, Problem, Result, Trial
+from ...spaces.records import Job, Outcome, Point, Problem, Result, Trial
 from ...spaces.space import Space
 from ..brain.study import Study
 from .countdown import Countdown
@@ -90,6 +90,11 @@ class Watch:
         self.time.returned(outcome)
         self._failures += outcome.problems
 
+    def _points(self) -> tuple[Point, ...]:
+        failed = {number: self._study.trials[number] for number in self._study.failed if self._study.trials[number].purpose == "final"}
+        plan = Plan(self._space.finalists, failed)
+        return tuple(points({**self._curve.trials, **failed}.values(), self._curve.results, plan=plan))
+
     def progress(self) -> Progress:
         """Return how things stand, for a view."""
         count, limit = self._study.progress, self.time.limit
@@ -103,7 +108,7 @@ class Watch:
             done_before=self._before,
             rungs=self._curve.rungs,
             jobs=tuple(RunningJob(flight.job.number, describe(flight.job), age) for flight, age in self.time.flights),
-            points=tuple(points(self._curve.trials.values(), self._curve.results, planned=self._space.finalists)),
+            points=self._points(),
             failures=tuple(self._failures),
             elapsed=self.time.elapsed,
             remaining=self._countdown.seconds(),

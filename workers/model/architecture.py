@@ -71,7 +71,7 @@ def family_of(config: PretrainedConfig) -> Family:
 
 def name_body(model: PreTrainedModel) -> None:
     """See to it that `base_model` is what makes hidden states, where a class with a head names no such part of its own (Llama 4's)."""
-    if model.base_model is model and model.get_output_embeddings() is not None:
+    if model.base_model is model and model.get_output_embeddings() is not None and not model.config.is_encoder_decoder:
         table = model.get_input_embeddings()
         inside = [name for name, part in model.named_children() if part is not table and any(own is table for own in part.modules())]
         model.base_model_prefix = inside[0] if inside else model.base_model_prefix

@@ -23,13 +23,16 @@ def checkpointed(model: nn.Module, again: Callable[[], AbstractContextManager[An
     """
     blocks = [block for _, block in blocks_of(model)]
     plain = [block.forward for block in blocks]
+    own = [vars(block).get("forward") for block in blocks]  # Accelerate's, where a base lies on several devices
     for block, forward in zip(blocks, plain, strict=True):
         block.forward = partial(_once_more, forward, again)
     try:
         yield
     finally:
-        for block in blocks:
+        for block, forward in zip(blocks, own, strict=True):
             del block.forward
+            if forward is not None:
+                block.forward = forward
 
 
 def _once_more(forward: Callable[..., Any], again: Callable[[], AbstractContextManager[Any]], *args: Any, **options: Any) -> Any:

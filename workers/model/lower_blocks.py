@@ -51,7 +51,8 @@ class LowerBlocks:
             if size <= self._room:
                 self._room -= size
                 kept[row] = hidden.clone()
-        return nn.utils.rnn.pad_sequence([fresh[row] if row in fresh else kept[row] for row in rows], batch_first=True)
+        padded = nn.utils.rnn.pad_sequence([fresh[row] if row in fresh else kept[row] for row in rows], batch_first=True)
+        return padded.to(self._model.device)  # from where the last of them lies, if the base lies on several devices
 
     @contextmanager
     def replaced(self, hidden: Tensor, *, blocks: int) -> Iterator[Tensor]:

@@ -1,6 +1,7 @@
 """What memory there is on this machine, and what training decides by it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,11 @@ def free(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def room_on(devices: Sequence[torch.device]) -> int:
+    """Bytes that are free for a base laid over devices, about as much on each: so many times what the fullest has."""
+    return len(devices) * min(map(free, devices))
+
+
 def pass_of(training: Training, *, tokens: int, trials: int, device: str, checkpointing: bool, told: int = 0) -> Pass:
     """The largest pass of a step: of long steps, a piece. `told` are the logits that a row's written answer takes."""
     rows = training.batch * trials
@@ -48,7 +54,7 @@ def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, ker
 
 def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int, told: int = 0) -> bool:
     """Whether blocks are computed again in backward: as asked for, or where one trial would not fit in what is free beside the model."""
-    room, base = sum(map(free, backbone.devices)), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = room_on(backbone.devices), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL >= room:
         thrifty()
     if spec.checkpointing != "auto" or base * SMALL < room:
@@ -62,7 +68,7 @@ def fits(
     backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False, told: int = 0
 ) -> bool:
     """Whether a pack of so many trials fits beside the model in what is free, on paper; small models are not counted."""
-    room, base = sum(map(free, backbone.devices)), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = room_on(backbone.devices), sum(weight.nbytes for weight in backbone.model.parameters())
     if base * SMALL < room:
         return True
     kind = backbone.device.type

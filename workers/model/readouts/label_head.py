@@ -92,7 +92,8 @@ class _Narrow(_StandIn):
         picked = hidden[torch.arange(len(hidden), device=hidden.device), self._last.to(hidden.device)]
         if type(self._head) is not nn.Linear:  # its weight may be stored in another form
             logits: Tensor = self._head(picked[:, None])
-            return logits[..., self._words]
-        bias = None if self._head.bias is None else self._head.bias[self._words]
-        weight = self._head.weight[self._words]
+            return logits[..., self._words.to(logits.device)]
+        words = self._words.to(self._head.weight.device)
+        bias = None if self._head.bias is None else self._head.bias[words]
+        weight = self._head.weight[words]
         return linear(picked.to(weight.device), weight, bias)[:, None]
