@@ -159,17 +159,17 @@ def test_a_view_is_told(clock: Clock) -> None:
     driving = drive(study, watching, clock, seconds_per_job=4.0)
     next(driving)
     first = watching.progress()
-    assert (first.planned, first.done, first.running, first.failed, first.remaining) == (8, 0, 1, 0, None)
-    assert [(job.number, job.description) for job in first.jobs] == [(0, "1 trial to step 10: prompt ×1")]  # the entry as it stands
+    assert (first.planned, first.done, first.running, first.failed, first.remaining) == (8, 0, 2, 0, None)
+    assert [(job.number, job.description) for job in first.jobs] == [(0, "2 trials to step 10: prompt ×2")]
     next(driving)
-    assert [(job.number, job.description) for job in watching.progress().jobs] == [(1, "2 trials to step 10: prompt ×2")]
+    assert [(job.number, job.description) for job in watching.progress().jobs] == [(1, "2 trials to step 20: prompt ×2")]
     next(driving)
     clock.now += 1.0
     second = watching.progress()
-    assert (second.done, second.running, second.rungs, second.elapsed) == (1, 2, {10: 3}, 9.0)  # two go on
+    assert (second.done, second.running, second.rungs, second.elapsed) == (0, 2, {10: 2, 20: 2}, 9.0)  # both go on
     assert second.remaining is not None
     assert [job.seconds for job in second.jobs] == [1.0]
-    assert {point.trial for point in second.points} == {0, 1, 2}
+    assert {point.trial for point in second.points} == {0, 1}
 
 
 def test_the_phase_changes_with_the_finals(clock: Clock) -> None:
@@ -203,7 +203,7 @@ def test_failures_are_kept_in_order(clock: Clock) -> None:
     study.record(Outcome(job.number, problems=problems))
     watching.returned(Outcome(job.number, problems=problems))
     assert watching.progress().failures == problems
-    assert watching.progress().failed == len(problems) == 1  # the one entry of the space as it stands
+    assert watching.progress().failed == len(problems) == 2  # the one entry of the space as it stands, and a draw beside it
 
 
 def test_the_curve_is_that_of_all_results(clock: Clock) -> None:
