@@ -87,6 +87,22 @@ def test_a_label_without_rows_is_unlikely_and_one_alone_certain(rank: int) -> No
     assert float(alone[:, 1].exp().min()) > 0.99
 
 
+def test_a_label_without_rows_has_a_direction_in_which_it_can_be_learned() -> None:
+    h, y = drawn(2)
+    for seen in (y, torch.zeros_like(y)):
+        (u, v), _ = logistic(h, seen, labels=3, rank=2)
+        assert float((v / v.norm(dim=1).max()).norm(dim=1).min()) > 1e-3 or float(v.norm(dim=1).min()) > 1e-2
+        assert bool(torch.isfinite(u).all())
+
+
+def test_many_rows_of_many_labels_are_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    h, y = drawn(3)
+    monkeypatch.setattr("ulpt_search.workers.methods.maths.logistic.LARGEST", h.numel() * 3 // 2)
+    (half,), _ = logistic(h.clone(), y, labels=3)
+    (other,), _ = logistic(h[::2].clone(), y[::2].clone(), labels=3)
+    assert torch.allclose(half, other)
+
+
 def test_without_a_bias_there_is_none() -> None:
     h, y = drawn(3)
     assert not bool(logistic(h, y, labels=3, bias=False)[1].any())

@@ -18,10 +18,14 @@ from .remembering import Remembered
 
 PENALTIES = (0.01, 0.1, 1.0)
 """C, the middle one where no row can be left out."""
-ROUNDS = 200
+ROUNDS = 100
+LARGEST = 1 << 28
+"""Rows times width times labels of a fit, of more every so manieth row: some 20 s for four fits, which is as long as an adapter's trial."""
 FLAT = 1e-4
 """A number of the states that varies by less than this share of what they do on average says nothing: of MiniLM's, three vary by 1e-32
 to 1e-9, and standardised would count as much as any."""
+NOTHING = 1e-4
+"""A direction that is so much smaller than the largest is rounding."""
 UNSEEN = -10.0
 """Log-odds of a label without rows."""
 
@@ -44,7 +48,9 @@ def _of_rank(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: b
         (w,), c = logistic(states, targets, labels=labels, bias=bias)
         left, sizes, right = torch.linalg.svd((w - w.mean(0)).double(), full_matrices=False)  # what all labels share says nothing
         root = sizes[:rank].sqrt()
-        return [(left[:, :rank] * root).float(), (root[:, None] * right[:rank]).float()], c
+        usual = 1 / states.double().norm(dim=1).mean().clamp_min(torch.finfo(torch.float64).tiny)
+        size = torch.where(root > NOTHING * root.max(), root, usual)  # a label without rows has no direction yet: V's may be any but 0
+        return [(left[:, :rank] * root * (root > NOTHING * root.max())).float(), (size[:, None] * right[:rank]).float()], c
     (_, directions), _ = discriminant(states, targets, labels=labels, rank=rank, bias=bias)
     projected = states.detach().to("cpu", torch.float64) @ directions.double().T
     u, c = _fitted(projected, targets, labels=labels, bias=bias)
@@ -53,6 +59,8 @@ def _of_rank(states: Tensor, targets: Tensor, *, labels: int, rank: int, bias: b
 
 def _fitted(states: Tensor, targets: Tensor, *, labels: int, bias: bool) -> tuple[Tensor, Tensor]:
     """W (labels, width) and c (labels,) for the states as they are."""
+    every = max(1, -(-states.numel() * labels // LARGEST))
+    states, targets = states[::every], targets[::every]
     h, y = states.detach().to("cpu", torch.float64).numpy(), targets.detach().cpu().numpy()
     middle, scale = _standard(h, bias=bias)
     model = _preferred((h - middle) / scale, y, left=fourth_of_each(targets.detach().cpu(), labels).numpy(), bias=bias)
