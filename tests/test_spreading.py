@@ -116,7 +116,7 @@ def test_no_operation_mixes_devices(name: str) -> None:
         )
         assert {str(device) for device in backbone.devices} == {HOME, AWAY}
         trainer = Trainer(backbone, readout_of(backbone, task), Training(steps=2, rungs=(2,)))
-        with Indices():
+        with Indices():  # type: ignore[no-untyped-call]
             for again in (False, True, True):  # what carries the inputs along has to outlive blocks that are computed again
                 scores, gradient = passed(replace(trainer, checkpointing=again), pack, data, [[0, 1]] * pack.size)
                 assert (str(scores.device), str(gradient.device)) == (HOME, HOME)

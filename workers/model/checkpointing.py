@@ -29,10 +29,10 @@ def checkpointed(model: nn.Module, again: Callable[[], AbstractContextManager[An
     try:
         yield
     finally:
-        for block, forward in zip(blocks, own, strict=True):
+        for block, hooked in zip(blocks, own, strict=True):
             del block.forward
-            if forward is not None:
-                block.forward = forward
+            if hooked is not None:
+                block.forward = hooked
 
 
 def _once_more(forward: Callable[..., Any], again: Callable[[], AbstractContextManager[Any]], *args: Any, **options: Any) -> Any:
