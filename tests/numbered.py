@@ -36,7 +36,7 @@ def saved(family: str) -> str:
 def backbone(family: str, dtype: torch.dtype = torch.float64) -> Backbone:
     """The same through the real loader."""
     loaded = load(ModelSpec(saved(family), dtype="float32", device="cpu"))
-    loaded.model.to(dtype)
+    torch.nn.Module.to(loaded.model, dtype)
     return loaded
 
 
