@@ -15,8 +15,9 @@ then left to end; after `minutes` nothing is killed any more.
 Prints JSON at its end, after SIGTERM and Ctrl-C too, and to stderr after each burst: kills by victim; acknowledged results that were lost
 or changed, results that came twice, searches that did not get on within 15 minutes in peace, processes and temporary files that were left,
 MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks, and studies whose results differ from the undisturbed ones (one
-worker: not a digit may differ but in the order of rows; with two workers what is proposed depends on who came back first, so only their
-number is compared); and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
+worker: not a digit may differ but in the order of rows; with two workers what is proposed and what goes on to the next rung depends on who
+came back first, so as many trials have to be there, and what both studies have of the same trial has to be the same to the digit);
+and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
 that folder.
 """
 
@@ -34,7 +35,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,7 @@ STUCK = 900.0
 """Seconds in peace without a new result, or an end, after which a command is stuck."""
 GONE = 30.0
 """Seconds after a command's end within which all that it started must be gone."""
+Row = tuple[object, ...]
 FAULTS = ("lost", "twice", "stuck", "processes", "files", "running", "checks", "tracebacks", "other results")
 
 
@@ -59,6 +61,8 @@ class Found:
     faults: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     judged: int = 0
+    left: int = 0
+    """Commands whose supervisor and driver were both killed, of which something was left to the next one."""
     seconds: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     until: float = math.inf
@@ -68,7 +72,13 @@ class Found:
         """Return plain values for JSON."""
         again = {"median": round(statistics.median(self.seconds), 1), "longest": round(max(self.seconds), 1)} if self.seconds else {}
         faults = {name: self.faults[name] for name in FAULTS}
-        own = {"kills": dict(self.kills), "all kills": self.kills.total(), **faults, "exits": dict(self.ends)}
+        own = {
+            "kills": dict(self.kills),
+            "all kills": self.kills.total(),
+            **faults,
+            "exits": dict(self.ends),
+            "left to the next command": self.left,
+        }
         return {
             **own,
             "studies compared": self.judged,
@@ -128,8 +138,15 @@ class Fire:
             self.known = now
         if self.command.poll() not in (None, 0):
             self.found.ends[str(self.command.returncode)] += 1
-            check_nothing_left(self.command, self.study, self.found)
+            self._count_left()
             self.command = self.study.start()
+
+    def _count_left(self) -> None:
+        """Of a command whose supervisor was killed nobody may be alive who clears away: the next command does."""
+        if self.command.returncode == -signal.SIGKILL:
+            self.found.left += bool(_wait_until_gone(self.command, self.study))
+        else:
+            check_nothing_left(self.command, self.study, self.found)
 
     def over(self) -> bool:
         """Whether the command came to the search's end."""
@@ -213,17 +230,33 @@ def _search(study: Searched, options: argparse.Namespace, found: Found, *, shots
 
 def check_nothing_left(command: "subprocess.Popen[bytes]", study: Searched, found: Found) -> None:
     """Soon after a command has ended nothing of it may run, on a cluster's nodes neither, or lie in the temporary folder."""
-    deadline = time.monotonic() + GONE
-    while time.monotonic() < deadline and (_left(command, study) or any(study.temporary.iterdir())):
-        time.sleep(0.2)
-    left, files = _left(command, study), [path.name for path in study.temporary.iterdir()]
-    found.faults["processes"] += len(left)
+    left = _wait_until_gone(command, study)
+    files = [path.name for path in study.temporary.iterdir()]
     found.faults["files"] += len(files)
-    found.told += [*left, *files]
+    found.faults["processes"] += len(left) - len(files)
+    found.told += left
+
+
+def _wait_until_gone(command: "subprocess.Popen[bytes]", study: Searched) -> list[str]:
+    """Processes and files that are still there a while after a command's end."""
+    deadline = time.monotonic() + GONE
+    while (left := _left(command, study)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
 
 
 def _left(command: "subprocess.Popen[bytes]", study: Searched) -> list[str]:
-    return [*_session(command.pid), *study.site.working()]
+    return [*_session(command.pid), *_begun_in(study.temporary), *study.site.working(), *(path.name for path in study.temporary.iterdir())]
+
+
+def _begun_in(folder: Path) -> list[str]:
+    """Names of processes whose temporary folder is below this one: of this command or one before it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.environ().get("TMPDIR", "/")).parent == folder:
+                found.append(process.name())
+    return found
 
 
 def _session(leader: int) -> list[str]:
@@ -246,7 +279,7 @@ def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) ->
     failed = [f"{check.name}: {check.detail}" for check in check_study(history) if not check.fine]
     found.faults["checks"] += len(failed)
     ours, theirs = study.curve(), calm.curve()
-    other = ours != theirs if one_worker else len(ours) != len(theirs)
+    other = ours != theirs if one_worker else _contradict(ours, theirs) or len(history.trials) != len(calm.history().trials)
     found.faults["other results"] += other
     client = MlflowClient(tracking_uri=study.home.tracking_uri)
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
@@ -255,6 +288,12 @@ def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) ->
     found.faults["tracebacks"] += traces
     if failed or other or traces:
         found.told += [*failed, *sorted(map(str, set(ours) ^ set(theirs)))[:6], *_traced(study)]
+
+
+def _contradict(ours: Sequence[Row], theirs: Sequence[Row]) -> bool:
+    """Whether two studies have another score for the same configuration, seed, step and split."""
+    scores = {row[1:-1]: row[-1] for row in theirs}
+    return any(scores.get(row[1:-1], row[-1]) != row[-1] for row in ours)
 
 
 def _traced(study: Searched) -> list[str]:

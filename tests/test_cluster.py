@@ -21,6 +21,7 @@ import ray
 from ray.cluster_utils import Cluster as RayCluster
 
 from ulpt_search.search.running.cluster import Cluster
+from ulpt_search.search.running.leftovers import clear
 from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.spaces.attempts import SILENT
 from ulpt_search.spaces.errors import Failure, WrongInput
@@ -296,6 +297,20 @@ def test_kill_9(program: Callable[..., Program], tmp_path: Path, victim: str) ->
     assert (status, out) == ((137, "after 137\n") if victim == "driver" else (-9, ""))
     assert_nothing_left(search)
     assert recorded(tmp_path) == [[0]]
+
+
+@pytest.mark.slow
+def test_what_nobody_was_left_to_clear_away_the_next_command_does(program: Callable[..., Program], tmp_path: Path) -> None:
+    first = program("work", "sleep")
+    first.until((tmp_path / "1").exists)
+    first.process.send_signal(signal.SIGSTOP)
+    for process in (first.child(), first.process):  # the first to die has nobody awake who would sweep
+        process.kill()
+    first.end()
+    (folder,) = first.temporary.iterdir()
+    clear(str(first.temporary))
+    assert first.left(within=10) == []
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])

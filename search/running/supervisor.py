@@ -1,7 +1,8 @@
 """A parent that leaves nothing behind however we end: Ctrl-C, SIGTERM, a closed terminal, kill -9 of the work or of the parent itself.
 
 The parent forks before anything heavy is imported and only waits. Both processes are subreapers (prctl(2)), so a daemon whose own
-parent died becomes a child of the nearest of the two and can be found; whoever ends last kills what is left, by process id.
+parent died becomes a child of the nearest of the two and can be found; whoever ends last kills what is left, by process id. Where both
+are killed at once, the next command does (`leftovers.py`).
 """
 
 import ctypes
@@ -83,15 +84,17 @@ def run_supervised(main: Callable[[], int], *, after: Callable[[int], None] | No
 
 
 def _supervise(main: Callable[[], int], stops: list[int]) -> int:
-    folder = _temporary_folder()
+    from .leftovers import held_folder
+
+    base = tempfile.gettempdir()
     others = {process.pid for process in psutil.Process().children()}
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    try:
-        return _in_children(main, folder=folder, others=others, stops=stops)
-    finally:
-        _sweep(keep=others)
-        shutil.rmtree(folder, ignore_errors=True)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+    with held_folder(base if len(base) <= _LONGEST_FOLDER else "/tmp") as folder:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        try:
+            return _in_children(main, folder=folder, others=others, stops=stops)
+        finally:
+            _sweep(keep=others)
+            _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _in_children(main: Callable[[], int], *, folder: str, others: set[int], stops: list[int]) -> int:
@@ -232,11 +235,6 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return
-
-
-def _temporary_folder() -> str:
-    base = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="ulpt-", dir=base if len(base) <= _LONGEST_FOLDER else "/tmp")
 
 
 def _raise(signum: int) -> NoReturn:
