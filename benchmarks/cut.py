@@ -99,7 +99,7 @@ class Search:
             time.sleep(0.5)
 
 
-SIZE = ("--set", "steps=800", "--set", "rungs=[200, 400, 800]")
+SIZE = ("--set", "steps=120", "--set", "rungs=[30, 60, 120]")
 """Jobs of seconds, so that there are some when the wire is cut."""
 
 
