@@ -11,6 +11,7 @@ from ulpt_search.benchmarks.damage import damaged, revalued
 from ulpt_search.benchmarks.mutated import KINDS
 from ulpt_search.benchmarks.mutations import Found, mutate
 from ulpt_search.search.ledger.damage import require_sound
+from ulpt_search.spaces.errors import Failure
 
 from . import kept
 from .door import call
@@ -53,6 +54,20 @@ def test_a_cell_that_nobody_could_have_written_is_named(statement: str, told: st
             assert len(done.stderr.strip().splitlines()) == 1
             assert "was damaged or changed" in done.stderr
             assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE ulpt_trials SET number = -1 WHERE number = 3", "UPDATE ulpt_results SET trial = 77 WHERE trial = 0"]
+)
+def test_a_row_of_no_trial_is_named(statement: str, tmp_path: Path) -> None:
+    home = kept.home(tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(home.root / "ledger.sqlite")) as connection, connection:
+        assert connection.execute(statement).rowcount
+    with pytest.raises(Failure, match="which its study does not have"):
+        require_sound(home.ledger_url)
+    for words in (("verify", "demo"), ("show", "demo"), ("frontier", "demo")):
+        done = call(*words, "--home", str(home.root))
+        assert done.exception is None or isinstance(done.exception, SystemExit)
 
 
 def test_a_sound_ledger_is_sound(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def require_sound(url: str) -> None:
             return
         with engine.connect() as connection:
             found = [told for table in tables.metadata.sorted_tables for told in _odd(connection, table)]
+            found += [told for table in (tables.results, tables.problems) for told in _orphans(connection, table)]
         if found:
             more = f" (and in {len(found) - 1} more columns)" if len(found) > 1 else ""
             raise Failure(f"the ledger {plain(engine.url)} was damaged or changed: {found[0]}{more}; put a copy of it back")
@@ -45,6 +46,16 @@ def _odd(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
         row = connection.execute(sa.text(f'SELECT rowid, quote("{column.name}") FROM {table.name} WHERE {_wrong(column)} LIMIT 1')).first()
         if row is not None:
             yield f"row {row[0]} of {table.name} has {str(row[1])[:40]} as its {column.name}"
+
+
+def _orphans(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """The first row that belongs to a trial which its study does not have."""
+    if not all(sa.inspect(connection).has_table(name) for name in (table.name, tables.trials.name)):
+        return
+    trial = sa.and_(tables.trials.c.study == table.c.study, tables.trials.c.number == table.c.trial)
+    alone = sa.select(table.c.id, table.c.trial).where(~sa.exists().where(trial)).limit(1)
+    if (row := connection.execute(alone).first()) is not None:
+        yield f"row {row.id} of {table.name} is of trial {row.trial}, which its study does not have"
 
 
 def _wrong(column: "sa.Column[object]") -> str:
