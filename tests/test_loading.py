@@ -169,7 +169,7 @@ def test_sides_of_padding_do_not_reach_descriptions() -> None:
 @pytest.mark.parametrize(
     ("device", "told"),
     [
-        ("gpu7", r"^model\.device: 'gpu7' is no device; give auto, cpu, cuda or cuda:1$"),
+        ("gpu7", r"^model\.device: 'gpu7' is no device; give auto, cpu, cuda, cuda:1 or split$"),
         ("cuda:99", r"^model\.device: cuda:99 asked for, but PyTorch sees (no GPU|\d+) here.*; give auto or cpu$"),
     ],
 )
