@@ -48,7 +48,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Trial], Outcome]:
     results = [
         Result(one.number, step, split, draw(SCORES), 1e-4, 0.5, 1.0, f"{one.number}/{step}", draw(SIZES)) for one, step, split in scored
     ]
-    failed = [Problem(one.number, "diverged", fatal=draw(st.booleans())) for one in searched if draw(st.integers(0, 4)) == 0]
+    failed = [Problem(one.number, "diverged", fatal=draw(st.booleans())) for one in (*searched, *finals) if draw(st.integers(0, 4)) == 0]
     return [*searched, *finals], Outcome(0, tuple(results), tuple(failed))
 
 
@@ -88,6 +88,24 @@ def test_the_database_chooses_the_frontier_that_all_records_have(ledger: Ledger,
         assert said(front_of(ledger, name, "")) == said(read(ledger, name).curve)
 
     check()
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_the_database_knows_of_a_final_that_failed(ledger: Ledger, fatal: bool) -> None:
+    """And does not rank its configuration by the finals that did not; one that met an error and is tried again is only late."""
+    searched = [Trial(n, "prompt", {"prompt_length": n + 1}, 0, n + 1) for n in range(2)]
+    finals = [
+        replace(one, number=10 + 3 * one.number + n, seed=1000 + n, purpose="final", finalist=one.number)
+        for one in searched
+        for n in range(3)
+    ]
+    scored = [(one, split) for one in finals[:-1] for split in SPLITS]
+    results = [Result(one.number, 8, split, one.parameters / 10, 1e-4, 0.5, 1.0, f"{one.number}", 4) for one, split in scored]
+    lost = Problem(finals[-1].number, "diverged", fatal=fatal)
+    name = written(ledger, ([*searched, *finals], Outcome(0, tuple(results), (lost,))), SPACE)
+    curve = front_of(ledger, name, "")
+    assert said(curve) == said(read(ledger, name).curve)
+    assert [(point.trial, len(point.seeds)) for point in curve.front] == ([(0, 3)] if fatal else [(0, 2), (1, 2)])
 
 
 def test_a_study_is_shown_as_its_records_are(ledger: Ledger, examples: settings) -> None:

@@ -132,7 +132,9 @@ def front_of(ledger: "Ledger", name: str, store: str) -> Curve:
     """Return the same of a study in this ledger, whose adapters are in `store`."""
     record = ledger.study(name)
     front, problems = ledger.front(name, size=space_from_json(record.space).size), ledger.problems(name)
-    curve = History(record, front.trials, front.results, (), store, ledger.references(name)).curve
+    here = {trial.number for trial in front.trials}
+    met = [problem for problem in problems if problem.trial in here]
+    curve = History(record, front.trials, front.results, met, store, ledger.references(name)).curve
     failed = list(states_in(ledger, record, problems).values()).count("failed")
     compared = 0 if curve.has_finals else front.compared
     return replace(curve, faint=(), trials=front.searched, failed=failed, compared=compared, scored=front.scored)
