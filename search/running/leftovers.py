@@ -46,6 +46,13 @@ def _clear(mark: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.environ().get("TMPDIR") == str(mark.parent):
+                if _lives_in(process, mark.parent):
                     process.kill()
         shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _lives_in(process: psutil.Process, folder: Path) -> bool:
+    """Whether it was told to put its files there, or is one of Ray's with some open: those write their titles over what they were told."""
+    if process.environ().get("TMPDIR") == str(folder):
+        return True
+    return process.name().startswith("ray::") and any(folder in Path(file.path).parents for file in process.open_files())
