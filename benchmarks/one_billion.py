@@ -4,8 +4,8 @@
 
 Random weights in bfloat16 (`random_models.py`), a made-up task of three labels, the three methods of `METHODS`, one worker. FOLDER, or the
 system's own for temporary files, holds the model for as long as it runs, 2.5 GB at 1b. Prints JSON: what `plan` said of a worker's
-memory, the most that a process of the search held (Linux: VmHWM of the process that trained, files that it has mapped included), seconds a
-step and trial, and what `verify` says of the adapter that leaves for PEFT.
+memory and of an export's, the most that processes of each kind held beyond their libraries (Linux: VmHWM, files that they have mapped
+included), seconds a step and trial, and what `verify` says of the adapter that leaves for PEFT.
 """
 
 import argparse
@@ -32,8 +32,8 @@ from ulpt_search.search.ledger.ledger import Ledger
 COMMAND = (sys.executable, "-m", "ulpt_search.search.cli")
 METHODS = {"lora": {"rank": 4, "modules": "q,v"}, "prompt": {"prompt_length": 8}, "ia3": {}}
 ROWS = {"train": 48, "validation": 12, "test": 12}
-BASE = 350 << 20
-"""Bytes that Python and its libraries take in a worker before there is a model, about."""
+LIBRARIES = "import os, ray, peft, mlflow, ulpt_search.workers.training.worker; print(os.getpid(), flush=True); input()"
+"""What a worker, or its driver, has in memory before there is a model."""
 
 
 def main() -> None:
@@ -59,14 +59,15 @@ def searched(room: Path, asked: argparse.Namespace) -> dict[str, Any]:
     exported = _told("export", "one", "--best", "--format", "peft", "--out", out, "--home", str(room / "home"))
     verified = _told("verify", out)
     results = Ledger.open(f"sqlite:///{room / 'home' / 'ledger.sqlite'}").results("one")
+    libraries = _libraries()
     steps = [result.seconds / asked.steps for result in results if result.split == "validation"]
-    memory = planned["memory"]
+    memory, beside = planned["memory"], {part: size - libraries for part, size in seen.items()}
     return {
         "size": asked.size, "rows": asked.rows, "tokens": asked.tokens, "steps": asked.steps,
         "trials": [[trial["method"], trial["state"]] for trial in shown["trials"]],
         "seconds": round(seconds, 1), "seconds_a_step": [round(step, 2) for step in steps],
-        "plan": memory, "held": seen["bytes"], "held_beside_libraries": seen["bytes"] - BASE,
-        "within_plan": seen["bytes"] - BASE <= memory["total"],
+        "plan": memory, "held": beside, "libraries": libraries,
+        "within_plan": beside["worker"] <= memory["total"] and beside["command"] <= memory["export"],
         "export": exported["proof"], "verified": verified["fine"],
     }  # fmt: skip
 
@@ -91,13 +92,15 @@ def _told(*command: str) -> Any:
 @contextmanager
 def _largest() -> Iterator[dict[str, int]]:
     """The most that any process below this one held while inside, looked at ten times a second."""
-    seen, stop = {"bytes": 0}, Event()
+    seen: dict[str, int] = {}
+    stop = Event()
 
     def look() -> None:
         while not stop.wait(0.1):
             for process in psutil.Process().children(recursive=True):
-                with suppress(OSError, StopIteration):
-                    seen["bytes"] = max(seen["bytes"], _held(process.pid))
+                with suppress(OSError, StopIteration, psutil.Error):
+                    part = _part(process)
+                    seen[part] = max(seen.get(part, 0), _held(process.pid))
 
     watcher = Thread(target=look, daemon=True)
     watcher.start()
@@ -108,10 +111,29 @@ def _largest() -> Iterator[dict[str, int]]:
         watcher.join()
 
 
+PARTS = {"ray::ImplicitFunc": "worker", "search.cli": "command", "workers/exports": "reloading", "workers.exports": "reloading"}
+"""Part of a process's command line, a title that Ray gives in the first -> what it is of a search."""
+
+
+def _part(process: psutil.Process) -> str:
+    words = " ".join(process.cmdline())
+    return next((part for told, part in PARTS.items() if told in words), "the rest")
+
+
 def _held(pid: int) -> int:
     """The most that a process has held so far, bytes."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
+def _libraries() -> int:
+    """What the libraries alone take, bytes."""
+    process = subprocess.Popen((sys.executable, "-c", LIBRARIES), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        held = _held(int(process.stdout.readline()))
+        process.communicate("\n")
+    return held
 
 
 def _write_model(size: str, folder: Path) -> None:

@@ -15,8 +15,9 @@ from ulpt_search.spaces.errors import WrongInput
 from ulpt_search.spaces.space import ModelSpec, Setup
 from ulpt_search.workers.catalogue import method
 from ulpt_search.workers.exports import Forms, Reading, export, forms_of, reading_of, stock, stock_process
-from ulpt_search.workers.exports.outputs import padded, trained_outputs
+from ulpt_search.workers.exports.outputs import padded, trained_outputs, trained_reading
 from ulpt_search.workers.exports.reading import read
+from ulpt_search.workers.exports.reference import reference_outputs
 from ulpt_search.workers.method import Method
 from ulpt_search.workers.model.backbone import Backbone, shape_of
 from ulpt_search.workers.model.pack import Pack, build_parts
@@ -31,7 +32,7 @@ from .test_families import SAMPLE, rows
 
 CLOSE = 1e-3
 """Largest difference beside the adapter's effect, as a proof allows it."""
-QUICK = ("bert", "roberta", "albert", "gpt2", "mistral", "deberta-v2", "mamba", "falcon_h1", "t5", "umt5", "bart", "marian")
+QUICK = ("bert", "roberta", "albert", "gpt2", "mistral", "deberta-v2", "mamba", "falcon_h1", "lfm2", "t5", "umt5", "bart", "marian")
 """One family of each kind of reason, and of none."""
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in dict.fromkeys((*SAMPLE, *QUICK))]
 LENGTH = 48
@@ -102,6 +103,19 @@ def test_peft_is_promised_where_it_computes_what_was_trained_and_nowhere_else(fa
         assert far < CLOSE or far > 20 * CLOSE, "what is refused is wrong by far, not by rounding"
         if "peft" not in forms.exact:
             assert forms.why_not("peft").endswith("; take native")
+
+
+@pytest.mark.parametrize("family", ["llama", "lfm2", "afmoe", "t5"])
+@torch.no_grad()
+def test_plain_hooks_compute_a_prefix_whatever_a_family_calls_its_mask(family: str) -> None:
+    backbone = families.backbone(family)
+    tuned = method("prefix").create(chosen("prefix", backbone))
+    pack, split = moved(backbone, tuned), texts(paired=False)
+    inputs = padded(encode(backbone, split, max_tokens=LENGTH), pad=int(backbone.tokenizer.pad_token_id or 0))
+    values = {key: value[0].detach() for key, value in bound_values(pack)[0].items()}
+    found, wanted = reference_outputs(backbone, [(tuned, values)], inputs), trained_reading(backbone, pack, inputs)
+    base = trained_reading(backbone, Pack([[]], device=backbone.device), inputs)
+    assert float((found - wanted).norm()) < CLOSE * float((wanted - base).norm())
 
 
 @pytest.mark.parametrize("family", NAMES)

@@ -1,8 +1,11 @@
 """Memory on paper: what is counted is what lives, and it grows and shrinks as training does."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -10,8 +13,11 @@ from ulpt_search.benchmarks.random_models import model_of
 from ulpt_search.benchmarks.tiny_families import empty
 from ulpt_search.search.running.memory_plan import memory_plan
 from ulpt_search.search.running.writing_cost import answer_tokens
-from ulpt_search.spaces.space import ModelSpec, Space, TaskSpec, Training
+from ulpt_search.spaces.errors import Failure
+from ulpt_search.spaces.records import Trial
+from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts
+from ulpt_search.workers.exports import export, room
 from ulpt_search.workers.model.architecture import read_shape
 from ulpt_search.workers.model.backbone import on_paper, shape_of
 from ulpt_search.workers.model.quantised import saved
@@ -132,3 +138,16 @@ def test_weights_in_4_bits_are_counted_as_they_are_kept() -> None:
     plain, kept = (needed(spec, shape_of(spec), torch.float32, Pass(2, 16)) for spec in (whole, in_bits))
     assert plain.base - kept.base == saved(paper) > 0
     assert replace(kept, base=plain.base) == plain
+
+
+def test_an_export_that_memory_has_no_room_for_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a weight is read: the system would end the search in the middle of it."""
+    spec, whole = ModelSpec(str(families.folder("llama"))), on_paper(ModelSpec(str(families.folder("llama"))))
+    weights = sum(weight.nbytes for weight in whole.parameters())
+    assert room.memory_of(spec, "native") == pytest.approx(4 * weights, rel=0.01), "in float32"
+    assert room.memory_of(spec, "peft", few_bits=True) < room.memory_of(spec, "peft")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    setup = Setup(spec, TaskSpec(), Training(), str(tmp_path))
+    with pytest.raises(Failure, match=r"takes 0[.]0 GB of memory, and 0[.]0 are free; `ulpt-search export` does it later"):
+        export(setup, Trial(0, "lora", {}, 0, 1), "0" * 64, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ The order of things is what makes it safe to stop anywhere: new trials are writt
 outcome is committed before the brain is told of it, and MLflow follows the ledger from a thread of its own.
 """
 
+import gc
 import shlex
 import sys
 import time
@@ -244,6 +245,7 @@ def drive(request: Request) -> Ended | Interrupted:
     patience = request.patience if is_begun_again() else 0.0
     begun = _waited_for(lambda: begun_with(request.places, request.name(space)), patience)
     inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)
+    gc.collect()  # a model's modules know each other, so it stays in memory until it is looked for
     request.places.prepare()
     ledger = _waited_for(lambda: Ledger.open(request.places.ledger_url), patience)
     record = _record(ledger, request, space, inspection)

@@ -21,10 +21,13 @@ class MemoryPlan:
     """Whether blocks are computed again in backward, as asked for, or where a step would not fit otherwise."""
     free: int
     """Bytes free now."""
+    export: int
+    """Bytes of this machine that writing the best adapter as a file takes, with its proof."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**self.need.to_json(), "dtype": self.dtype, "device": self.device, "checkpointing": self.checkpointing, "free": self.free}
+        own = {"dtype": self.dtype, "device": self.device, "checkpointing": self.checkpointing, "free": self.free, "export": self.export}
+        return {**self.need.to_json(), **own}
 
     def __str__(self) -> str:
         """One line for people."""
@@ -32,14 +35,15 @@ class MemoryPlan:
         said = ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in parts.items())
         how = " with blocks computed again in backward" * self.checkpointing
         counted = "" if self.need.counted else ", the step by estimate"
-        total, left = (f"{size / 1e6:,.0f} MB" for size in (self.need.total, self.free))
-        return f"memory of a worker in {self.dtype}: {total} ({said}){how}{counted}; {left} are free"
+        total, left, export = (f"{size / 1e6:,.0f} MB" for size in (self.need.total, self.free, self.export))
+        return f"memory of a worker in {self.dtype}: {total} ({said}){how}{counted}; {left} are free; an export takes {export} in float32"
 
 
 def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> MemoryPlan:
     """Return what training takes with the most demanding kinds of methods, at rows of `tokens` tokens; `told` as `pass_of` has it."""
     import torch
 
+    from ...workers.exports.room import memory_of
     from ...workers.model.devices import SPLIT, pick_dtype
     from ...workers.training.memory_here import SPARE, needed, pass_of, room_on
 
@@ -56,7 +60,8 @@ def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> Me
     need = paper(again=again)
     if space.model.checkpointing == "auto" and need.total > SPARE * room:
         again, need = True, paper(again=True)
-    return MemoryPlan(need, str(dtype).removeprefix("torch."), device.type, again, room)
+    export = memory_of(space.model, "peft", few_bits=shape.handling.quantised)
+    return MemoryPlan(need, str(dtype).removeprefix("torch."), device.type, again, room, export)
 
 
 def _kind(spec: ModelSpec) -> str:

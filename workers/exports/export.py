@@ -41,6 +41,7 @@ from .outside import manifest, tensors_of
 from .placing import aside, claim, place
 from .probing import base_style, evidence_of
 from .reloading import Fresh
+from .room import COPIES, memory_of, require_room
 from .stock_process import stock_model
 from .verify import verify
 
@@ -77,12 +78,14 @@ def export(
     With `force`, `out` may hold an earlier export, which stays until the new one is proven; no other file there is touched.
 
     The folder is reloaded in a fresh process (`fresh`, to share one among several exports) and verified before it appears under
-    its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails.
+    its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails or has no room.
     """
     folder = claim(out, force=force)
+    require_room(memory_of(setup.model, style or "peft", few_bits=setup.model.quantization != "none"))
     backbone = load(replace(setup.model, dtype="float32", device="cpu"))
     task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
     style = _possible(setup, backbone, task, trial, style)
+    require_room((COPIES[style] - 1) * sum(weight.nbytes for weight in backbone.model.parameters()))
     try:
         with aside(folder) as made, contextlib.nullcontext(fresh) if fresh else Fresh() as process:
             report = _write_and_prove(setup, backbone, task, trial, digest, style=style, folder=made, out=folder, fresh=process)
@@ -127,7 +130,7 @@ def _write_and_prove(
     readme.write(folder, card, backbone, start=getattr(backbone.model.config, "decoder_start_token_id", None))
     card = replace(card, files=manifest(folder))
     card.write(folder)
-    verdict = verify(folder, model=backbone.source, fresh=fresh, base=backbone if style == "peft" else None)
+    verdict = verify(folder, model=backbone.source, fresh=fresh, base=None if style == "merged" else backbone)
     if verdict.failed is not None:
         raise Failure(f"export: {style} refused, {verdict.failed.name}: {verdict.failed.detail}; nothing was written")
     said = {check.name: check.detail for check in verdict.checks}

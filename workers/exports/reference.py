@@ -195,7 +195,7 @@ def _put_in_front(model: Any, shape: Shape, method: KeysValues, p: dict[str, Ten
         setattr(module, ATTENTION, (*pair, relative_bias(model, site.name)))
 
 
-def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any) -> Any:
+def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any) -> Any:
     """The family's own attention, over the keys and values in front as well; no row here is padded, so none of them is closed."""
     own = sys.modules[type(module).__module__].eager_attention_forward
     found = getattr(module, ATTENTION, None)
@@ -203,11 +203,11 @@ def _attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: 
         keys, values, relative = found
         n, tokens = keys.shape[2], query.shape[2]
         key, value = torch.cat([keys, key], 2), torch.cat([values, value], 2)
-        mask = None if mask is None else pad(mask, (n, 0))
+        attention_mask = None if attention_mask is None else pad(attention_mask, (n, 0))
         if relative is not None:
             front = relative.compute_bias(tokens, n + tokens, past_seen_tokens=n)[..., :n]
             options["position_bias"] = torch.cat([front, options["position_bias"][..., : key.shape[2] - n]], -1)
-    return own(module, query, key, value, mask, **options)
+    return own(module, query, key, value, attention_mask, **options)
 
 
 AttentionInterface.register(ATTENTION, _attend)

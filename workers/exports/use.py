@@ -157,15 +157,15 @@ def _labelled(text: Asked, labels: Sequence[str], chances: Sequence[float]) -> d
     return {"text": text, "labels": likely, "probabilities": {label: round(chance, 4) for label, chance in named.items()}}
 
 
-def load_export(folder: str | Path, *, model: str | None = None) -> Predictor:
-    """Load an exported adapter of any format; `model` says where the frozen model is now, if it has moved.
+def load_export(folder: str | Path, *, model: str | None = None, base: Backbone | None = None) -> Predictor:
+    """Load an exported adapter of any format; `model` says where the frozen model is now, if it has moved; `base` is that, loaded.
 
     Raises `WrongInput` where the folder is none, or the frozen model is not the one it was trained on.
     """
     path = Path(folder)
     card = Card.read(path)
     check_files(path, card.files)
-    backbone = base_of(card, path, model=model)
+    backbone = base or base_of(card, path, model=model)
     stock = _stock(backbone, card, path) if card.format == "peft" else None
     return Predictor(path, card, backbone, stock, _native(backbone, card, path) if card.format == "native" else None)
 

@@ -62,8 +62,8 @@ class Verdict:
 def verify(folder: str | Path, *, model: str | None = None, fresh: Fresh | None = None, base: Backbone | None = None) -> Verdict:
     """Repeat an export's proof, wherever the folder is now; `model` says where the frozen model is, if it has moved.
 
-    `fresh`, to share its processes among several; `base`, of a PEFT export the frozen model, where it is loaded already. Raises
-    `WrongInput` where the folder is no export.
+    `fresh`, to share its processes among several; `base`, the frozen model of an export that is not merged, where it is loaded
+    already; the proof of a native one may change it. Raises `WrongInput` where the folder is no export.
     """
     path = Path(folder).resolve()
     card = Card.read(path)
@@ -142,7 +142,7 @@ class _Proof:
 
     def independent(self) -> str:
         """A native adapter computes what something does that shares no code with training: its PEFT or merged form, or plain hooks."""
-        predictor = load_export(self.folder, model=self._backbone.source)
+        predictor = load_export(self.folder, base=self._backbone)  # the last step, so it may be changed
         with _other_form(predictor.backbone, predictor.pack, self._inputs, self.fresh) as (how, found):
             return self._evidence.outputs.judge(
                 sketch(found), sketch(self._base) if self._base is not None else None, what=f"{how}: outputs"

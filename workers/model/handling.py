@@ -23,15 +23,22 @@ from .conventions import factors_of, positions_of, segments_of
 CACHES = ("past_key_values", "cache")
 """What a forward calls the keys and values that it is handed; the second since transformers 5.24."""
 WINDOWED = ("sliding_attention", "chunked_attention")
+STATES = {"conv", "hybrid", "hybrid_sliding", "linear_attention", "mamba"}
+"""What transformers calls layers that keep more, or else, than keys and values."""
 
 
 def handling_of(model: PreTrainedModel) -> Handling:
     """Read a model's handling off its forward, its configuration and, of scaled embeddings, off what it computes."""
     arguments = inspect.signature(model.forward).parameters
-    cached = any(name in arguments for name in CACHES) and not getattr(model, "_is_stateful", False)
+    cached = any(name in arguments for name in CACHES) and not getattr(model, "_is_stateful", False) and not _mixed(model.config)
     counted = bool(model.config.is_encoder_decoder) and positions_of(model) is not None
     masked = family_of(model.config) == "encoder" and model.base_model is not model
     return Handling(segments_of(model), scales_ids(model), cached, counted, _window(model), masked, _classifies(model))
+
+
+def _mixed(config: Any) -> bool:
+    """Whether layers keep other states than keys and values, as convolutions do: a cache of these alone is none of theirs."""
+    return bool(STATES & set(getattr(config, "layer_types", None) or ()))
 
 
 def _classifies(model: PreTrainedModel) -> Literal["score", "pooler", ""]:
