@@ -4,8 +4,8 @@
 
 Random weights in bfloat16 (`random_models.py`), a made-up task of three labels, the three methods of `METHODS`, one worker. FOLDER, or the
 system's own for temporary files, holds the model for as long as it runs, 2.5 GB at 1b. Prints JSON: what `plan` said of a worker's
-memory and of an export's, the most that processes of each kind held beyond their libraries (Linux: VmHWM, files that they have mapped
-included), seconds a step and trial, and what `verify` says of the adapter that leaves for PEFT.
+memory and of an export's, the most that processes of each kind held (Linux: VmHWM, files that they have mapped included) beyond what the
+same search on a model of kilobytes takes, seconds a step and trial, and what `verify` says of the adapter that leaves for PEFT.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -32,44 +32,47 @@ from ulpt_search.search.ledger.ledger import Ledger
 COMMAND = (sys.executable, "-m", "ulpt_search.search.cli")
 METHODS = {"lora": {"rank": 4, "modules": "q,v"}, "prompt": {"prompt_length": 8}, "ia3": {}}
 ROWS = {"train": 48, "validation": 12, "test": 12}
-LIBRARIES = "import os, ray, peft, mlflow, ulpt_search.workers.training.worker; print(os.getpid(), flush=True); input()"
-"""What a worker, or its driver, has in memory before there is a model."""
 
 
 def main() -> None:
     """Make the model and the task, search, export, verify; print what was seen."""
     asked = _options()
     with tempfile.TemporaryDirectory(dir=asked.room) as folder:
-        room = Path(folder)
-        _write_model(asked.size, room / "model")
-        _write_task(room / "task", words=asked.tokens)
-        print(json.dumps(searched(room, asked), indent=1))
+        _, bare, _ = _searched(Path(folder) / "bare", "tiny", asked)
+        print(json.dumps(judged(Path(folder) / asked.size, asked, bare), indent=1))
 
 
-def searched(room: Path, asked: argparse.Namespace) -> dict[str, Any]:
-    """Plan and run the search, export its best adapter for PEFT and verify it in a process of its own."""
-    given = _given(room, asked)
-    planned = _told("plan", *given)
-    with _largest() as seen:
-        began = time.perf_counter()
-        _told("run", "--study", "one", *given)
-        seconds = time.perf_counter() - began
+def judged(room: Path, asked: argparse.Namespace, bare: Mapping[str, int]) -> dict[str, Any]:
+    """Plan and run the search, export its best adapter for PEFT, verify it; `bare` is what a model of nothing takes, by part."""
+    memory, seen, seconds = _searched(room, asked.size, asked)
+    held = {part: size - bare[part] for part, size in seen.items() if part in bare}
     shown = _told("show", "one", "--home", str(room / "home"))
     out = str(room / "adapter")
     exported = _told("export", "one", "--best", "--format", "peft", "--out", out, "--home", str(room / "home"))
     verified = _told("verify", out)
     results = Ledger.open(f"sqlite:///{room / 'home' / 'ledger.sqlite'}").results("one")
-    libraries = _libraries()
     steps = [result.seconds / asked.steps for result in results if result.split == "validation"]
-    memory, beside = planned["memory"], {part: size - libraries for part, size in seen.items()}
     return {
         "size": asked.size, "rows": asked.rows, "tokens": asked.tokens, "steps": asked.steps,
         "trials": [[trial["method"], trial["state"]] for trial in shown["trials"]],
         "seconds": round(seconds, 1), "seconds_a_step": [round(step, 2) for step in steps],
-        "plan": memory, "held": beside, "libraries": libraries,
-        "within_plan": beside["worker"] <= memory["total"] and beside["command"] <= memory["export"],
+        "plan": memory, "bare": bare, "held": held,
+        "within_plan": held["worker"] <= memory["total"] and held["command"] <= memory["export"],
         "export": exported["proof"], "verified": verified["fine"],
     }  # fmt: skip
+
+
+def _searched(room: Path, size: str, asked: argparse.Namespace) -> tuple[dict[str, Any], dict[str, int], float]:
+    """What `plan` says of the memory of a search in a folder to be, what was held, and how many seconds it took."""
+    room.mkdir()
+    _write_model(size, room / "model")
+    _write_task(room / "task", words=asked.tokens)
+    given = _given(room, asked)
+    planned = _told("plan", *given)
+    with _largest() as seen:
+        began = time.perf_counter()
+        _told("run", "--study", "one", *given)
+        return planned["memory"], seen, time.perf_counter() - began
 
 
 def _given(room: Path, asked: argparse.Namespace) -> list[str]:
@@ -124,16 +127,6 @@ def _held(pid: int) -> int:
     """The most that a process has held so far, bytes."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
-
-
-def _libraries() -> int:
-    """What the libraries alone take, bytes."""
-    process = subprocess.Popen((sys.executable, "-c", LIBRARIES), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process:
-        assert process.stdout is not None
-        held = _held(int(process.stdout.readline()))
-        process.communicate("\n")
-    return held
 
 
 def _write_model(size: str, folder: Path) -> None:

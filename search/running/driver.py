@@ -26,6 +26,7 @@ from ...spaces.records import Outcome, Problem
 from ...spaces.references import CEILING
 from ...spaces.secrecy import masked
 from ...spaces.space import Execution, Setup, Space
+from ...workers.training.heap import release
 from ...workers.training.store import AdapterStore
 from ..brain.study import Study
 from ..ledger.ledger import Lease, Ledger, StudyRecord
@@ -246,6 +247,7 @@ def drive(request: Request) -> Ended | Interrupted:
     begun = _waited_for(lambda: begun_with(request.places, request.name(space)), patience)
     inspection = inspect_inputs(request, space, threads=int(means.cpus_per_worker), begun=begun)
     gc.collect()  # a model's modules know each other, so it stays in memory until it is looked for
+    release()
     request.places.prepare()
     ledger = _waited_for(lambda: Ledger.open(request.places.ledger_url), patience)
     record = _record(ledger, request, space, inspection)

@@ -123,7 +123,8 @@ def inspect_inputs(request: Request, space: Space, *, threads: int, begun: Numer
     notes, references = (*task.notes, *cut), possible(task, backbone.shape.answers)
     writes = writes_of(task, lambda: backbone.tokenizer, rate=speed.rate if speed else None, trained=space.training.batch * text)
     looked = looked_at(len(task.train), space.training)
-    return Inspection(backbone.shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes, looked)
+    shape = replace(backbone.shape, rows=None, words=None)  # which would keep the model's embeddings in memory
+    return Inspection(shape, identity, task.digest, task.metric, notes, methods, rows, speed, text, references, writes, looked)
 
 
 def compare_frozen_scores(backbone: "Backbone", readout: "Readout", task: "Task", space: Space) -> float:
