@@ -9,7 +9,7 @@ import pytest
 
 import ulpt_search
 from ulpt_search.benchmarks.families import METHODS, Cell, Family, recorded
-from ulpt_search.benchmarks.families_page import COLUMNS, page
+from ulpt_search.benchmarks.families_page import COLUMNS, RECORDS, page, read
 from ulpt_search.benchmarks.family_gates import Gates
 from ulpt_search.benchmarks.tiny_families import KNOWN
 from ulpt_search.spaces.errors import WrongInput
@@ -26,6 +26,15 @@ def test_the_page_has_fifty_families_that_the_command_knows_and_its_methods() ->
     assert set(names) <= set(KNOWN)
     assert tuple(cell.removesuffix(" |") for cell in HEAD[FIRST:]) == METHODS
     assert len(METHODS) >= 8
+
+
+def test_the_page_is_made_of_its_records_and_these_by_one_state_of_the_code() -> None:
+    found = read(RECORDS)
+    assert page(found) == WRITTEN
+    assert len({(row["code"], str(row["libraries"])) for row in found}) == 1
+    assert {row["name"] for row in found} == set(KNOWN)
+    assert not any(row["failed"] or row["closed"] for row in found)
+    assert RECORDS.stat().st_size < 600_000
 
 
 def test_nothing_fails_and_every_number_has_its_reason() -> None:
