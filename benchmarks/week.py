@@ -1,10 +1,13 @@
 """What a driver's memory does as outcomes come in: the brain, its ledger and its clock, with jobs that take no time.
 
-    python benchmarks/week.py [--outcomes 4000] [--every 1000]
+    python benchmarks/week.py [--outcomes 4000] [--every 1000] [--jobs 0]
 
 Runs the driver's own loop on a study of invented scores in an SQLite file: every trial written down, every outcome committed, every
 screen made. Prints JSON: after each so many outcomes, the trials so far and what Python holds, in MB and in bytes a trial; then what
 grew most in the second half, by the file that asked for it. Ray, MLflow and the workers are not part of it.
+
+`--jobs N` asks Ray Tune instead: so many jobs that do nothing, by the cluster that a search runs on. Prints JSON: after each so many
+jobs, seconds and the driver's resident memory in MB.
 """
 
 import argparse
@@ -17,6 +20,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ulpt_search.benchmarks.load import IDENTITY, NAME
 from ulpt_search.benchmarks.load import _count as count
 from ulpt_search.benchmarks.load import space as space_of
@@ -25,6 +30,7 @@ from ulpt_search.search.brain.feasibility import assess
 from ulpt_search.search.brain.study import Study
 from ulpt_search.search.ledger.claims import Lease
 from ulpt_search.search.ledger.ledger import Ledger
+from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.search.running.driving import Driver
 from ulpt_search.search.running.job_costs import JobCosts
 from ulpt_search.search.running.outbox import Outbox
@@ -32,6 +38,7 @@ from ulpt_search.search.running.timekeeper import Timekeeper
 from ulpt_search.search.running.watch import Watch
 from ulpt_search.search.tracking.mirror import Mirror
 from ulpt_search.spaces.records import Job, Outcome, Problem, Result
+from ulpt_search.spaces.space import ModelSpec, Setup, TaskSpec, Training
 from ulpt_search.spaces.space_json import space_to_json
 
 BUDGET = 100_000
@@ -40,10 +47,13 @@ BUDGET = 100_000
 def main() -> None:
     """Drive as long as asked, and look at memory in between."""
     parser = argparse.ArgumentParser()
-    for name, default in (("outcomes", 4000), ("every", 1000)):
+    for name, default in (("outcomes", 4000), ("every", 1000), ("jobs", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.jobs:
+            print(json.dumps(_through_tune(Path(folder), options.jobs, options.every), indent=1))
+            return
         study, driver = _driver(Path(folder), options.outcomes)
         print(json.dumps(_driven(study, driver, options.outcomes, options.every), indent=1))
 
@@ -82,6 +92,32 @@ def _driven(study: Study, driver: Driver, outcomes: int, every: int) -> dict[str
         if number == outcomes // 2:
             middle = tracemalloc.take_snapshot()
     return {"looks": told, "grew_kb": _grown(tracemalloc.take_snapshot(), middle)}
+
+
+def nothing(setup: Setup, job: Job) -> Outcome:
+    """A job in a worker, without a model."""
+    return Outcome(job.number)
+
+
+def _through_tune(folder: Path, jobs: int, every: int) -> list[dict[str, float]]:
+    told, done, began, process = list[dict[str, float]](), 0, time.monotonic(), psutil.Process()
+    numbers = iter(range(jobs))
+
+    def record(outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        if done % every == 0:
+            told.append({"jobs": done, "seconds": round(time.monotonic() - began), "mb": round(process.memory_info().rss / 2**20, 1)})
+
+    def next_job() -> Job | None:
+        number = next(numbers, None)
+        return None if number is None else Job(number, (), 1, ())
+
+    setup = Setup(ModelSpec(), TaskSpec(), Training(), store=str(folder))
+    own = {"cpus_per_worker": 1, "gpus_per_worker": 0, "address": None, "storage": folder, "setup": setup}
+    with Cluster(workers=2, run_job="ulpt_search.benchmarks.week:nothing", **own) as cluster:
+        cluster.run(next_job=next_job, record=record, finished=lambda: done == jobs)
+    return told
 
 
 def _outcome(job: Job, chance: random.Random) -> Outcome:

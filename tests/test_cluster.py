@@ -20,6 +20,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as RayCluster
 
+from ulpt_search.search.running import tune_jobs
 from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.search.running.leftovers import clear
 from ulpt_search.search.running.supervisor import Interrupted
@@ -59,6 +60,7 @@ def address(short: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # else 15, at which a machine with other tests on it leaves them next to nothing
         patch.setenv("RAY_TMPDIR", str(short))
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         node = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False, "object_store_memory": 10**8}
@@ -100,6 +102,16 @@ def test_outcomes_arrive_once_from_workers_that_remember(join: Open) -> None:
     assert sum(jobs_of.values()) == 6, "a worker's module-level values live as long as its process"
     assert brain.most_running <= 2, "a job is only asked for when a worker is free to start it"
     assert len(again.results) == 1
+
+
+def test_jobs_go_to_tune_in_rounds_and_none_is_lost_between_them(join: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each job Tune keeps a record as long as it lives, so it does not live as long as a search."""
+    monkeypatch.setattr(tune_jobs, "ROUND", 3)
+    with join() as cluster:
+        brain = Brain(*["work"] * 7).run(cluster)
+    assert sorted(outcome.job for outcome in brain.outcomes) == list(range(7))
+    assert max(result.seconds for result in brain.results) <= 3
+    assert len({result.bytes for result in brain.results}) >= 3, "each round's workers begin anew"
 
 
 def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join: Open, tmp_path: Path) -> None:

@@ -60,7 +60,13 @@ def site(bucket: str, postgresql: str, short: Path, monkeypatch: pytest.MonkeyPa
     from ray.cluster_utils import Cluster as RayCluster
 
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    told = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(short), "PYTHONPATH": paths}
+    told = {
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_TMPDIR": str(short),
+        "PYTHONPATH": paths,
+    }
     for key, value in {**told, "PYTHONWARNINGS": "ignore"}.items():
         monkeypatch.setenv(key, value)
     node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8}

@@ -1,11 +1,10 @@
 """Jobs to outcomes on Ray Tune: each job is one Tune trial, and worker processes outlive their jobs.
 
-Tune asks our `Searcher` for the next job and hands back what the worker reported; it decides nothing and holds nothing worth
-keeping. Its loop runs in the calling thread, so `next_job` and `record` are never called at the same time.
+Tune (`tune_jobs.py`) asks our `Searcher` for the next job and hands back what the worker reported; it decides nothing and holds nothing
+worth keeping. Its loop runs in the calling thread, so `next_job` and `record` are never called at the same time.
 """
 
 import contextlib
-import json
 import math
 import os
 import secrets
@@ -13,13 +12,11 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray tells stdout about killed workers; it reads these when imported
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` it would send the current folder to the workers
@@ -27,20 +24,16 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` it
 import ray
 from ray import tune
 from ray.job_config import JobConfig
-from ray.tune.schedulers import FIFOScheduler
-from ray.tune.search import Searcher
 
-from ...spaces.attempts import LOST
 from ...spaces.errors import Failure, WrongInput
-from ...spaces.outages import heard_by
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
 from ...spaces.space import Setup
-from .dispatch import Dispatch, Halt, failed, traced
-from .messages import WAITING, from_metrics, loaded, reason_of, to_metrics
+from .dispatch import Dispatch, Halt, traced
 from .process_state import environment, signal_handlers
 from .room import check_room
 from .supervisor import Interrupted, begin_again, stop_signals
+from .tune_jobs import fit, trainable
 from .watchdog import Watchdog
 
 _QUIET = {
@@ -64,79 +57,6 @@ _PROCESSES = ("raylet", "gcs_server")
 """What a cluster stands on."""
 _OBJECT_STORE = 100 * 2**20
 """Bytes. Only Tune's own messages go through it."""
-
-_RUNS: dict[str, Dispatch] = {}
-"""Runs in progress by name. Tune pickles its helpers, which therefore know only the name."""
-_TRIALS: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-"""Tune's own record of each job in flight, by the name that it has there."""
-
-
-class _JobSearcher(Searcher):
-    """Tune's view of a run: a job as a configuration, an outcome as a metric, both as JSON."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def suggest(self, trial_id: str) -> Any:
-        run = _RUNS[self._name]
-        if run.over():
-            return Searcher.FINISHED
-        job = run.suggest(trial_id)
-        return None if job is None else {"job": json.dumps(job.to_json())}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if WAITING in result:
-            _RUNS[self._name].wait(trial_id, result[WAITING])
-        else:
-            _RUNS[self._name].settle(trial_id, from_metrics(result))
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if result and not error:
-            _RUNS[self._name].settle(trial_id, from_metrics(result))
-        else:
-            _RUNS[self._name].lose(trial_id, LOST)
-
-
-class _Keeper(FIFOScheduler):
-    """First to hear of a lost worker: keeps Tune's report of it and says why. Not a callback: given one, Tune imports MLflow."""
-
-    def __init__(self, name: str, errors: Path) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._name = name
-        self._errors = errors
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        _TRIALS[trial.trial_id] = trial
-        super().on_trial_add(tune_controller, trial)
-
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        if trial.should_recover():  # its machine was taken away, and Tune runs it again by itself
-            return
-        report = Path(trial.local_path, trial.run_metadata.error_filename).read_text()
-        self._errors.mkdir(exist_ok=True)
-        (self._errors / f"{self._name}-{trial.trial_id}.txt").write_text(report)
-        _RUNS[self._name].lose(trial.trial_id, reason_of(report))
-
-
-class _Leaver(tune.Stopper):
-    """Asked in each of Tune's steps, ten times a second or more: the place to leave from."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        run = _RUNS[self._name]
-        run.check()
-        for name in run.overdue():
-            actor = _TRIALS[name].temporary_state.ray_actor
-            if actor is not None:  # else it waits for a place: what holds that place is overdue, too
-                ray.kill(actor)  # by SIGKILL in the end, which reaches a stopped process
-                run.give_up(name)
-        return False
 
 
 class Cluster:
@@ -222,37 +142,23 @@ class Cluster:
         """
         if not ray.is_initialized():
             raise Failure("the cluster is closed: use it inside `with`, and start another one after a run that did not finish")
-        name = f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         watchdog = self._watchdog
-        run = _RUNS[name] = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat, late)
+        run = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat, late)
         try:
             with signal_handlers(), _stopping(run):
-                self._tuner(name).fit()
+                while not run.over():
+                    self._fit(run)
             run.check()
         except Halt:
             raise run.reason or Failure("the run ended early for no reason") from None
         finally:
             watchdog.rest()
-            del _RUNS[name]
-            shutil.rmtree(self._storage / name, ignore_errors=True)
             if run.reason is not None:
                 self._undo.close()
 
-    def _tuner(self, name: str) -> tune.Tuner:
-        train = _trainable(self._setup, run_job=self._run_job, threads=max(1, int(self._cpus)))
-        return tune.Tuner(
-            tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}),
-            tune_config=tune.TuneConfig(
-                search_alg=_JobSearcher(name),
-                scheduler=_Keeper(name, self._storage / "errors"),
-                num_samples=-1,
-                max_concurrent_trials=self._workers,  # else Tune asks for a job ahead, proposed before the last results were known
-                reuse_actors=True,
-                trial_name_creator=_trial_id,
-                trial_dirname_creator=_trial_id,
-            ),
-            run_config=tune.RunConfig(name=name, storage_path=str(self._storage), verbose=0, stop=_Leaver(name)),
-        )
+    def _fit(self, run: Dispatch) -> None:
+        train = trainable(self._setup, run_job=self._run_job, threads=max(1, int(self._cpus)))
+        fit(run, tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}), workers=self._workers, storage=self._storage)
 
     def _join(self) -> Watchdog:
         try:
@@ -307,34 +213,6 @@ def _connecting() -> Iterator[None]:
             yield
         except SystemExit:
             raise Interrupted(signal.SIGTERM) from None
-
-
-def _trainable(setup: Setup, *, run_job: str, threads: int) -> Callable[[Mapping[str, str]], None]:
-    """Return what Tune runs in a worker for each job; a closure, so that it travels by value."""
-
-    def train(config: Mapping[str, str]) -> None:
-        job = Job.from_json(json.loads(config["job"]))
-        try:
-            function = loaded(run_job, threads=threads)
-        except BaseException as error:  # our own program cannot be loaded
-            tune.report(to_metrics(Outcome(job.number, unable=f"a worker cannot load {run_job}: {traced(error)}")))
-            raise
-        try:
-            with heard_by(lambda why: tune.report({WAITING: why})):
-                outcome = function(setup, job)
-        except BaseException as error:
-            tune.report(to_metrics(failed(job, traced(error))))
-            raise  # Tune replaces the process: after an error nobody foresaw, its memory and its GPU are not to be trusted
-        if outcome.unable is not None:
-            tune.report(to_metrics(outcome))
-            raise Failure(outcome.unable)
-        tune.report({**to_metrics(outcome), "done": True})
-
-    return train
-
-
-def _trial_id(trial: Any) -> str:
-    return str(trial.trial_id)
 
 
 def _stopping(run: Dispatch) -> contextlib.AbstractContextManager[None]:
