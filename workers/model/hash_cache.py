@@ -75,14 +75,23 @@ def _sha256(path: Path) -> str:
 
 def _read(place: Path) -> str | None:
     try:
-        found = json.loads(place.read_text(encoding="utf8"))["sha256"]
+        kept = json.loads(place.read_text(encoding="utf8"))
+        found, seal = kept["sha256"], kept["seal"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) and len(found) == 64 else None
+    return found if isinstance(found, str) and seal == _seal(place, found) else None
+
+
+def _seal(place: Path, found: str) -> str:
+    """What only a hash that was written here has beside it: a flipped bit would otherwise be another model."""
+    return sha256_of_json([place.stem, found])
 
 
 def _write(place: Path, found: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_suffix(f".{uuid.uuid4().hex}")
-    aside.write_text(json.dumps({"sha256": found}), encoding="utf8")
-    aside.replace(place)
+    try:
+        aside.write_text(json.dumps({"sha256": found, "seal": _seal(place, found)}), encoding="utf8")
+        aside.replace(place)
+    finally:
+        aside.unlink(missing_ok=True)
