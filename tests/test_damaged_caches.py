@@ -1,6 +1,5 @@
 """Caches that are damaged in every way a disk knows: what they held is made anew, the same, and nobody is told of an error."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,5 +140,5 @@ def test_a_remembered_hash_of_other_files_is_never_believed(tmp_path: Path) -> N
     (place,) = (tmp_path / "identity").iterdir()
     HashCache(tmp_path).get("weights", other, lambda: "cd" * 32)
     (second,) = {*(tmp_path / "identity").iterdir()} - {place}
-    os.replace(place, second)
+    place.replace(second)
     assert HashCache(tmp_path).get("weights", other, lambda: "cd" * 32) == "cd" * 32

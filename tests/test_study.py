@@ -251,6 +251,23 @@ def test_memory_shortage_shrinks_packs_and_blames_nobody() -> None:
     check_whole(study, space(trials=64))
 
 
+def test_packs_that_are_lost_in_a_row_become_smaller() -> None:
+    """As where the kernel ends workers for want of memory, which leave no word: most packs fit in the end, however many there are."""
+    chosen = space(trials=128, methods=["prompt"])
+    executor, study = Executor(lose=lambda job: len(job.assignments) > 2), study_of(chosen)
+    drive(study, executor)
+    assert study.failed == {}
+    assert sum(map(executor.lose, executor.jobs)) <= 16
+    check_whole(study, chosen)
+
+
+def test_one_loss_shrinks_nothing() -> None:
+    executor, study = Executor(lose=lambda job: job.number == 0), study_of(space(trials=64))
+    drive(study, executor)
+    sizes = [len(job.assignments) for job in executor.jobs if job.stop == 25]
+    assert sizes.count(8) >= 6
+
+
 def test_a_heavy_method_shrinks_its_own_packs_alone() -> None:
     """The others go on in packs as large as before."""
     chosen = space(trials=64, methods=["prompt", "bitfit"])
