@@ -33,6 +33,23 @@ def compute(given: Setup, job: Job) -> Outcome:
     return Outcome(job.number, tuple(_result(given, job, assignment.trial) for assignment in job.assignments))
 
 
+HUNGER = 64 * 2**20
+"""Bytes that a trial of `hungry` needs."""
+
+
+def hungry(given: Setup, job: Job) -> Outcome:
+    """Go into the control group that `setup`'s folder names, need `HUNGER` for each trial of the pack, and score them as simulated."""
+    from simulated import Curves, Executor
+
+    Path((Path(given.store) / "group").read_text()).write_text(str(os.getpid()))
+    with (Path(given.store) / "packs").open("a") as file:
+        file.write(f"{len(job.assignments)}\n")
+    needed = [bytearray(os.urandom(4096)) * (HUNGER // 4096) for _ in job.assignments]
+    outcome = Executor(Curves()).run(job)
+    needed.clear()
+    return outcome
+
+
 def _result(given: Setup, job: Job, trial: Trial) -> Result:
     does = str(trial.hyperparameters["does"])
     told = MEETS[does](Path(given.store, str(trial.number)))
