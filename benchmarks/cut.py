@@ -7,8 +7,9 @@ adapters in a folder. The driver runs beside the cluster's head (`--driver 0`) o
 ledger at once. The second node is cut off after a few results. `--impatient` has Ray count a node as dead that is silent for about six
 seconds; by its own settings it waits longer than half a minute.
 
-Prints JSON: acknowledged results that were lost or changed, results that came twice, the command's status (0: it came to the end by
-itself; whatever else, the same command is given again, and `commands` says how often), checks of `verify` that failed, results before the
+Prints JSON: acknowledged results that were lost or changed, results that came twice, the status of the last command (0: it came to
+the end) and of the first (whatever else, a node that Ray counts as dead is begun again, and the same command given; `commands` says how
+often), checks of `verify` that failed, results before the
 cut, during it and in the end, seconds from the healing to the next new result, nodes that Ray says are alive in the end, and lines in which
 the search spoke of it.
 """
@@ -48,7 +49,7 @@ IMPATIENT = {
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
 }
-TOLD = ("out of reach", "gave no result", "waiting", "beginning again", "error")
+TOLD = ("out of reach", "gave no result", "waiting", "beginning again", "error", "no node of")
 """Words of the lines that speak of it."""
 ASK = "import json, ray; ray.init('{}', log_to_driver=False); print(json.dumps([n['Alive'] for n in ray.nodes()].count(True)))"
 
@@ -127,31 +128,56 @@ def measure(*, seconds: float, driver: int, trials: int, impatient: bool) -> dic
         shared.mkdir()
         here, both = stack.enter_context(places(2, shared=shared))
         server = stack.enter_context(postgres.restartable(here))
-        address = stack.enter_context(_cluster(both, shared, IMPATIENT if impatient else {}))
+        nodes = stack.enter_context(_cluster(both, shared, IMPATIENT if impatient else {}))
         folder = top / "study"
         folder.mkdir()
         tiny.prepare(folder)
-        search = Search(both[driver], folder, address, server.url, trials)
-        return _measured(search, both, seconds)
+        return _measured(Search(both[driver], folder, nodes.address, server.url, trials), nodes, seconds)
+
+
+@dataclass
+class Nodes:
+    """A Ray cluster of one CPU in each place; the first is its head."""
+
+    both: Sequence[Place]
+    shared: Path
+    environment: dict[str, str]
+    undo: ExitStack
+    begun: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where it is joined."""
+        return f"{self.both[0].address}:{PORT}"
+
+    def start(self, place: Place) -> None:
+        """`ray start` there, and wait until it is a node."""
+        ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1", "--object-store-memory", str(10**8)]
+        first = ["--head", "--port", str(PORT), "--include-dashboard", "false", "--temp-dir", str(self.shared)]
+        more = first if place is self.both[0] else ["--address", self.address]
+        before = 0 if place is self.both[0] else alive(self.both[0], self.address)
+        log = self.undo.enter_context((self.shared.parent / f"{place.name}.log").open("ab"))
+        words = place.command([*ray, "--node-ip-address", place.address, *more])
+        node = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+        self.undo.callback(_end, node)
+        self.begun += 1
+        _until(lambda: alive(self.both[0], self.address) == before + 1, f"{place.name} is no node")
+
+    def complete(self) -> None:
+        """What a person does whose node Ray counts as dead: begin it again."""
+        if alive(self.both[0], self.address) < len(self.both):
+            self.start(self.both[1])
 
 
 @contextmanager
-def _cluster(both: Sequence[Place], shared: Path, settings: dict[str, str]) -> Iterator[str]:
-    """A Ray cluster of one CPU in each place; yields its address."""
-    head = f"{both[0].address}:{PORT}"
-    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1", "--object-store-memory", str(10**8)]
-    first = ["--head", "--port", str(PORT), "--include-dashboard", "false", "--temp-dir", str(shared)]
+def _cluster(both: Sequence[Place], shared: Path, settings: dict[str, str]) -> Iterator[Nodes]:
     own = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "PYTHONPATH": _path()}
-    environment = {**os.environ, **settings, **own}
     os.environ.update(RAY_AUTH_MODE="disabled", RAY_TMPDIR=str(shared), PYTHONPATH=_path())
     with ExitStack() as stack:
-        for place, more in zip(both, (first, ["--address", head]), strict=True):
-            words = place.command([*ray, "--node-ip-address", place.address, *more])
-            log = stack.enter_context((shared.parent / f"{place.name}.log").open("wb"))
-            node = subprocess.Popen(words, env=environment, stdout=log, stderr=log, start_new_session=True)
-            stack.callback(_end, node)
-            _until(lambda: alive(both[0], head) == both.index(place) + 1, f"{place.name} is no node")  # noqa: B023 (called at once)
-        yield head
+        nodes = Nodes(both, shared, {**os.environ, **settings, **own}, stack)
+        for place in both:
+            nodes.start(place)
+        yield nodes
 
 
 def _path() -> str:
@@ -179,8 +205,8 @@ def _until(condition: object, what: str) -> None:
         time.sleep(0.5)
 
 
-def _measured(search: Search, both: Sequence[Place], seconds: float) -> dict[str, object]:
-    command = search.start()
+def _measured(search: Search, nodes: Nodes, seconds: float) -> dict[str, object]:
+    command, both = search.start(), nodes.both
     try:
         search.until(4, command)
         before = search.results()
@@ -193,11 +219,13 @@ def _measured(search: Search, both: Sequence[Place], seconds: float) -> dict[str
         again = time.monotonic() - healed
         status = command.wait(LONG)
         while command.poll() and search.commands < 4:
+            nodes.complete()
             command = search.start()
             command.wait(LONG)
         said = [line[:200] for line in search.log.read_text().splitlines() if any(word in line for word in TOLD)]
-        own = {"status": status, "commands": search.commands, "seconds to the next result": round(again, 1)}
-        return {**_judged(search, before, during), **own, "nodes in the end": alive(both[0], search.address), "said": said}
+        own = {"status": command.poll(), "first status": status, "commands": search.commands, "seconds to the next result": round(again, 1)}
+        ends = {"nodes in the end": alive(both[0], search.address), "nodes begun again": nodes.begun - len(both)}
+        return {**_judged(search, before, during), **own, **ends, "said": said}
     finally:
         _end(command)
 

@@ -114,8 +114,15 @@ def _through_tune(folder: Path, jobs: int, every: int) -> list[dict[str, float]]
         return None if number is None else Job(number, (), 1, ())
 
     setup = Setup(ModelSpec(), TaskSpec(), Training(), store=str(folder))
-    own = {"cpus_per_worker": 1, "gpus_per_worker": 0, "address": None, "storage": folder, "setup": setup}
-    with Cluster(workers=2, run_job="ulpt_search.benchmarks.week:nothing", **own) as cluster:
+    with Cluster(
+        workers=2,
+        cpus_per_worker=1,
+        gpus_per_worker=0,
+        address=None,
+        storage=folder,
+        setup=setup,
+        run_job="ulpt_search.benchmarks.week:nothing",
+    ) as cluster:
         cluster.run(next_job=next_job, record=record, finished=lambda: done == jobs)
     return told
 

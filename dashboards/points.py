@@ -125,7 +125,7 @@ def _finals(known: Mapping[int, Trial], usable: Iterable[Result]) -> dict[int, d
     for result in usable:
         if known[result.trial].purpose == "final":
             pairs[result.step, result.trial].setdefault(result.split, result)
-    whole = {key: pair for key, pair in pairs.items() if len(pair) == len(_SPLITS)}
+    whole = {key: pair for key, pair in pairs.items() if pair.keys() >= set(_SPLITS)}
     top = max((step for step, _ in whole), default=0)
     found: dict[int, dict[int, Pair]] = defaultdict(dict)
     for (step, number), pair in sorted(whole.items()):

@@ -39,7 +39,7 @@ HUNGER = 64 * 2**20
 
 def hungry(given: Setup, job: Job) -> Outcome:
     """Go into the control group that `setup`'s folder names, need `HUNGER` for each trial of the pack, and score them as simulated."""
-    from simulated import Curves, Executor
+    from ulpt_search.tests.simulated import Curves, Executor
 
     Path((Path(given.store) / "group").read_text()).write_text(str(os.getpid()))
     with (Path(given.store) / "packs").open("a") as file:

@@ -1,5 +1,6 @@
 """The cluster on the real Ray Tune: outcomes once, workers that last, and nothing left behind."""
 
+import contextlib
 import gc
 import json
 import os
@@ -23,6 +24,7 @@ from ray.cluster_utils import Cluster as RayCluster
 from ulpt_search.search.running import tune_jobs
 from ulpt_search.search.running.cluster import Cluster
 from ulpt_search.search.running.leftovers import clear
+from ulpt_search.search.running.room import require_member
 from ulpt_search.search.running.supervisor import Interrupted
 from ulpt_search.spaces.attempts import SILENT
 from ulpt_search.spaces.errors import Failure, WrongInput
@@ -260,6 +262,25 @@ def test_no_cluster_at_that_address(tmp_path: Path) -> None:
     absent = Cluster(workers=1, cpus_per_worker=1, gpus_per_worker=0, address="not an address", storage=tmp_path, setup=setup(tmp_path))
     with pytest.raises(WrongInput, match="--address not an address: no Ray cluster there"), absent:
         pass
+
+
+GONE = "class _C:\n    def get_node_id(self): return 'own'\ndef get_runtime_context(): return _C()\ndef nodes(): return [{'NodeID': 'own', 'Alive': False}]"
+
+
+@pytest.mark.parametrize(
+    ("does", "member"),
+    [("import os; os.abort()", False), (f"pass\n{GONE}", False), ("raise ConnectionError('nobody there')", True)],
+    ids=["ends the process", "knows a dead node", "says what is wrong"],
+)
+def test_a_machine_whose_node_is_gone_is_told_to_begin_it_again(
+    does: str, member: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray meets it behind a cut network, stood in for here; `benchmarks/cut.py --driver 1 --impatient` has Ray itself do it."""
+    (tmp_path / "ray.py").write_text(f"def init(**options): {does}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told = pytest.raises(WrongInput, match=r"this machine is no node of that Ray cluster.*`ray start --address=there:1` here")
+    with contextlib.nullcontext() if member else told:
+        require_member("there:1")
 
 
 def test_a_cluster_of_our_own_without_a_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

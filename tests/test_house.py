@@ -35,7 +35,7 @@ OWNERS = {
     "alembic": ("search/ledger/",),
     "mlflow": ("search/tracking/",),
     "optuna": ("search/brain/sampler.py",),
-    "ray": ("search/running/cluster.py",),
+    "ray": ("search/running/cluster.py", "search/running/tune_jobs.py"),
     "sqlalchemy": ("search/ledger/",),
 }
 FOREIGN = {

@@ -1,6 +1,8 @@
 """A point is one search trial at one step before the finals, and afterwards a configuration measured over fresh seeds at one step."""
 
 import math
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -163,6 +165,13 @@ def test_a_score_that_is_not_finite_is_left_out(score: float) -> None:
 def test_a_score_that_is_not_finite_does_not_hide_the_one_before() -> None:
     trials, results = [trial(0), trial(1)], [result(0, 0.5), result(1, 0.4, step=100), result(1, math.nan)]
     assert [(p.trial, p.score) for p in faint_points(trials, results)] == [(1, 0.4)]
+
+
+def test_a_split_that_no_search_has_makes_no_final_whole() -> None:
+    """As a changed ledger may hold it."""
+    trials, results = measured()
+    changed = [replace(one, split=cast("Any", "tast")) if (one.trial, one.split) == (3, "test") else one for one in results]
+    assert points(trials, changed)[0].seeds == (1000, 1001)
 
 
 def test_no_results_no_points() -> None:

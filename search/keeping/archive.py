@@ -163,7 +163,7 @@ def _parsed(file: Path, data: bytes) -> Moved:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise WrongInput(f"{file}: {STUDY}: {where or 'it'}: {first['msg'].lower()}; it was made by another version, or changed") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise WrongInput(f"{file}: {STUDY}: its space cannot be read ({type(error).__name__}); use the ulpt-search that made it") from error
     if found.version != VERSION:
         raise WrongInput(f"{file}: has version {found.version}, this ulpt-search reads {VERSION}; use the one that made it")

@@ -221,8 +221,10 @@ class Ledger:
             if made is None:
                 raise WrongInput(f"--study {moved.record.name}: this ledger has one of that name; give another --ledger or --home")
             for table, rows in moved.rows():
-                if rows:
-                    connection.execute(sa.insert(table), [{"study": made, **row} for row in rows])
+                try:
+                    connection.execute(sa.insert(table), [{"study": made, **row} for row in rows]) if rows else None
+                except OverflowError as error:
+                    raise WrongInput(f"{moved.record.name}: one of its {table.name} has a number that no ledger holds") from error
 
     def problems(self, name: str) -> list[Problem]:
         """Return a study's problems in the order they were committed: as many of a trial as it had failed attempts."""

@@ -31,7 +31,7 @@ from ...spaces.silence import silence
 from ...spaces.space import Setup
 from .dispatch import Dispatch, Halt, traced
 from .process_state import environment, signal_handlers
-from .room import check_room
+from .room import check_room, require_member
 from .supervisor import Interrupted, begin_again, stop_signals
 from .tune_jobs import fit, trainable
 from .watchdog import Watchdog
@@ -161,6 +161,7 @@ class Cluster:
         fit(run, tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}), workers=self._workers, storage=self._storage)
 
     def _join(self) -> Watchdog:
+        require_member(str(self._address))
         try:
             with _connecting():
                 ray.init(address=self._address, log_to_driver=False, configure_logging=False, job_config=_own_code_alone())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ...spaces.errors import WrongInput
 from ...spaces.shape import Family
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.number_words import expected
@@ -60,4 +61,7 @@ def label_scores(found: Tensor, card: Card, folder: Path) -> Tensor:
         return scores if card.numbers is None else expected(scores, torch.tensor(card.numbers))
     if card.ends is not None:
         return similarity(normalize(found.float(), dim=-1), card.ends)
-    return normalize(found.float(), dim=-1) @ tensors_of(folder / LABELS)["labels"].T / TEMPERATURE
+    held = tensors_of(folder / LABELS)
+    if "labels" not in held:
+        raise WrongInput(f"{folder / LABELS}: holds no labels; get the export again")
+    return normalize(found.float(), dim=-1) @ held["labels"].T / TEMPERATURE

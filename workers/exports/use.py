@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
-from ...spaces.errors import WrongInput
+from ...spaces.errors import WrongInput, reason
 from ...spaces.identity import Difference, said
 from ...spaces.metrics import metric as metric_called
 from ...spaces.space import ModelSpec, TaskSpec
@@ -242,7 +242,10 @@ def _stock(backbone: Backbone, card: Card, folder: Path) -> nn.Module:
     check_adapter(folder)
     with quiet():
         base = backbone.model if card.pooling is None else _classes(backbone, card)
-        return PeftModel.from_pretrained(base, str(folder)).eval()
+        try:
+            return PeftModel.from_pretrained(base, str(folder)).eval()
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+            raise WrongInput(f"{folder}: PEFT cannot load it: {reason(error)}; get the export again") from error
 
 
 def _classes(backbone: Backbone, card: Card) -> Any:
