@@ -264,12 +264,17 @@ def test_no_cluster_at_that_address(tmp_path: Path) -> None:
         pass
 
 
-GONE = "class _C:\n    def get_node_id(self): return 'own'\ndef get_runtime_context(): return _C()\ndef nodes(): return [{'NodeID': 'own', 'Alive': False}]"
+GONE = """pass
+class _Own:
+    def get_node_id(self): return "own"
+def get_runtime_context(): return _Own()
+def nodes(): return [{"NodeID": "own", "Alive": False}]
+"""
 
 
 @pytest.mark.parametrize(
     ("does", "member"),
-    [("import os; os.abort()", False), (f"pass\n{GONE}", False), ("raise ConnectionError('nobody there')", True)],
+    [("import os; os.abort()", False), (GONE, False), ("raise ConnectionError('nobody there')", True)],
     ids=["ends the process", "knows a dead node", "says what is wrong"],
 )
 def test_a_machine_whose_node_is_gone_is_told_to_begin_it_again(
