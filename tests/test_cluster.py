@@ -110,10 +110,10 @@ def test_jobs_go_to_tune_in_rounds_and_none_is_lost_between_them(join: Open, mon
     """Of each job Tune keeps a record as long as it lives, so it does not live as long as a search."""
     monkeypatch.setattr(tune_jobs, "ROUND", 3)
     with join() as cluster:
-        brain = Brain(*["work"] * 7).run(cluster)
-    assert sorted(outcome.job for outcome in brain.outcomes) == list(range(7))
+        brain = Brain(*["work"] * 4).run(cluster)
+    assert sorted(outcome.job for outcome in brain.outcomes) == list(range(4))
     assert max(result.seconds for result in brain.results) <= 3
-    assert len({result.bytes for result in brain.results}) >= 3, "each round's workers begin anew"
+    assert len({result.bytes for result in brain.results}) >= 2, "each round's workers begin anew"
 
 
 def test_a_killed_worker_and_an_error_become_problems_that_are_tried_again(join: Open, tmp_path: Path) -> None:

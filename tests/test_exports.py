@@ -55,7 +55,9 @@ def prove(setup: Setup, trial: Trial, style: str, out: Path, fresh: Fresh) -> No
 
 
 @pytest.mark.parametrize("families", FAMILIES, ids="+".join)
-@pytest.mark.parametrize(("name", "style"), CLAIMS)
+@pytest.mark.parametrize(
+    ("name", "style"), [claim if claim[0] != "adamix" else pytest.param(*claim, marks=pytest.mark.slow) for claim in CLAIMS]
+)
 def test_exports_to_each_format_it_claims(
     name: str, style: str, families: tuple[str, ...], folder: Path, tmp_path: Path, fresh: Fresh
 ) -> None:

@@ -159,7 +159,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     return pairs.setup(tmp_path_factory.mktemp("pairs"))
 
 
-@pytest.mark.parametrize("name", ["prompt", "prefix"])
+@pytest.mark.parametrize("name", ["prompt", pytest.param("prefix", marks=pytest.mark.slow)])
 def test_what_peft_would_get_wrong_leaves_as_what_is_right(name: str, study: Setup, tmp_path: Path) -> None:
     """Pairs on a model with token types: refused before anything is written, exported in the format that is left when none was named."""
     config = pairs.trial(name)

@@ -72,8 +72,8 @@ def test_reloads_to_the_trained_scores(case: tuple[str, str, Hyperparameters, st
     assert verify(tmp_path / "out", fresh=fresh).fine
 
 
-LINES = [pytest.param(case, marks=[] if number in (0, 3, 4, 8, 14) else pytest.mark.slow) for number, case in enumerate(CASES)]
-"""Each kind of folder always, the others before a release."""
+LINES = [pytest.param(case, marks=[] if number in (0, 3) else pytest.mark.slow) for number, case in enumerate(CASES)]
+"""A merged folder and one of PEFT's always, the others before a release."""
 
 
 @pytest.mark.parametrize("case", LINES, ids=lambda case: "-".join((case[0], case[1], str(case[2].get("pooling", "")), case[3])))

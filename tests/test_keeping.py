@@ -315,6 +315,7 @@ def test_a_new_home_is_its_owners_alone(tmp_path: Path) -> None:
     assert home.root.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_the_mirror_is_made_anew_from_the_ledger(home: Home) -> None:
     """Twice, with MLflow's whole database deleted in between."""
     from mlflow import MlflowClient

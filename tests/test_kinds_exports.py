@@ -35,7 +35,7 @@ CASES: list[tuple[str, str, bool, str, Hyperparameters, str]] = [
     ("encoder", "multi_label", False, "head", {"rank": 2}, "merged"),
     ("encoder-decoder", "multi_label", True, "head", {}, "native"),
 ]
-SLOW, LINES = (0, 3, 6), (0, 3, 5)
+SLOW, LINES = (0, 3, 4, 5, 6), (0, 3, 5)
 """Cases before a release only, and those whose README is run as it stands."""
 
 

@@ -111,6 +111,7 @@ def test_a_trial_that_counts_otherwise_today_is_one_line(left: Path, tmp_path: P
     assert records(folder, "whole") == before
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on(left: Path) -> None:
     trials, results = records(left, "half")
     with TemporaryDirectory(prefix="t-", dir="/tmp") as temporary:  # Ray's socket paths must be short

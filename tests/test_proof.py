@@ -126,7 +126,13 @@ def refusals(good: Path, style: str, room: Path, fresh: Fresh, *, family: str = 
     return refused
 
 
-@pytest.mark.parametrize(("name", "style"), CLAIMS)
+LONG = ("adamix",)
+"""A router between experts: minutes on a busy machine."""
+
+
+@pytest.mark.parametrize(
+    ("name", "style"), [claim if claim[0] not in LONG else pytest.param(*claim, marks=pytest.mark.slow) for claim in CLAIMS]
+)
 def test_what_computes_something_else_is_refused(name: str, style: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     if fits("encoder", name, style) is None:
         pytest.skip(f"{name} has no {style} form on the encoder")

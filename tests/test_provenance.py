@@ -203,6 +203,7 @@ def test_an_export_says_what_it_was_trained_on_and_works_with_nothing_else(setup
         load_export(out)
 
 
+@pytest.mark.slow
 def test_an_export_from_before_identities_is_recognised_by_its_former_name(setup: Setup, tmp_path: Path) -> None:
     out, former = tmp_path / "out", former_fingerprint(worker.session(setup).backbone.model)
     export(setup, TRIAL, trained(setup), style="native", out=out)
@@ -216,7 +217,7 @@ def test_an_export_from_before_identities_is_recognised_by_its_former_name(setup
         load_export(out)
 
 
-@pytest.mark.parametrize("style", ["native", "peft", "merged"])
+@pytest.mark.parametrize("style", [pytest.param("native", marks=pytest.mark.slow), pytest.param("peft", marks=pytest.mark.slow), "merged"])
 def test_a_model_whose_checkpoint_has_no_pooler_is_continued_and_exported(tmp_path: Path, style: str) -> None:
     """Transformers would draw another pooler in each process: a worker, one that goes on, an export, its proof, and whoever uses it."""
     study = begun(of_model(save_without_pooler(tmp_path / "model")))

@@ -72,7 +72,9 @@ def test_with_many_classes_groups_of_rows_are_left_out(metric: str, monkeypatch:
     assert grouped != exact
 
 
-@pytest.mark.parametrize("metric", LABELS)
+@pytest.mark.parametrize(
+    "metric", [pytest.param(one, marks=pytest.mark.slow) if one in ("f1_macro", "f1_micro") else one for one in LABELS]
+)
 def test_the_variance_is_that_of_fresh_rows_of_the_same_kind(metric: str) -> None:
     samples = [labelled(150, classes=3, seed=i) for i in range(150)]
     scores = [score(metric, predictions, targets) for predictions, targets in samples]
@@ -196,7 +198,13 @@ def test_correlations_are_scipys_and_of_constant_predictions_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("auroc", marks=pytest.mark.slow), "log_loss", pytest.param("pearson", marks=pytest.mark.slow), "spearman"]
+    "name",
+    [
+        pytest.param("auroc", marks=pytest.mark.slow),
+        pytest.param("log_loss", marks=pytest.mark.slow),
+        pytest.param("pearson", marks=pytest.mark.slow),
+        "spearman",
+    ],
 )
 def test_the_variance_of_metrics_without_kinds_is_that_of_fresh_rows(name: str) -> None:
     def one(seed: int) -> Score:

@@ -55,6 +55,7 @@ def test_reloaded_scores_are_those_of_the_search(family: str, name: str, style: 
     torch.testing.assert_close(load_export(out).scores(session.task.validation), wanted, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", READINGS)
 def test_a_readme_s_lines_score_whole_labels(family: str, folder: Path, tmp_path: Path, fresh: Fresh) -> None:
     here, config = tied(family, folder), trial(family, "ulpt")
