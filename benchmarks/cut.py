@@ -10,8 +10,8 @@ seconds; by its own settings it waits longer than half a minute.
 Prints JSON: acknowledged results that were lost or changed, results that came twice, the status of the last command (0: it came to
 the end) and of the first (whatever else, a node that Ray counts as dead is begun again, and the same command given; `commands` says how
 often), checks of `verify` that failed, results before the
-cut, during it and in the end, seconds from the healing to the next new result, nodes that Ray says are alive in the end, and lines in which
-the search spoke of it.
+cut, during it and in the end, seconds from the healing to the next new result, nodes that Ray says are alive in the end, lines in which
+the search spoke of it, and, where the first command failed, its last ones.
 """
 
 import argparse
@@ -224,7 +224,12 @@ def _measured(search: Search, nodes: Nodes, seconds: float) -> dict[str, object]
             command.wait(LONG)
         said = [line[:200] for line in search.log.read_text().splitlines() if any(word in line for word in TOLD)]
         own = {"status": command.poll(), "first status": status, "commands": search.commands, "seconds to the next result": round(again, 1)}
-        ends = {"nodes in the end": alive(both[0], search.address), "nodes begun again": nodes.begun - len(both)}
+        last = (
+            []
+            if status == 0
+            else [line[:200] for line in search.log.read_text(errors="replace").splitlines() if not line.startswith("/")][-40:]
+        )
+        ends = {"nodes in the end": alive(both[0], search.address), "nodes begun again": nodes.begun - len(both), "last": last}
         return {**_judged(search, before, during), **own, **ends, "said": said}
     finally:
         _end(command)
