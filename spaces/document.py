@@ -49,7 +49,7 @@ class ModelSection(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = ModelSpec.dtype
     device: Name = Field(default=ModelSpec.device, description="auto, cpu, cuda, cuda:1, or split: over all GPUs of a worker")
     checkpointing: Checkpointing = Field(default=ModelSpec.checkpointing, description="compute blocks again in backward: less memory")
-    quantization: Quantization = Field(default=ModelSpec.quantization, description="bnb-4bit: frozen linears in 4 bits, as in QLoRA")
+    quantization: Quantization = Field(default=ModelSpec.quantization, description="bnb-4bit, torchao-8bit: frozen linears in 4 or 8 bits")
 
 
 class TaskSection(Section):

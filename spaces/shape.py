@@ -8,6 +8,7 @@ from typing import Literal
 
 from .errors import WrongInput, did_you_mean
 from .metrics import Kind
+from .space import Quantization
 
 FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "gate_up", "up": "gate_up", "cross_k": "cross_kv", "cross_v": "cross_kv"}
 """Role -> the linear that computes it together with others in some families; where it is not known which outputs are whose, it answers
@@ -133,8 +134,8 @@ class Handling:
     """Whether it is an encoder that fills a mask behind the text, which is part of every text."""
     classifies: Literal["score", "pooler", ""] = ""
     """Its own …ForSequenceClassification: one linear map without a bias over the last token (score), one over BERT's pooler, or else."""
-    quantised: bool = False
-    """Whether its linears' weights are kept in a few bits, which hold no change of theirs exactly."""
+    quantization: Quantization = "none"
+    """How its linears' weights are kept; few bits hold no change of theirs exactly."""
 
 
 @dataclass(frozen=True)

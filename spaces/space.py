@@ -11,7 +11,9 @@ Objective = Literal["score", "parameters", "bytes"]
 Size = Literal["parameters", "bytes"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Checkpointing = Literal["auto", "always", "never"]
-Quantization = Literal["none", "bnb-4bit"]
+Quantization = Literal["none", "bnb-4bit", "torchao-8bit"]
+BITS: Mapping[Quantization, int] = {"bnb-4bit": 4, "torchao-8bit": 8}
+"""In how many each keeps the weights of frozen linears."""
 Decline = Literal["linear", "cosine", "constant"]
 Scoring = Literal["auto", "sum", "mean", "first"]
 Calibration = Literal["none", "without_text"]
@@ -140,7 +142,7 @@ class ModelSpec:
     checkpointing: Checkpointing = "auto"
     """Whether blocks are computed again in backward instead of kept; auto: where one trial's step would not fit in memory otherwise."""
     quantization: Quantization = "none"
-    """In how many bits frozen linears are kept; a folder that holds them in 4 bits is taken as it is."""
+    """How frozen linears are kept; a folder that holds them in 4 or 8 bits is taken as it is."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ulpt_search.search.running.memory_plan import memory_plan
 from ulpt_search.search.running.writing_cost import answer_tokens
 from ulpt_search.spaces.errors import Failure
 from ulpt_search.spaces.records import Trial
-from ulpt_search.spaces.space import ModelSpec, Setup, Space, TaskSpec, Training
+from ulpt_search.spaces.space import BITS, ModelSpec, Quantization, Setup, Space, TaskSpec, Training
 from ulpt_search.workers.catalogue import parts
 from ulpt_search.workers.exports import export, room
 from ulpt_search.workers.model.architecture import read_shape
@@ -132,11 +132,12 @@ def test_a_plan_counts_the_logits_of_written_answers() -> None:
     assert with_answers.activations - without.activations == LOGIT * 4 * 5 * shape.vocabulary
 
 
-def test_weights_in_4_bits_are_counted_as_they_are_kept() -> None:
+@pytest.mark.parametrize("kind", BITS)
+def test_weights_in_few_bits_are_counted_as_they_are_kept(kind: Quantization) -> None:
     whole = ModelSpec(str(families.folder("llama")), dtype="float32", device="cpu")
-    paper, in_bits = on_paper(whole), replace(whole, quantization="bnb-4bit")
+    paper, in_bits = on_paper(whole), replace(whole, quantization=kind)
     plain, kept = (needed(spec, shape_of(spec), torch.float32, Pass(2, 16)) for spec in (whole, in_bits))
-    assert plain.base - kept.base == saved(paper) > 0
+    assert plain.base - kept.base == saved(paper, kind) > 0
     assert replace(kept, base=plain.base) == plain
 
 
@@ -145,7 +146,7 @@ def test_an_export_that_memory_has_no_room_for_is_refused_in_a_line(tmp_path: Pa
     spec, whole = ModelSpec(str(families.folder("llama"))), on_paper(ModelSpec(str(families.folder("llama"))))
     weights = sum(weight.nbytes for weight in whole.parameters())
     assert room.memory_of(spec, "native") == pytest.approx(4 * weights, rel=0.01), "in float32"
-    assert room.memory_of(spec, "peft", few_bits=True) < room.memory_of(spec, "peft")
+    assert room.memory_of(spec, "peft", quantization="bnb-4bit") < room.memory_of(spec, "peft")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
     setup = Setup(spec, TaskSpec(), Training(), str(tmp_path))
     with pytest.raises(Failure, match=r"takes 0[.]0 GB of memory, and 0[.]0 are free; `ulpt-search export` does it later"):

@@ -25,9 +25,10 @@ from ulpt_search.workers.model import architecture
 from ulpt_search.workers.model import sites as sites_module
 from ulpt_search.workers.model.architecture import weight_of
 from ulpt_search.workers.model.backbone import Backbone, load, on_paper, shape_of
+from ulpt_search.workers.model.four_bits import SETTINGS
 from ulpt_search.workers.model.frozen_scores import require_same_scores
 from ulpt_search.workers.model.identity import _outputs, sha256_of_tensor
-from ulpt_search.workers.model.quantised import SETTINGS, compute_in, is_packed, names, packed_linears, saved
+from ulpt_search.workers.model.quantised import compute_in, is_packed, names, packed_linears, saved
 from ulpt_search.workers.model.readouts.encoding import encode
 from ulpt_search.workers.model.sites import Sites
 from ulpt_search.workers.model.text_part import KEYS
@@ -82,13 +83,13 @@ def test_counts_are_those_of_the_layers_and_not_of_their_bytes(packed: Backbone,
 
 def test_on_paper_it_has_the_shape_and_the_bytes_that_it_has_when_loaded(packed: Backbone) -> None:
     paper = on_paper(spec())
-    assert {name for name, module in packed.model.named_modules() if is_packed(getattr(module, "weight", None))} == names(paper)
+    assert {name for name, module in packed.model.named_modules() if is_packed(getattr(module, "weight", None))} == names(paper, "bnb-4bit")
     weights: list[Any] = [module.weight for module in packed_linears(packed.model)]
     whole = sum(4 * weight.quant_state.shape.numel() for weight in weights)
     states = [weight.quant_state.as_dict(packed=True) for weight in weights]
     kept = sum(weight.nbytes for weight in weights) + sum(t.nbytes for state in states for key, t in state.items() if "bits" not in key)
-    assert saved(paper) == pytest.approx(whole - kept, rel=0.05)
-    assert shape_of(spec()).handling.quantised
+    assert saved(paper, "bnb-4bit") == pytest.approx(whole - kept, rel=0.05)
+    assert shape_of(spec()).handling.quantization == "bnb-4bit"
     assert [linear.name for linear in shape_of(spec()).linears] == [linear.name for linear in packed.shape.linears]
 
 
@@ -97,14 +98,14 @@ def test_on_paper_those_linears_are_in_4_bits_that_are_when_loaded(name: str) ->
     """T5 keeps some whole, GPT-2's are Conv1D, and BERT's last parameter is a bias."""
     loaded = load(spec(name)).model
     found = {key for key, module in loaded.named_modules() if is_packed(getattr(module, "weight", None))}
-    assert found == names(on_paper(spec(name)))
+    assert found == names(on_paper(spec(name)), "bnb-4bit")
     assert found
 
 
 def test_a_folders_own_exceptions_are_kept_on_paper() -> None:
     paper = on_paper(spec())
     paper.config.quantization_config = {"llm_int8_skip_modules": ["q_proj", "lm_head"]}
-    assert {name for name in names(on_paper(spec())) if not name.endswith("q_proj")} == names(paper)
+    assert {name for name in names(on_paper(spec()), "bnb-4bit") if not name.endswith("q_proj")} == names(paper, "bnb-4bit")
 
 
 def test_it_is_another_model_than_its_files_are_alone(packed: Backbone) -> None:
@@ -124,7 +125,7 @@ def test_a_folder_in_4_bits_is_taken_as_it_is(packed: Backbone, tmp_path: Path) 
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf8"))
     config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf8")
-    with pytest.raises(WrongInput, match=r"holds weights of gptq, and frozen weights are served plain or as bnb-4bit; give an unquant"):
+    with pytest.raises(WrongInput, match=r"holds weights of gptq, and frozen weights are served plain or as bnb-4bit or torchao-8bit; g"):
         shape_of(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
 
 

@@ -60,7 +60,7 @@ def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> Me
     need = paper(again=again)
     if space.model.checkpointing == "auto" and need.total > SPARE * room:
         again, need = True, paper(again=True)
-    export = memory_of(space.model, "peft", few_bits=shape.handling.quantised)
+    export = memory_of(space.model, "peft", quantization=shape.handling.quantization)
     return MemoryPlan(need, str(dtype).removeprefix("torch."), device.type, again, room, export)
 
 

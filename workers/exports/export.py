@@ -14,14 +14,14 @@ from torch import Tensor
 
 from ...spaces.errors import Failure, WrongInput, reason
 from ...spaces.records import Assignment, Trial
-from ...spaces.space import Setup
+from ...spaces.space import BITS, Setup
 from ..catalogue import count, has_prefix, parts, require_same_count
 from ..method import Pooled
 from ..model.backbone import Backbone, load, quiet
 from ..model.fitting import fit_task
 from ..model.former_scores import refuse_moved
 from ..model.pack import Pack, build_parts
-from ..model.quantised import float_bytes
+from ..model.quantised import bytes_held, float_bytes
 from ..model.readouts.asking import shape_for
 from ..model.readouts.choice import for_task, readout_of
 from ..model.readouts.encoding import encode
@@ -81,11 +81,11 @@ def export(
     its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails or has no room.
     """
     folder = claim(out, force=force)
-    require_room(memory_of(setup.model, style or "peft", few_bits=setup.model.quantization != "none"))
+    require_room(memory_of(setup.model, style or "peft", quantization=setup.model.quantization))
     backbone = load(replace(setup.model, dtype="float32", device="cpu"))
     task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
     style = _possible(setup, backbone, task, trial, style)
-    require_room((COPIES[style] - 1) * sum(weight.nbytes for weight in backbone.model.parameters()))
+    require_room((COPIES[style] - 1) * bytes_held(backbone.model))
     try:
         with aside(folder) as made, contextlib.nullcontext(fresh) if fresh else Fresh() as process:
             report = _write_and_prove(setup, backbone, task, trial, digest, style=style, folder=made, out=folder, fresh=process)
@@ -162,9 +162,8 @@ def _beside_the_whole(backbone: Backbone, task: Task, card: Card, folder: Path, 
     """How far a base in a few bits is from the same files' whole one, where there is room for that; empty for a whole base."""
     if backbone.quantization == "none" or holds_few_bits(backbone):
         return ""
-    size = float_bytes(backbone.model)
+    trained, size = f"was trained on the base in {BITS[backbone.quantization]} bits ({backbone.quantization})", float_bytes(backbone.model)
     if size > SPARE * free(torch.device("cpu")):
-        trained = f"was trained on the base in 4 bits ({backbone.quantization})"
         return f"{trained}; how far that is from the whole one was not measured: it takes {size / 1e9:.1f} GB of memory"
     assert card.evidence is not None, "taken before anything is written"
     data = encode(backbone, card.evidence.rows, max_tokens=card.max_tokens, template=card.template)
@@ -172,9 +171,7 @@ def _beside_the_whole(backbone: Backbone, task: Task, card: Card, folder: Path, 
     bits = fresh.outputs(folder, backbone.source, inputs, style=how, quantization=backbone.quantization)["outputs"]
     whole = fresh.outputs(folder, backbone.source, inputs, style=how)["outputs"]
     far = float((bits - whole).abs().max() / whole.abs().max().clamp_min(1e-30))
-    return (
-        f"was trained on the base in 4 bits ({backbone.quantization}), whose own outputs are {far:.1e} of the largest from the whole one's"
-    )
+    return f"{trained}, whose own outputs are {far:.1e} of the largest from the whole one's"
 
 
 def _native(backbone: Backbone, pack: Pack, folder: Path, card: Card) -> Card:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ...spaces.axes import Hyperparameters
 from ...spaces.shape import Shape
+from ...spaces.space import BITS
 from ..catalogue import parts
 from ..configurable import file_name
 from ..method import Biases, Dense, KeysValues, LinearEffect, LowRank, Method, NormEffect, Pooled, SoftPrompt, Sparse, Spectral
@@ -88,8 +89,8 @@ _CANNOT = {"peft": "is nothing that PEFT computes", "merged": "cannot be folded 
 
 def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iterator[tuple[str, str]]:
     """What this model, or this task, makes of PEFT's prompts and prefixes; the first reason counts."""
-    if shape.handling.quantised:
-        yield from _of_few_bits(methods)
+    if shape.handling.quantization != "none":
+        yield from _of_few_bits(methods, BITS[shape.handling.quantization])
     for method in methods:
         if isinstance(method, SoftPrompt | KeysValues):
             reasons = _prompt(shape, reading) if isinstance(method, SoftPrompt) else _prefix(method, shape, reading)
@@ -102,13 +103,13 @@ def _of_model(methods: Sequence[Method], shape: Shape, reading: Reading) -> Iter
             yield from _head(method, methods, shape)
 
 
-def _of_few_bits(methods: Sequence[Method]) -> Iterator[tuple[str, str]]:
+def _of_few_bits(methods: Sequence[Method], bits: int) -> Iterator[tuple[str, str]]:
     """What weights in a few bits keep from being exact."""
-    yield "merged", "weights in 4 bits hold no change exactly; merged into others, it would be another model"
+    yield "merged", f"weights in {bits} bits hold no change exactly; merged into others, it would be another model"
     if not all(isinstance(method, SoftPrompt | KeysValues | LowRank | NormEffect | Pooled) for method in methods) or any(
         getattr(method, "dora", False) for method in methods
     ):
-        yield "peft", "on weights in 4 bits, PEFT's prompts, prefixes, norms and LORA are what is proven"
+        yield "peft", f"on weights in {bits} bits, PEFT's prompts, prefixes, norms and LORA are what is proven"
 
 
 LORAS = (LowRank, Dense, Sparse, Biases)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ..model.backbone import Backbone
-from ..model.quantised import SETTINGS
 from ..model.readouts.cosine import TEMPERATURE
 from ..model.readouts.encoding import SUFFIX
 from ..model.readouts.masking import GAP
 from ..model.text_part import KEYS
+from . import few_bits
 from .card import LABELS, Card
 from .stock_process import DENSE
 from .writing import asking_lines, writing_lines
@@ -39,16 +39,8 @@ _FOOT = "`ulpt-search verify DIR` proves that this folder still does what the tr
 def _heading(card: Card) -> str:
     return f"""# {card.method} for {card.task}: {card.trainable_parameters:,} trained parameters
 
-Frozen model: `{card.base_name}`{_kept(card)}. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
+Frozen model: `{card.base_name}`{few_bits.heading(card)}. Trial {card.trial}, seed {card.seed}, {_asked(card)}.
 """
-
-
-def _kept(card: Card) -> str:
-    """In which weights the frozen model is, and what reads them."""
-    if card.quantization == "none":
-        return ""
-    made = "as its folder holds them" if card.holds_bits else "bitsandbytes' NF4"
-    return f" in 4 bits ({made}; `pip install 'ulpt-search[quantized]'`), and no other"
 
 
 def _asked(card: Card) -> str:
@@ -84,7 +76,7 @@ def _written(card: Card, backbone: Backbone, start: int | None) -> str:
     """Load the model, ask it something, write its answer."""
     loader = LOADERS[card.kind]
     imports = ["import torch", *(["from peft import PeftModel"] if card.format == "peft" else [])]
-    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer{_bits(card)}, GenerationConfig"]
+    imports += _transformers(card, loader, "GenerationConfig")
     lines = [*asking_lines(backbone, card), *writing_lines(backbone, card, start=start)]
     return "\n".join([*imports, "", HERE, *_model(card, loader), *lines])
 
@@ -95,7 +87,7 @@ def _stock(card: Card, start: int | None) -> str:
     imports = ["import torch"]
     imports += ["from peft import PeftModel"] if card.format == "peft" else []
     imports += ["from safetensors.torch import load_file"] if card.kind == "encoder" and not card.is_class and card.ends is None else []
-    imports += [f"from transformers import {'AutoConfig, ' if _parted(card) else ''}{loader}, AutoTokenizer{_bits(card)}"]
+    imports += _transformers(card, loader)
     names = "choices" if card.own_choices else repr(list(card.labels))
     lines = [*imports, "", HERE, *_model(card, loader), *_scoring(card, start)]
     if card.answers.kind == "regression":
@@ -103,6 +95,12 @@ def _stock(card: Card, start: int | None) -> str:
     if card.answers.kind == "multi_label":
         return "\n".join([*lines, f"names = {names}", "print([name for name, score in zip(names, scores) if score > 0])"])
     return "\n".join([*lines, f"names = {names}", "print(names[scores.argmax()], round(scores.softmax(-1).max().item(), 4))"])
+
+
+def _transformers(card: Card, loader: str, *more: str) -> list[str]:
+    """Lines that import what loads the model."""
+    names = ["AutoConfig"] * _parted(card) + [loader, "AutoTokenizer", *few_bits.imported(card), *more]
+    return [f"from transformers import {', '.join(names)}", *few_bits.imports(card)]
 
 
 def _model(card: Card, loader: str) -> list[str]:
@@ -115,43 +113,18 @@ def _model(card: Card, loader: str) -> list[str]:
         base = f"BASE, REVISION = {card.backbone!r}, None  # edit: the folder of the frozen model, unless you are in this one"
     classes = f", num_labels={card.outputs}" if card.is_class else ""
     loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, dtype=torch.float32{classes})"
-    if _makes_bits(card):
-        base += f"\nBITS = BitsAndBytesConfig({', '.join(f'{name}={value!r}' for name, value in SETTINGS.items())})"
-    loaded = loaded.removesuffix(")") + f"{_placed(card)})"
+    base += few_bits.settings(card)
+    loaded = loaded.removesuffix(")") + f"{few_bits.placed(card)})"
     if _parted(card):
         base += "\n" + _PART + (_PART_BITS if card.holds_bits else "") + (f"\ntext.num_labels = {card.outputs}" if card.is_class else "")
-        mapped = f"config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{_placed(card)}"
+        mapped = f"config=text, key_mapping={dict(KEYS)!r}, dtype=torch.float32{few_bits.placed(card)}"
         loaded = f"{loader}.from_pretrained(BASE, revision=REVISION, {mapped})"
     return [
         base,
         f"model = PeftModel.from_pretrained({loaded}, HERE).eval()",
-        *(_WHOLE_PRODUCTS if card.quantization != "none" else []),
+        *few_bits.behind(card),
         tokenizer,
     ]
-
-
-_WHOLE_PRODUCTS = [
-    "for module in model.modules():",
-    '    if hasattr(module, "compute_type_is_set"):  # in 4 bits: multiplied in float32, whatever the folder or the CPU would take',
-    "        module.compute_dtype, module.compute_type_is_set = torch.float32, True",
-    "        module.support_avx512bf16_for_cpu = False",
-]
-
-
-def _makes_bits(card: Card) -> bool:
-    """Whether the lines put whole weights in few bits: what a folder holds itself, no argument overrides."""
-    return card.quantization != "none" and not card.holds_bits
-
-
-def _placed(card: Card) -> str:
-    """Further arguments for weights in few bits: without a device, transformers takes a GPU where there is one."""
-    bits = ", quantization_config=BITS" if _makes_bits(card) else ""
-    return "" if card.quantization == "none" else bits + ', device_map={"": "cpu"}'
-
-
-def _bits(card: Card) -> str:
-    """What else the lines import of transformers."""
-    return ", BitsAndBytesConfig" if _makes_bits(card) else ""
 
 
 def _parted(card: Card) -> bool:

@@ -3,7 +3,7 @@
 import psutil
 
 from ...spaces.errors import Failure
-from ...spaces.space import ModelSpec
+from ...spaces.space import ModelSpec, Quantization
 from ..model.backbone import on_paper
 from ..model.quantised import saved
 from ..training.memory import bytes_of
@@ -12,10 +12,10 @@ COPIES = {"native": 4, "peft": 2, "merged": 2}
 """Format -> how often the model is held at a time: to write, and to load again; native by our code, the plain library and plain hooks."""
 
 
-def memory_of(model: ModelSpec, style: str, *, few_bits: bool = False) -> int:
-    """Bytes that writing and proving an export takes: copies of the model in float32, of a base in `few_bits` its linears as they are."""
+def memory_of(model: ModelSpec, style: str, *, quantization: Quantization = "none") -> int:
+    """Bytes that writing and proving an export takes: copies of the model in float32, of a base in few bits its linears as they are."""
     whole = on_paper(model)
-    return COPIES[style] * (bytes_of(whole) - (saved(whole) if few_bits else 0))
+    return COPIES[style] * (bytes_of(whole) - saved(whole, quantization))
 
 
 def require_room(need: int) -> None:

@@ -21,7 +21,6 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
-    BitsAndBytesConfig,
     GenerationConfig,
 )
 
@@ -47,7 +46,7 @@ def stock_model(
     """A plain transformers model in float32, with the attention that transformers chooses; or its class for classification.
 
     Of a folder that holds a multimodal model its text part, whose tensors are called by patterns `keys` as its own class has them.
-    With `bits`, settings of `BitsAndBytesConfig`, its linears are kept in so few.
+    With `bits`, settings as a `config.json` says them, its linears are kept in so few.
     """
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     options: dict[str, Any] = {}
@@ -61,7 +60,7 @@ def stock_model(
         config.num_labels = labels
     if bits is not None:
         options |= {"device_map": {"": "cpu"}}
-        options |= {} if hasattr(config, "quantization_config") else {"quantization_config": BitsAndBytesConfig(**bits)}
+        options |= {} if hasattr(config, "quantization_config") else {"quantization_config": few(bits)}
     loader = AutoModelForSequenceClassification if classifies else LOADERS[family]
     model = loader.from_pretrained(source, config=config, dtype=torch.float32, trust_remote_code=False, **options).eval()
     for module in model.modules():
@@ -70,6 +69,13 @@ def stock_model(
         if hasattr(module, "compute_type_is_set"):
             module.compute_dtype, module.compute_type_is_set = torch.float32, True  # a folder in 4 bits may ask for less
     return model
+
+
+def few(bits: dict[str, Any]) -> Any:
+    """Transformers' own settings for weights in few bits."""
+    from transformers.quantizers import AutoQuantizationConfig  # loads every method's, so only where one is asked for
+
+    return AutoQuantizationConfig.from_dict(dict(bits))
 
 
 def answer(order: dict[str, Any]) -> None:

@@ -129,10 +129,10 @@ def _state_width(model: PreTrainedModel) -> int | None:
 def _has_pooler(model: PreTrainedModel) -> bool:
     """Whether an encoder has BERT's dense layer over its first hidden state, with numbers in it."""
     pooler = getattr(model, "pooler", None)
-    dense = getattr(pooler, "dense", None)
-    if not isinstance(dense, nn.Linear) or not hasattr(pooler, "activation"):
+    layer = getattr(pooler, "dense", None)
+    if not isinstance(layer, nn.Linear) or not hasattr(pooler, "activation"):
         return False
-    return dense.weight.device.type == "meta" or bool(dense.weight.any())
+    return layer.weight.device.type == "meta" or bool(dense(layer.weight).any())
 
 
 def has_rows(model: PreTrainedModel, name: str) -> bool:

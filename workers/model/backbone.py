@@ -32,7 +32,7 @@ from ...spaces.errors import WrongInput, reason
 from ...spaces.identity import FrozenSide
 from ...spaces.shape import Family, Shape
 from ...spaces.silence import silence
-from ...spaces.space import Execution, ModelSpec, Quantization
+from ...spaces.space import BITS, Execution, ModelSpec, Quantization
 from .architecture import family_of, name_body, read_shape
 from .attention import attend_by, name_of
 from .conventions import Conventions, conventions_of, positions_of
@@ -41,7 +41,7 @@ from .handling import handling_of
 from .hash_cache import HashCache
 from .identity import ModelFiles, frozen_side
 from .precision import as_stored, cast
-from .quantised import dense, kind_of, packed
+from .quantised import dense, kind_of, names, packed, packed_linears, require_library, require_served
 from .sizes import pieces
 from .spreading import spread
 from .text_part import KEYS, is_whole, text_config
@@ -144,11 +144,14 @@ def on_paper(spec: ModelSpec, dtype: torch.dtype = torch.float32) -> PreTrainedM
 def shape_of(spec: ModelSpec) -> Shape:
     """Return the shape of a model without loading its weights."""
     config, _ = _read_config(spec)
-    return _shape(on_paper(spec), kind_of(spec.quantization, config, spec.name))
+    paper, kept = on_paper(spec), kind_of(spec.quantization, config, spec.name)
+    if kept != "none":
+        require_served(map(paper.get_submodule, sorted(names(paper, kept))), kept, spec.name)
+    return _shape(paper, kept)
 
 
 def _shape(model: PreTrainedModel, quantization: Quantization) -> Shape:
-    handling = replace(handling_of(model), quantised=quantization != "none")
+    handling = replace(handling_of(model), quantization=quantization)
     return replace(read_shape(model), positions=positions_of(model), handling=handling)
 
 
@@ -178,7 +181,10 @@ def load(
     kind, kept = _kind(spec, config), kind_of(spec.quantization, config, spec.name)
     device = device_of(spec.device)
     if spec.device == SPLIT and kept != "none":
-        raise WrongInput("model.device: split is of plain weights, and these are in 4 bits, which fit one GPU sooner; give auto")
+        raise WrongInput(
+            f"model.device: split is of plain weights, and these are in {BITS[kept]} bits, which fit one GPU sooner; give auto"
+        )
+    require_library(kept)
     dtype = pick_dtype(first(spec.dtype, execution.dtype), device)
     try:
         with quiet():
@@ -186,12 +192,14 @@ def load(
             options = {"config": config, "output_loading_info": True, "trust_remote_code": False}
             options |= {"key_mapping": dict(KEYS)} if part else {}
             read = partial((loader or LOADERS[kind]).from_pretrained, source, **options)
-            model, report = as_stored(read, files.weights.paths) if kept == "none" else packed(read, config, dtype=dtype, device=device)
+            model, report = as_stored(read, files.weights.paths) if kept == "none" else packed(read, config, kept, device)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, EOFError, SafetensorError, UnpicklingError) as error:
         raise WrongInput(f"model {spec.name}: cannot be loaded: {reason(error)}") from error
     if kept == "none" and getattr(model, "is_quantized", False):
         raise WrongInput(f"model {spec.name}: its folder holds weights in few bits and does not say which; give an unquantised copy")
+    if kept != "none":
+        require_served(packed_linears(model), kept, spec.name)
     _settle(model, report["missing_keys"], spec)
     name_body(model)
     _check(model, spec.name)

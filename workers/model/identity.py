@@ -22,7 +22,7 @@ from ...spaces.shape import Family
 from ...spaces.space import Quantization
 from .attention import NAMES
 from .hash_cache import THREADS, Files, HashCache
-from .quantised import dense, is_packed
+from .quantised import dense, size_of
 from .sizes import pieces
 
 TEMPLATES: Mapping[Family, str] = {
@@ -144,12 +144,7 @@ def _weights(model: PreTrainedModel) -> str:
     used = dict(_in_use(model))
     with ThreadPoolExecutor(THREADS) as threads:
         hashes = threads.map(lambda tensor: sha256_of_tensor(dense(tensor)), used.values())
-        return sha256_of_json(sorted([key, _size(tensor), each] for (key, tensor), each in zip(used.items(), hashes, strict=True)))
-
-
-def _size(tensor: Tensor) -> list[int]:
-    """The shape of its numbers, however they are kept."""
-    return list(tensor.quant_state.shape if is_packed(tensor) else tensor.shape)  # type: ignore[attr-defined]
+        return sha256_of_json(sorted([key, list(size_of(tensor)), each] for (key, tensor), each in zip(used.items(), hashes, strict=True)))
 
 
 def _in_use(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .backbone import Backbone
 from .node_cache import once
+from .quantised import lying
 
 MAPS = Path("/proc/self/maps")
 
@@ -21,7 +22,7 @@ def share_weights(backbone: Backbone, folder: Path | None) -> None:
 
     Tied weights stay tied. Does nothing without a folder and on other devices.
     """
-    weights = dict(backbone.model.named_parameters())
+    weights = lying(backbone.model)
     if folder is None or backbone.device.type != "cpu" or not private(weights.values()):
         return
     name = f"{backbone.fingerprint}-{str(backbone.dtype).removeprefix('torch.')}.safetensors"

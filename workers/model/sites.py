@@ -282,7 +282,7 @@ class Sites:
 
 
 def _made(module: nn.Module, site: Linear, *, read: bool) -> Tensor:
-    """The weight of a linear in 4 bits for one pass, for all of them would be the model once more; without numbers where none is read."""
+    """The weight of a linear in few bits for one pass, for all of them would be the model once more; without numbers where none is read."""
     return weight_of(module, site) if read else torch.empty(site.outputs, site.inputs, device="meta")
 
 

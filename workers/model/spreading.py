@@ -24,7 +24,7 @@ def spread(model: PreTrainedModel, dtype: torch.dtype) -> None:
     if outside:
         raise WrongInput(
             f"model.device: split over {torch.cuda.device_count()} GPUs leaves parts of the model on the {' and '.join(outside)}; "
-            "give more GPUs (--gpus-per-worker), or quantization: bnb-4bit"
+            "give more GPUs (--gpus-per-worker), or quantization: torchao-8bit or bnb-4bit"
         )
     dispatch_model(model, places, main_device=0, skip_keys=skipped(model))
 

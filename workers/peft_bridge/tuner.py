@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from ...spaces.axes import Axis, Choice, Float
 from ...spaces.errors import WrongInput
 from ...spaces.shape import Shape
+from ...spaces.space import BITS
 from ..configurable import file_name
 from ..method import LAYERS, Method, Tensors, hyperparameter
 from .kinds import STORED, kind_of, usable
@@ -69,8 +70,10 @@ class PeftTuner(Method):
 
     def parameters(self, shape: Shape) -> int:
         """What PEFT reports for the wrapped modules, whatever the learning rate; `WrongInput` on weights in a few bits."""
-        if shape.handling.quantised:
-            raise WrongInput(f"{self.name}: PEFT's own start is not proven on weights in 4 bits; take lora, or model.quantization: none")
+        bits = BITS.get(shape.handling.quantization)
+        if bits is not None:
+            start = f"PEFT's own start is not proven on weights in {bits} bits"
+            raise WrongInput(f"{self.name}: {start}; take lora, or model.quantization: none")
         return _count(replace(self, lr=0.0), shape)
 
     def adds(self, shape: Shape) -> bool:

@@ -12,7 +12,7 @@ from ...spaces.shape import Shape
 from ...spaces.space import ModelSpec, Training
 from ..catalogue import parts
 from ..model.backbone import Backbone, on_paper
-from ..model.quantised import saved
+from ..model.quantised import bytes_held, saved
 from .heap import thrifty
 from .memory import Memory, Pass, memory_of
 from .trainer import pieces_of
@@ -49,12 +49,12 @@ def needed(spec: ModelSpec, shape: Shape, dtype: torch.dtype, size: Pass, *, ker
     model = on_paper(spec, dtype)
     found = [memory_of(model, shape, parts(*kind), size, kernel=kernel) for kind in KINDS]
     largest = max(found, key=lambda memory: memory.total)
-    return replace(largest, base=largest.base - saved(model)) if shape.handling.quantised else largest
+    return replace(largest, base=largest.base - saved(model, shape.handling.quantization))
 
 
 def checkpoints(backbone: Backbone, spec: ModelSpec, training: Training, *, tokens: int, told: int = 0) -> bool:
     """Whether blocks are computed again in backward: as asked for, or where one trial would not fit in what is free beside the model."""
-    room, base = room_on(backbone.devices), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = room_on(backbone.devices), bytes_held(backbone.model)
     if base * SMALL >= room:
         thrifty()
     if spec.checkpointing != "auto" or base * SMALL < room:
@@ -68,7 +68,7 @@ def fits(
     backbone: Backbone, spec: ModelSpec, training: Training, trials: int, *, tokens: int, checkpointing: bool = False, told: int = 0
 ) -> bool:
     """Whether a pack of so many trials fits beside the model in what is free, on paper; small models are not counted."""
-    room, base = room_on(backbone.devices), sum(weight.nbytes for weight in backbone.model.parameters())
+    room, base = room_on(backbone.devices), bytes_held(backbone.model)
     if base * SMALL < room:
         return True
     kind = backbone.device.type
