@@ -77,7 +77,7 @@ def test_a_linear_multiplies_by_the_numbers_that_methods_read(dtype: torch.dtype
     assert module.weight.dtype == dtype
     assert torch.equal(numbers, weight_of(packed.model.get_submodule(site.name), site))
     wanted = linear(x.float(), numbers)
-    near = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 5e-2, "rtol": 2e-2}
+    near: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 5e-2, "rtol": 2e-2}
     torch.testing.assert_close(module(x).float(), wanted.detach(), **near)
     slopes = torch.ones_like(wanted)
     (found,) = torch.autograd.grad(module(x), x, slopes.to(dtype))
@@ -115,7 +115,8 @@ def test_memory_is_counted_as_it_lies_there(packed: Backbone) -> None:
     paper = on_paper(spec())
     whole = sum(weight.nbytes for weight in paper.parameters())
     assert whole - saved(paper, KIND) == bytes_held(packed.model)
-    assert saved(paper, KIND) > 0.5 * sum(paper.get_submodule(name).weight.nbytes for name in names(paper, KIND))  # type: ignore[operator, union-attr]
+    linears = sum(paper.get_submodule(name).get_parameter("weight").nbytes for name in names(paper, KIND))
+    assert 0.6 * linears < saved(paper, KIND) < 0.75 * linears, "a quarter is left, and the scales of short rows"
 
 
 def test_it_is_another_model_than_its_files_are_alone_or_in_4_bits(packed: Backbone, narrow: Backbone) -> None:
@@ -149,9 +150,10 @@ def test_a_folder_in_8_bits_is_taken_as_it_is(packed: Backbone, tmp_path: Path) 
     packed.tokenizer.save_pretrained(tmp_path)
     found = load(ModelSpec(str(tmp_path), dtype="float32", device="cpu"))
     assert found.quantization == KIND
-    for own, given in zip(packed_linears(found.model), packed_linears(stock), strict=True):
-        assert own.weight.dtype == torch.float32
-        assert torch.equal(dense(own.weight), dense(given.weight))
+    for module, given in zip(packed_linears(found.model), packed_linears(stock), strict=True):
+        own = module.get_parameter("weight")
+        assert own.dtype == torch.float32
+        assert torch.equal(dense(own), dense(given.get_parameter("weight")))
     again = stock_model(str(tmp_path), "decoder", bits=dict(SETTINGS))
     torch.testing.assert_close(found.model(IDS).logits, again(IDS).logits)
     with pytest.raises(WrongInput, match=r"its folder holds torchao-8bit, and model\.quantization asks for bnb-4bit; leave that out$"):

@@ -73,7 +73,7 @@ def stock_model(
 
 def few(bits: dict[str, Any]) -> Any:
     """Transformers' own settings for weights in few bits."""
-    from transformers.quantizers import AutoQuantizationConfig  # loads every method's, so only where one is asked for
+    from transformers.quantizers.auto import AutoQuantizationConfig  # loads every method's, so only where one is asked for
 
     return AutoQuantizationConfig.from_dict(dict(bits))
 

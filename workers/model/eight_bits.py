@@ -80,7 +80,7 @@ def compute_in(module: Any, dtype: torch.dtype) -> None:
     module.forward = partial(_forward, module)
 
 
-def _forward(module: nn.Module, x: Tensor) -> Tensor:
+def _forward(module: nn.Linear, x: Tensor) -> Tensor:
     """The linear's output for `x` (..., inputs)."""
     y: Tensor = _Product.apply(x, module.weight)  # type: ignore[no-untyped-call]
     return y if module.bias is None else y + module.bias

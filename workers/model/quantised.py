@@ -83,7 +83,7 @@ def kind_of(quantization: Quantization, config: PretrainedConfig, name: str) -> 
 
 def packed(load: Callable[..., Any], config: PretrainedConfig, quantization: Quantization, device: torch.device) -> Any:
     """Call `load`, which returns a model and a report, for weights in few bits on their device: such are never moved."""
-    from transformers.quantizers import AutoQuantizationConfig  # loads every method's, so only where one is asked for
+    from transformers.quantizers.auto import AutoQuantizationConfig  # loads every method's, so only where one is asked for
 
     given = getattr(config, "quantization_config", None)
     settings = {} if given is not None else {"quantization_config": AutoQuantizationConfig.from_dict(dict(KINDS[quantization].SETTINGS))}
