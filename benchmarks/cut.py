@@ -194,7 +194,8 @@ def _end(node: "subprocess.Popen[bytes]") -> None:
 def alive(place: Place, address: str) -> int:
     """How many nodes a cluster says that it has, asked from a place; 0 where it does not answer."""
     asked = subprocess.run(place.command([sys.executable, "-c", ASK.format(address)]), capture_output=True, text=True, check=False)
-    return int(asked.stdout.splitlines()[-1]) if asked.returncode == 0 else 0
+    words = asked.stdout.split()
+    return int(words[-1]) if asked.returncode == 0 and words and words[-1].isdigit() else 0
 
 
 def _until(condition: object, what: str) -> None:
@@ -222,13 +223,10 @@ def _measured(search: Search, nodes: Nodes, seconds: float) -> dict[str, object]
             nodes.complete()
             command = search.start()
             command.wait(LONG)
-        said = [line[:200] for line in search.log.read_text().splitlines() if any(word in line for word in TOLD)]
+        lines = search.log.read_text(errors="replace").splitlines()
+        said = [line[:200] for line in lines if any(word in line for word in TOLD)]
         own = {"status": command.poll(), "first status": status, "commands": search.commands, "seconds to the next result": round(again, 1)}
-        last = (
-            []
-            if status == 0
-            else [line[:200] for line in search.log.read_text(errors="replace").splitlines() if not line.startswith("/")][-40:]
-        )
+        last = [line[:200] for line in lines if not line.startswith("/")][-40:] if status else []
         ends = {"nodes in the end": alive(both[0], search.address), "nodes begun again": nodes.begun - len(both), "last": last}
         return {**_judged(search, before, during), **own, **ends, "said": said}
     finally:
