@@ -2,5 +2,5 @@
 
 import logging
 
-for _name in ("torchao", "torch.utils._pytree"):  # where torchao is installed, transformers imports it, and it tells every process
-    logging.getLogger(_name).setLevel(logging.ERROR)  # which kernels for GPUs it has not found
+for _name in ("torchao", "torch.utils._pytree", "bitsandbytes"):  # where these are installed, transformers and PEFT import them, and they
+    logging.getLogger(_name).setLevel(logging.ERROR)  # tell every process which kernels they have not found
