@@ -16,7 +16,7 @@ Prints JSON at its end, after SIGTERM and Ctrl-C too, and to stderr after each b
 or changed, results that came twice, searches that did not get on within 15 minutes in peace, processes and temporary files that were left,
 MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks, and studies whose results differ from the undisturbed ones (one
 worker: not a digit may differ but in the order of rows; with two workers what is proposed and what goes on to the next rung depends on who
-came back first, so as many trials have to be there, and what both studies have of the same trial has to be the same to the digit);
+came back first, so as many trials of the search have to be there, and what both studies have of the same trial has to be the same to the digit);
 and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
 that folder.
 """
@@ -43,6 +43,7 @@ import psutil
 
 from ulpt_search.benchmarks.chaos_site import Searched, Site, site
 from ulpt_search.search.keeping.checking import check_study
+from ulpt_search.search.ledger.reading import History
 from ulpt_search.spaces.records import Result
 
 STUCK = 900.0
@@ -279,7 +280,7 @@ def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) ->
     failed = [f"{check.name}: {check.detail}" for check in check_study(history) if not check.fine]
     found.faults["checks"] += len(failed)
     ours, theirs = study.curve(), calm.curve()
-    other = ours != theirs if one_worker else _contradict(ours, theirs) or len(history.trials) != len(calm.history().trials)
+    other = ours != theirs if one_worker else _contradict(ours, theirs) or _searched(history) != _searched(calm.history())
     found.faults["other results"] += other
     client = MlflowClient(tracking_uri=study.home.tracking_uri)
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()], max_results=1000)
@@ -290,6 +291,11 @@ def judge(study: Searched, calm: Searched, found: Found, *, one_worker: bool) ->
         found.told += [*failed, *sorted(map(str, set(ours) ^ set(theirs)))[:6], *_traced(study)]
 
 
+def _searched(history: History) -> int:
+    """How many trials were proposed. How many configurations are retrained depends on what these are."""
+    return sum(trial.purpose == "search" for trial in history.trials)
+
+
 def _contradict(ours: Sequence[Row], theirs: Sequence[Row]) -> bool:
     """Whether two studies have another score for the same configuration, seed, step and split."""
     scores = {row[1:-1]: row[-1] for row in theirs}
@@ -297,9 +303,9 @@ def _contradict(ours: Sequence[Row], theirs: Sequence[Row]) -> bool:
 
 
 def _traced(study: Searched) -> list[str]:
-    """The last lines of the log's tracebacks."""
+    """The first lines of the log's tracebacks."""
     text = study.log.read_text(encoding="utf8", errors="replace")
-    return [part.strip()[-1500:] for part in text.split("Traceback (most recent call last)")[1:3]]
+    return [part.strip()[:1500] for part in text.split("Traceback (most recent call last)")[1:3]]
 
 
 if __name__ == "__main__":

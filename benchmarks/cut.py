@@ -71,8 +71,8 @@ class Search:
         calm = ["--quiet", "--no-references", "--pack", "1", "--set", "model.dtype=float32", *SIZE]
         self.commands += 1
         with self.log.open("ab") as log:
-            words = self.place.command([sys.executable, *tiny.COMMAND, *own, *calm])
-            return subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
+            words = self.place.command([sys.executable, *tiny.COMMAND, *own, *calm], folder=self.folder)
+            return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
 
     @property
     def log(self) -> Path:

@@ -1,13 +1,19 @@
-"""Two places on this machine that reach each other over a wire which can be cut: network namespaces, joined by a bridge (Linux, root)."""
+"""Two places on this machine that reach each other over a wire which can be cut: namespaces of networks and processes, joined by a bridge (Linux, root)."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+
+from ulpt_search.spaces.errors import Failure
 
 NETWORK = "198.18.64"
 """Of the addresses that are set aside for tests of networks (RFC 2544)."""
@@ -20,12 +26,12 @@ class Place:
     name: str
     address: str
     wire: str
-    bound: tuple[str, str]
+    first: int
+    """Process that holds the namespaces."""
 
-    def command(self, words: Sequence[str]) -> list[str]:
-        """Return the words that run a command there: with its network, and its own folder under the shared name."""
-        own, shared = self.bound
-        return ["ip", "netns", "exec", self.name, "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', own, shared, *words]
+    def command(self, words: Sequence[str], *, folder: Path = Path("/")) -> list[str]:
+        """Return the words that run a command there, in a folder: with its network, its processes, and its own shared folder."""
+        return ["nsenter", f"--target={self.first}", "--net", "--mount", "--pid", f"--wd={folder}", *words]
 
     def cut(self) -> None:
         """From now on nothing comes through; neither side is told."""
@@ -78,10 +84,28 @@ def _place(name: str, bridge: str, address: str, gateway: str, shared: Path) -> 
         for words in (("addr", "add", f"{address}/24", "dev", "eth0"), ("link", "set", "lo", "up"), ("link", "set", "eth0", "up")):
             _ip("-n", name, *words)
         _ip("-n", name, "route", "add", "default", "via", gateway)  # a program that asks for its own address looks where it would go out
-        yield Place(name, address, wire, (str(own), str(shared)))
+        with _first(name, own, shared) as pid:
+            yield Place(name, address, wire, pid)
     finally:
         _ip("netns", "del", name)
         shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _first(name: str, own: Path, shared: Path) -> Iterator[int]:
+    """The first process of a place, which sees those of its own alone; Ray looks for the raylets of a machine among its processes."""
+    script = f"mount --bind {shlex.quote(str(own))} {shlex.quote(str(shared))} && exec sleep infinity"
+    words = ["ip", "netns", "exec", name, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script]
+    outer = subprocess.Popen(words, start_new_session=True)
+    try:
+        while not (inner := [child.pid for child in psutil.Process(outer.pid).children() if child.name() == "sleep"]):
+            if outer.poll() is not None:
+                raise Failure(f"{name}: no namespace of processes can be made here")
+            time.sleep(0.05)
+        yield inner[0]
+    finally:
+        outer.kill()
+        outer.wait()
 
 
 def _ip(*words: str) -> None:

@@ -26,15 +26,16 @@ from ray import tune
 from ray.job_config import JobConfig
 
 from ...spaces.errors import Failure, WrongInput
+from ...spaces.outages import Away
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
 from ...spaces.space import Setup
 from .dispatch import Dispatch, Halt, traced
 from .process_state import environment, signal_handlers
-from .room import check_room, require_member
+from .room import check_room
 from .supervisor import Interrupted, begin_again, stop_signals
 from .tune_jobs import fit, trainable
-from .watchdog import Watchdog
+from .watchdog import Watchdog, is_host_and_port, require_reach
 
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker without a share of a GPU sees none
@@ -161,12 +162,11 @@ class Cluster:
         fit(run, tune.with_resources(train, {"cpu": self._cpus, "gpu": self._gpus}), workers=self._workers, storage=self._storage)
 
     def _join(self) -> Watchdog:
-        require_member(str(self._address))
         try:
             with _connecting():
                 ray.init(address=self._address, log_to_driver=False, configure_logging=False, job_config=_own_code_alone())
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise WrongInput(f"--address {self._address}: no Ray cluster there ({traced(error)}); leave it out to start one") from error
+            raise WrongInput(_not_joined(str(self._address), error)) from error
         return self._watch_address()
 
     def _start(self, undo: ExitStack) -> Watchdog:
@@ -197,6 +197,19 @@ class Cluster:
                 self._lost(why)
             raise Failure(f"Ray does not start on this machine: {traced(error)}") from error
         return watchdog
+
+
+def _not_joined(address: str, error: Exception) -> str:
+    """Say what is missing: the cluster, or this machine among its nodes, as after it was out of reach for long."""
+    try:
+        require_reach(address)
+        answers = is_host_and_port(address)
+    except Away:
+        answers = False
+    if not answers:
+        return f"--address {address}: no Ray cluster there ({traced(error)}); leave it out to start one"
+    told = f"it cannot be joined from here ({traced(error)})"
+    return f"--address {address}: {told}; is this machine one of its nodes, and still counted? `ray start --address={address}` makes it one"
 
 
 def _own_code_alone() -> JobConfig:

@@ -1,35 +1,10 @@
-"""Whether this machine is one of a cluster's, and that has room for the workers that are asked of it."""
+"""Whether a cluster has room for the workers that are asked of it."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...spaces.errors import WrongInput
-
-MEMBER = """
-import sys, ray
-ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
-own = ray.get_runtime_context().get_node_id()
-sys.exit(not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == own) and 77)
-"""
-"""Asked in a process of its own: without a raylet on this machine Ray ends whoever joins, in C++."""
-NO_MEMBER, WAIT = 77, 120.0
-"""Its status where the node is dead; seconds that it gets."""
-
-
-def require_member(address: str) -> None:
-    """Raise `WrongInput` where this machine is no living node of the cluster at an address; whatever else is wrong, Ray says itself."""
-    try:
-        asked = subprocess.run([sys.executable, "-P", "-c", MEMBER, address], capture_output=True, timeout=WAIT, check=False).returncode
-    except subprocess.TimeoutExpired:
-        asked = NO_MEMBER
-    if asked < 0 or asked == NO_MEMBER:
-        raise WrongInput(
-            f"--address {address}: this machine is no node of that Ray cluster, or no longer, after it was out of reach for too long; "
-            f"`ray start --address={address}` here, then the same command again"
-        )
 
 
 def check_room(described: Sequence[Mapping[str, Any]], workers: int, *, cpus: float, gpus: float) -> None:

@@ -100,11 +100,17 @@ class Watchdog:
         return f"{self._address[0]}:{self._address[1]} is out of reach" if self.clock() - self._heard > UNHEARD else ""
 
 
+def is_host_and_port(address: str) -> bool:
+    """Whether an address says where to connect to."""
+    host, _, port = address.rpartition(":")
+    return bool(host) and "/" not in host and port.isdigit()
+
+
 def require_reach(address: str) -> None:
     """Raise `Away` where nobody listens at HOST:PORT; of an address in another form (`auto`, `ray://…`) Ray alone knows."""
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdigit():
+    if not is_host_and_port(address):
         return
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=UNHEARD / 3).close()
     except OSError as error:
