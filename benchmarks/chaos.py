@@ -16,8 +16,8 @@ Prints JSON at its end, after SIGTERM and Ctrl-C too, and to stderr after each b
 or changed, results that came twice, searches that did not get on within 15 minutes in peace, processes and temporary files that were left,
 MLflow runs that say RUNNING, checks of `verify` that failed, tracebacks, and studies whose results differ from the undisturbed ones (one
 worker: not a digit may differ but in the order of rows; with two workers what is proposed and what goes on to the next rung depends on who
-came back first, so as many trials of the search have to be there, and what both studies have of the same trial has to be the same to the digit);
-and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
+came back first, so as many trials of the search have to be there, and what both studies have of the same trial has to be the same to the
+digit); and the seconds from the last kill to the next new result, median and longest. With `--keep` homes and logs stay in
 that folder.
 """
 

@@ -1,4 +1,4 @@
-"""Two places on this machine that reach each other over a wire which can be cut: namespaces of networks and processes, joined by a bridge (Linux, root)."""
+"""Two places on this machine whose wire can be cut: namespaces of networks and processes on a bridge (Linux, root)."""
 
 import os
 import shlex

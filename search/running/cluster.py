@@ -25,8 +25,7 @@ import ray
 from ray import tune
 from ray.job_config import JobConfig
 
-from ...spaces.errors import Failure, WrongInput
-from ...spaces.outages import Away
+from ...spaces.errors import Away, Failure, WrongInput
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
 from ...spaces.space import Setup
