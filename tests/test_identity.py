@@ -210,7 +210,7 @@ def test_a_damaged_memory_is_made_anew_and_a_full_hash_does_not_look_at_it(copy:
         entry.write_text(damage)
     assert plain(copy, hashes=hashes).frozen == wanted
     for entry in entries:
-        entry.write_text(json.dumps({"sha256": "0" * 64}))
+        hash_cache._write(entry, "0" * 64)
     assert plain(copy, hashes=hashes).frozen.weights.loaded == "0" * 64
     assert plain(copy, hashes=HashCache(tmp_path / "cache", fresh=True)).frozen == wanted
     assert plain(copy, hashes=hashes).frozen == wanted, "what was found anew is remembered"
