@@ -146,7 +146,9 @@ class Cluster:
         run = Dispatch(next_job, record, finished, self._patience, limit, watchdog.clock, waits, hear, watchdog.beat, late)
         try:
             with signal_handlers(), _stopping(run):
-                while not run.over():
+                before = -1
+                while not run.over() and run.given > before:  # a round that gave nothing and ends all the same is no reason for another
+                    before = run.given
                     self._fit(run)
             run.check()
         except Halt:

@@ -56,6 +56,8 @@ class Dispatch:
     """Whether any job came back with something."""
     unable: int = 0
     losses: int = 0
+    given: int = 0
+    """Jobs so far."""
 
     def over(self) -> bool:
         """Whether nothing more will be given."""
@@ -70,6 +72,7 @@ class Dispatch:
             self._be_patient(job)
         if job is not None:
             self.jobs[name], self.since[name] = job, self.clock()
+            self.given += 1
         return job
 
     def overdue(self) -> list[str]:

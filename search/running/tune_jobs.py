@@ -40,17 +40,14 @@ class _JobSearcher(Searcher):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self._given = 0
+        self._last = _RUNS[name].given + ROUND
 
     def suggest(self, trial_id: str) -> Any:
         run = _RUNS[self._name]
-        if self._given == ROUND or run.over():
+        if run.given >= self._last or run.over():
             return Searcher.FINISHED
         job = run.suggest(trial_id)
-        if job is None:
-            return None
-        self._given += 1
-        return {"job": json.dumps(job.to_json())}
+        return None if job is None else {"job": json.dumps(job.to_json())}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if WAITING in result:
