@@ -10,10 +10,10 @@ from ulpt_search.workers.catalogue import catalogue, method, rules
 @pytest.mark.parametrize(
     ("name", "values", "told"),
     [
-        ("ulpt", {"prompt_length": "7"}, "ulpt.prompt_length: got '7', a str; wanted int"),
-        ("ulpt", {"dim": True}, "ulpt.dim: got True, a bool; wanted int"),
-        ("lora", {"alpha": "x"}, "lora.alpha: got 'x', a str; wanted float or int"),
-        ("lora", {"modules": 3}, "lora.modules: got 3, a int; wanted str"),
+        ("ulpt", {"prompt_length": "7"}, "ulpt.prompt_length: got '7', of type str; wanted int"),
+        ("ulpt", {"dim": True}, "ulpt.dim: got True, of type bool; wanted int"),
+        ("lora", {"alpha": "x"}, "lora.alpha: got 'x', of type str; wanted float or int"),
+        ("lora", {"modules": 3}, "lora.modules: got 3, of type int; wanted str"),
     ],
 )
 def test_a_value_of_another_type_is_named(name: str, values: dict[str, Value], told: str) -> None:

@@ -31,9 +31,12 @@ class Configurable:
                 hint = did_you_mean(name, known)
                 raise WrongInput(f"{file_name(cls)}.{name}: unknown hyperparameter; it has {', '.join(known)}.{hint}")
         for name, value in hyperparameters.items():
-            if type(value) not in (kinds := _kinds(known[name], cls.defaults().get(name))):
+            default = cls.defaults().get(name)
+            kinds = _kinds(known[name], default)
+            right = isinstance(value, tuple(kinds)) and (bool in kinds or not isinstance(value, bool))
+            if not right and value is not default:
                 wanted = " or ".join(sorted(kind.__name__ for kind in kinds))
-                raise WrongInput(f"{file_name(cls)}.{name}: got {value!r}, a {type(value).__name__}; wanted {wanted}")
+                raise WrongInput(f"{file_name(cls)}.{name}: got {value!r}, of type {type(value).__name__}; wanted {wanted}")
         return cls(**hyperparameters)
 
     def require_effect(self, shape: Shape) -> None:

@@ -66,6 +66,8 @@ class PackLimits:
     def _lose(self, methods: Sequence[str]) -> None:
         size = len(methods)
         for method in set(methods) if size > 1 else ():
+            if method in self._limits and size > self._limits[method].size:
+                continue  # launched before it was known
             sizes = self._lost.setdefault(method, [])
             if size >= max(sizes, default=0):  # a smaller one is made of trials that were lost before
                 sizes.append(size)

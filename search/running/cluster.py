@@ -25,6 +25,7 @@ import ray
 from ray import tune
 from ray.job_config import JobConfig
 
+from ...spaces.attempts import LOST
 from ...spaces.errors import Away, Failure, WrongInput
 from ...spaces.records import Job, Outcome
 from ...spaces.silence import silence
@@ -150,6 +151,8 @@ class Cluster:
                 while not run.over() and run.given > before:  # a round that gave nothing and ends all the same is no reason for another
                     before = run.given
                     self._fit(run)
+                    for name in list(run.jobs):  # Tune has left early, as it does on SIGUSR1
+                        run.lose(name, LOST)
             run.check()
         except Halt:
             raise run.reason or Failure("the run ended early for no reason") from None

@@ -22,7 +22,7 @@ class MemoryPlan:
     free: int
     """Bytes free now."""
     export: int
-    """Bytes of this machine that writing the best adapter as a file takes, with its proof."""
+    """Bytes of this machine that writing the best adapter for PEFT takes, with its proof; other formats take up to twice as much."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -36,7 +36,8 @@ class MemoryPlan:
         how = " with blocks computed again in backward" * self.checkpointing
         counted = "" if self.need.counted else ", the step by estimate"
         total, left, export = (f"{size / 1e6:,.0f} MB" for size in (self.need.total, self.free, self.export))
-        return f"memory of a worker in {self.dtype}: {total} ({said}){how}{counted}; {left} are free; an export takes {export} in float32"
+        worker = f"memory of a worker in {self.dtype}: {total} ({said}){how}{counted}; {left} are free"
+        return f"{worker}; an export as PEFT takes {export} in float32"
 
 
 def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> MemoryPlan:
@@ -60,7 +61,7 @@ def memory_plan(space: Space, shape: Shape, *, tokens: int, told: int = 0) -> Me
     need = paper(again=again)
     if space.model.checkpointing == "auto" and need.total > SPARE * room:
         again, need = True, paper(again=True)
-    export = memory_of(space.model, "peft", quantization=shape.handling.quantization)
+    export = memory_of(space.model, "peft")
     return MemoryPlan(need, str(dtype).removeprefix("torch."), device.type, again, room, export)
 
 

@@ -81,7 +81,7 @@ def export(
     its name. Raises `WrongInput` where the format cannot hold the trial or `out` is taken, `Failure` where the proof fails or has no room.
     """
     folder = claim(out, force=force)
-    require_room(memory_of(setup.model, style or "peft", quantization=setup.model.quantization))
+    require_room(memory_of(setup.model, style or "peft"))
     backbone = load(replace(setup.model, dtype="float32", device="cpu"))
     task = fit_task(load_task(setup.task), backbone, max_tokens=setup.task.max_tokens)
     style = _possible(setup, backbone, task, trial, style)

@@ -179,13 +179,13 @@ def base_of(card: Card, folder: Path, *, model: str | None) -> Backbone:
     loader = AutoModelForSequenceClassification if card.classifies else None
     spec = ModelSpec(source, dtype="float32", device="cpu", mask=card.mask, quantization=card.quantization)
     backbone = load(spec, loader=loader)
-    told = "" if card.format == "merged" else _other_model(card, backbone)
+    told = "" if card.format == "merged" else other_model(card, backbone)
     if told:
         raise WrongInput(f"{folder}: was trained with {told}, in {source}; give the right --model")
     return replace(backbone, shape=replace(backbone.shape, labels=card.outputs, answers=card.answers))
 
 
-def _other_model(card: Card, backbone: Backbone) -> str:
+def other_model(card: Card, backbone: Backbone) -> str:
     """Say in what a model differs from the one that an export was trained on; empty where it does not."""
     if card.identity is not None:
         return said(card.identity.frozen.differences(backbone.frozen))

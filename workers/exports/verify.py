@@ -26,7 +26,7 @@ from .outside import check_adapter, check_files
 from .reading import label_scores
 from .reference import reference_outputs
 from .reloading import Fresh
-from .use import base_of, load_export
+from .use import base_of, load_export, other_model
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ class _Proof:
     def base(self) -> str:
         """The frozen model is the one that the adapter was trained on."""
         if self.card.format != "merged":
+            if self.held is not None and (told := other_model(self.card, self.held)):
+                raise WrongInput(f"{self.folder}: was trained with {told}")
             return f"frozen model {self._backbone.fingerprint[:12]}"
         if self.card.kept is None:
             return "frozen model in the folder; the card, of an earlier version, does not say which"
