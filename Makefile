@@ -6,8 +6,8 @@ TRIALS ?= 24
 STEPS ?= 60
 BIN := .venv/bin
 # Slow tests that every change must pass: a killed supervisor's study goes on, more families' exports agree with the trained adapter,
-# and the demo's commands run to their end.
-SELECTED := tests/test_demo.py tests/test_run.py tests/test_exports.py
+# the demo's commands run to their end, and a node of two dies in the middle of a search.
+SELECTED := tests/test_demo.py tests/test_run.py tests/test_exports.py tests/test_two_nodes.py
 
 .PHONY: demo test check slow audit clean
 
