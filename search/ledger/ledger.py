@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -220,9 +221,9 @@ class Ledger:
             made = connection.execute(self._new(tables.studies).returning(tables.studies.c.id), asdict(moved.record)).scalar()
             if made is None:
                 raise WrongInput(f"--study {moved.record.name}: this ledger has one of that name; give another --ledger or --home")
-            for table, rows in moved.rows():
+            for table, rows in filter(itemgetter(1), moved.rows()):
                 try:
-                    connection.execute(sa.insert(table), [{"study": made, **row} for row in rows]) if rows else None
+                    connection.execute(sa.insert(table), [{"study": made, **row} for row in rows])
                 except OverflowError as error:
                     raise WrongInput(f"{moved.record.name}: one of its {table.name} has a number that no ledger holds") from error
 
