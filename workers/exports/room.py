@@ -24,6 +24,5 @@ def require_room(need: int) -> None:
     free = psutil.virtual_memory().available
     if need > free:
         told = f"{need / 1e6:,.0f} MB of memory, and {free / 1e6:,.0f} are free"
-        raise Failure(
-            f"export: proving it in float32 takes {told}; `ulpt-search export` does it later, on another machine, or as --format peft, which takes least"
-        )
+        way = "`ulpt-search export` does it later, on another machine, or as --format peft, which takes least"
+        raise Failure(f"export: proving it in float32 takes {told}; {way}")
